@@ -1,0 +1,1 @@
+"""The handoff protocol: its documents, its folder and the few file operations it rests on."""
