@@ -1,0 +1,327 @@
+"""The handoff root: its lanes, its names and ids; made, opened and checked.
+
+Knows where things lie (PROTOCOL 1 and 9) and what a name means (PROTOCOL 2 and 3), nothing of what files hold.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import NewType
+
+from handoff import durable
+from handoff.filesystems import network_filesystem
+
+__all__ = [
+    "LANES",
+    "NameKind",
+    "PlanId",
+    "Root",
+    "RootError",
+    "create_root",
+    "kind_of",
+    "network_filesystem",
+    "open_root",
+    "plan_id_of",
+]
+
+PlanId = NewType("PlanId", str)
+
+LANES = ("inbox", "replies", "control", "results", "requests", "status")
+FOLDERS = (*LANES, "active", "archive", ".orchestrd", ".orchestrd/orders")
+RESERVE_BYTES = 1 << 20
+ID_LENGTH = 80
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_ENDING = re.compile(r"\.(toml|json|md)\Z", re.IGNORECASE | re.ASCII)
+_MIDDLE = re.compile(r"\.plan\Z", re.IGNORECASE | re.ASCII)
+_TEMPORARY = re.compile(r"\A\.|\.(tmp|part)\Z", re.IGNORECASE | re.ASCII)
+_NOT_IN_IDS = re.compile(r"[^a-z0-9]+")
+_ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+
+
+class RootError(Exception):
+    """A folder that cannot serve as a root: what is wrong, where, what was expected, what to do."""
+
+    def __init__(self, what: str, where: Path, expected: str, remedy: str) -> None:
+        super().__init__(f"{where}: {what} (expected: {expected}). To do: {remedy}")
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A handoff root: where everything in it lies."""
+
+    path: Path
+
+    @property
+    def inbox(self) -> Path:
+        """Plans to run."""
+        return self.path / "inbox"
+
+    @property
+    def replies(self) -> Path:
+        """Answers to requests."""
+        return self.path / "replies"
+
+    @property
+    def control(self) -> Path:
+        """Orders."""
+        return self.path / "control"
+
+    @property
+    def results(self) -> Path:
+        """One result a plan."""
+        return self.path / "results"
+
+    @property
+    def requests(self) -> Path:
+        """What the daemon asks for."""
+        return self.path / "requests"
+
+    @property
+    def status(self) -> Path:
+        """What is happening now."""
+        return self.path / "status"
+
+    @property
+    def active(self) -> Path:
+        """One folder a plan in work."""
+        return self.path / "active"
+
+    @property
+    def archive(self) -> Path:
+        """One folder a settled plan, by month."""
+        return self.path / "archive"
+
+    @property
+    def private(self) -> Path:
+        """The daemon's own."""
+        return self.path / ".orchestrd"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the daemon of this root."""
+        return self.private / "lock"
+
+    @property
+    def git_lock(self) -> Path:
+        """Held by the git commands that the daemon started, which outlive it."""
+        return self.private / "git.lock"
+
+    @property
+    def orders(self) -> Path:
+        """Orders in hand."""
+        return self.private / "orders"
+
+    @property
+    def index(self) -> Path:
+        """SQLite, derived, can be deleted."""
+        return self.private / "index.sqlite"
+
+    @property
+    def reserve(self) -> Path:
+        """Space that is given up to write a result on a full disk."""
+        return self.private / "reserve"
+
+    @property
+    def ids_log(self) -> Path:
+        """Every id and key that this root has had."""
+        return self.archive / "ids.jsonl"
+
+    @property
+    def orders_log(self) -> Path:
+        """What came of each order."""
+        return self.archive / "orders.jsonl"
+
+    def plan_folder(self, plan: PlanId) -> Path:
+        """Where a plan lies while it is in work."""
+        return self.active / plan
+
+    def archive_folder(self, plan: PlanId, settled: datetime) -> Path:
+        """Where a plan lies once it is settled: by the month, in UTC. A time without a zone is taken for UTC."""
+        time = settled if settled.tzinfo is None else settled.astimezone(UTC)
+        return self.archive / f"{time:%Y-%m}" / plan
+
+    def result_path(self, plan: PlanId, format: str) -> Path:  # noqa: A002 - the protocol's word
+        """Where a plan's result appears: in the language of the question, JSON or (for all others) TOML."""
+        return self.results / f"{plan}.{'json' if str(format) == 'json' else 'toml'}"
+
+
+class NameKind(Enum):
+    """What a lane file's name says."""
+
+    TOML = "toml"
+    JSON = "json"
+    MARKDOWN = "md"
+    TEMPORARY = "temporary"
+    """Somebody is still writing it: never touched, never listed."""
+    OTHER = "other"
+
+    @property
+    def is_document(self) -> bool:
+        """A name under which a document is taken."""
+        return self not in (NameKind.TEMPORARY, NameKind.OTHER)
+
+
+def kind_of(name: str) -> NameKind:
+    """Tell what a name in a lane means (PROTOCOL 2)."""
+    if _TEMPORARY.search(name):
+        return NameKind.TEMPORARY
+    ending = _ENDING.search(name)
+    return NameKind(ending[1].translate(_ASCII_LOWER)) if ending else NameKind.OTHER
+
+
+def plan_id_of(file_name: str) -> PlanId:
+    """Foresee the id of a plan by its file's name (PROTOCOL 3); the root adds -2, -3, … to one that it has had."""
+    bare = _MIDDLE.sub("", _ENDING.sub("", file_name))
+    letters = _NOT_IN_IDS.sub("-", bare.translate(_ASCII_LOWER))
+    return PlanId(letters[:ID_LENGTH].strip("-") or "plan")
+
+
+def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
+    """Make a root with all its lanes, or complete one; what is in it stays. Raises RootError."""
+    where = Path(path).expanduser()
+    try:
+        if not where.is_dir():
+            where.parent.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(where)
+        root = Root(where.resolve(strict=True))
+        _check_place(root.path, allow_network=allow_network)
+        _check_empty_or_ours(root)
+        for folder in FOLDERS:
+            durable.make_folder(root.path / folder, sync=False)
+        _keep_reserve(root)
+        for folder in ("", ".orchestrd"):
+            durable.effects.sync_dir(str(root.path / folder))
+    except OSError as error:
+        raise _cannot(where, error) from error
+    _check_lanes(root)
+    return root
+
+
+def open_root(path: str | Path, *, allow_network: bool = False) -> Root:
+    """Open a root that is there, after looking at all that makes it safe. Raises RootError with the remedy."""
+    where = Path(path).expanduser()
+    try:
+        root = Root(where.resolve(strict=True))
+        if not root.private.is_dir():
+            raise RootError("is no handoff root", where, "a folder made by orchestrd", _init(where))
+        _check_place(root.path, allow_network=allow_network)
+        _check_lanes(root)
+    except OSError as error:
+        raise _cannot(where, error) from error
+    return root
+
+
+def _check_place(path: Path, *, allow_network: bool) -> None:
+    """Refuse a folder that others could write to, or exchange by writing to one above it; and one over a network."""
+    found = path.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise RootError("is not a folder", path, "a folder", "name another root")
+    _check_private(path, found)
+    for above in path.parents:
+        _check_above(above, above.stat())
+    network = network_filesystem(path)
+    if network and not allow_network:
+        raise RootError(
+            f"lies on a network file system ({network})",
+            path,
+            "a local disk, whose locks and syncs can be trusted",
+            "put the root on a local disk, or allow the network in the configuration ([lanes] polling = true)",
+        )
+
+
+def _check_private(path: Path, found: os.stat_result) -> None:
+    if found.st_uid != os.geteuid():
+        owner = f"belongs to user {found.st_uid}"
+        raise RootError(
+            owner, path, f"user {os.geteuid()}", f"run as that user, or: chown {os.geteuid()} {path}"
+        )
+    if found.st_mode & _OTHERS_WRITE:
+        raise _writable(path, found)
+
+
+def _check_above(path: Path, found: os.stat_result) -> None:
+    """Whoever may rename in a folder above may put another root in this one's place; a sticky folder prevents that."""
+    if found.st_uid not in (0, os.geteuid()):
+        owner = f"a folder above the root belongs to user {found.st_uid}"
+        raise RootError(
+            owner, path, f"root or user {os.geteuid()}", "put the root elsewhere, or have its owner changed"
+        )
+    if found.st_mode & _OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
+        raise _writable(path, found)
+
+
+def _check_lanes(root: Root) -> None:
+    for name in FOLDERS:
+        folder = root.path / name
+        try:
+            found = folder.lstat()
+        except FileNotFoundError:
+            raise RootError(f"has no {name}/", root.path, "all lanes", _init(root.path)) from None
+        if not stat.S_ISDIR(found.st_mode):
+            raise RootError(
+                "is not a folder", folder, "a folder, and no link", f"move it away, then {_init(root.path)}"
+            )
+        _check_private(folder, found)
+    # A rename across file systems is a copy, and a copy has a moment in which a plan is twice or nowhere.
+    if len({(root.path / name).stat().st_dev for name in FOLDERS}) > 1:
+        raise RootError(
+            "is spread over several file systems", root.path, "one", "unmount what is mounted inside it"
+        )
+
+
+def _check_empty_or_ours(root: Root) -> None:
+    """Refuse to make lanes among somebody's own files."""
+    known = {name.partition("/")[0] for name in FOLDERS}
+    foreign = [] if root.private.is_dir() else sorted(set(os.listdir(root.path)) - known - _TOLERATED)
+    if foreign:
+        raise RootError(
+            f"holds other files ({', '.join(foreign[:3])})",
+            root.path,
+            "an empty folder",
+            "name a folder of its own",
+        )
+
+
+_TOLERATED = frozenset({".DS_Store", ".gitignore", ".gitkeep", ".stfolder", ".stignore"})
+
+
+def _keep_reserve(root: Root) -> None:
+    """Set 1 MiB aside, really allocated: a file with a hole would reserve nothing."""
+    fd = os.open(root.reserve, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        if os.fstat(fd).st_size < RESERVE_BYTES:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            else:
+                os.pwrite(fd, b"\0" * RESERVE_BYTES, 0)
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _writable(path: Path, found: os.stat_result) -> RootError:
+    mode = stat.S_IMODE(found.st_mode)
+    return RootError(
+        f"others can write to it (mode {mode:04o})", path, "writable by its owner only", f"chmod go-w {path}"
+    )
+
+
+def _cannot(where: Path, error: OSError) -> RootError:
+    place = Path(os.fsdecode(error.filename)) if error.filename else where
+    remedy = _init(where) if isinstance(error, FileNotFoundError) else "repair that, or name another root"
+    return RootError(error.strerror or str(error), place, "a folder that we may read and write", remedy)
+
+
+def _init(where: Path) -> str:
+    return f"orchestrd --root {where} init"

@@ -1,0 +1,57 @@
+"""The few system calls that Python's library has no name for, by ctypes.
+
+Loaded by `platform` at the first use, because ctypes costs a runner 4 ms that it may not need. Nothing here decides
+anything: each function is one call, and an error is an `OSError`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+AT_FDCWD = -100
+RENAME_NOREPLACE = 1
+RENAME_EXCL = 4
+PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def has(name: str) -> bool:
+    """Tell whether this system's C library has a function of that name."""
+    return hasattr(_libc, name)
+
+
+def rename_noreplace(src: str, dst: str) -> None:
+    """Rename atomically, never replacing: FileExistsError where `dst` is there."""
+    if has("renameat2"):
+        code = _libc.renameat2(AT_FDCWD, os.fsencode(src), AT_FDCWD, os.fsencode(dst), RENAME_NOREPLACE)
+    else:
+        code = _libc.renamex_np(os.fsencode(src), os.fsencode(dst), RENAME_EXCL)
+    _check(code, src, dst)
+
+
+def syncfs(fd: int) -> None:
+    """Write out everything that is unwritten on the file system of `fd`."""
+    _check(_libc.syncfs(fd))
+
+
+def set_child_subreaper() -> None:
+    """Orphans below this process become its children."""
+    zero = ctypes.c_ulong(0)
+    _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), zero, zero, zero))
+
+
+def sysctl_string(name: str) -> str:
+    """Read one text value of the kernel's (macOS, BSD)."""
+    text = ctypes.create_string_buffer(256)
+    size = ctypes.c_size_t(len(text))
+    _check(_libc.sysctlbyname(name.encode(), text, ctypes.byref(size), None, ctypes.c_size_t(0)))
+    return text.value.decode()
+
+
+def _check(code: int, src: str | None = None, dst: str | None = None) -> None:
+    if code == 0:
+        return
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number), src, None, dst)
