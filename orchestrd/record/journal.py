@@ -1,0 +1,154 @@
+"""A plan's journal: every event, one checksummed line of JSON each, append-only.
+
+Lines, and which of them can be believed, are known here; what the events mean is not (`core/history.py` and
+`outbound/story.py` fold them). No file is kept open between two calls: 20,000 plans may be active.
+
+A line is `{"seq":1,"time":"2026-11-24T02:00:00.000Z","event":"taken",…,"crc":"89abcdef"}`. The checksum is the CRC-32
+of the line as it would be without its last member, `crc`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import zlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+
+from handoff import durable
+
+Record = dict[str, Any]
+StrPath = str | os.PathLike[str]
+
+CHUNK_BYTES = 16384
+"""Most journals of waiting plans fit: one read each."""
+
+_TAIL = len(',"crc":"89abcdef"}')
+
+
+class JournalDamaged(Exception):  # noqa: N818 - a state of a file
+    """A line that was followed by good ones does not verify: the disk or a hand changed it.
+
+    `records` are those before it, which can be believed. `line` counts from 1.
+    """
+
+    def __init__(self, path: str, line: int, records: list[Record]) -> None:
+        super().__init__(
+            f"{path}, line {line}: the checksum does not fit, so the file was changed after it was written "
+            f"(expected: a line as the daemon wrote it). To do: look at that line; the {len(records)} before it hold"
+        )
+        self.path = path
+        self.line = line
+        self.records = records
+
+
+def encode_line(seq: int, event: str, fields: Mapping[str, Any], now: float | None = None) -> tuple[bytes, Record]:
+    """Make a line, and the record that a reader will find in it. `now` is wall seconds; None: the present."""
+    record: Record = {"seq": seq, "time": format_time(time.time() if now is None else now), "event": event, **fields}
+    # Escaped to ASCII: file names may hold bytes that are no UTF-8, and those survive only so.
+    body = json.dumps(record, separators=(",", ":"), default=_plain).encode()
+    return b'%b,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body)), record
+
+
+def first_line(fields: Mapping[str, Any], now: float | None = None) -> bytes:
+    """Make the line `taken`, which is on the disk before the plan is moved in (`durable.take`)."""
+    return encode_line(1, "taken", fields, now)[0]
+
+
+def append(
+    journal: StrPath, seq: int, event: str, /, *, sync: bool = False, now: float | None = None, **fields: Any
+) -> Record:
+    """Append one event and return its record. Raises OSError where it could not be written whole; then it is not there.
+
+    With `sync` it is on the disk; without, it is when `durable.sync_files` was called, once for many.
+    """
+    line, record = encode_line(seq, event, fields, now)
+    durable.append_line(journal, line, sync=sync)
+    return record
+
+
+def read_journal(journal: StrPath) -> list[Record]:
+    """Read all events in order, skipping a tail that was torn by a cut; the file is not changed.
+
+    Raises JournalDamaged for a bad line in the middle, and OSError (FileNotFoundError: no such plan).
+    """
+    path = os.fspath(journal)
+    return _decode(path, _read(path))[0]
+
+
+def open_for_append(journal: StrPath) -> list[Record]:
+    """Read all events and cut a torn tail off, so that what is appended next begins a line of its own.
+
+    Only the one who writes a journal calls this. Raises as `read_journal` does; a damaged journal is not changed.
+    """
+    path = os.fspath(journal)
+    raw = _read(path)
+    records, good = _decode(path, raw)
+    if good < len(raw):
+        durable.replace(path, raw[:good])
+    return records
+
+
+def format_time(seconds: float) -> str:
+    """Write wall seconds as RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def time_of(record: Mapping[str, Any]) -> datetime:
+    """Tell when an event was written."""
+    return datetime.fromisoformat(record["time"])
+
+
+def _read(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        chunk = os.read(fd, CHUNK_BYTES)
+        if len(chunk) < CHUNK_BYTES:
+            return chunk
+        chunks = [chunk]
+        while chunk:
+            chunk = os.read(fd, 1 << 20)
+            chunks.append(chunk)
+        return b"".join(chunks)
+    finally:
+        os.close(fd)
+
+
+def _decode(path: str, raw: bytes) -> tuple[list[Record], int]:
+    """Return the records of the good lines and how many bytes those fill."""
+    bodies: list[bytes] = []
+    good = 0
+    lines = raw.split(b"\n")
+    lines.pop()  # what follows the last newline: nothing, or a torn line
+    for number, line in enumerate(lines):
+        body = line[:-_TAIL] + b"}"
+        if line[-_TAIL:] != b',"crc":"%08x"}' % zlib.crc32(body):
+            # Several lines may have been appended between two syncs: all that follows must be as bad to be a torn tail.
+            if any(_verifies(later) for later in lines[number + 1 :]):
+                raise JournalDamaged(path, number + 1, _parse(bodies))
+            break
+        bodies.append(body)
+        good += len(line) + 1
+    return _parse(bodies), good
+
+
+def _verifies(line: bytes) -> bool:
+    return line[-_TAIL:] == b',"crc":"%08x"}' % zlib.crc32(line[:-_TAIL] + b"}")
+
+
+def _parse(bodies: list[bytes]) -> list[Record]:
+    # One call for all lines: half the time of one a line.
+    records: list[Record] = json.loads(b"[%b]" % b",".join(bodies))
+    return records
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return format_time(value.timestamp())
+    if isinstance(value, PurePath):
+        return str(value)
+    message = f"{type(value).__name__} is no value of a journal: {value!r}"
+    raise TypeError(message)
