@@ -1,0 +1,61 @@
+# `make help` lists what can be made. Everything happens in .venv; nothing is installed elsewhere.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Which tests the short portable form runs: the rooms that ask the platform for something.
+PORTABLE := tests/handoff tests/inbound tests/runs
+PYTEST := $(BIN)/python -m pytest
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test test-portable check format bench clean-venv
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install everything into .venv (done by the others when needed)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "orchestrd needs Python 3.11 or newer as python3 (found: $$($(PYTHON) --version 2>&1 || true)); name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; \
+	  echo "setup: a virtual environment in .venv, with $$($(PYTHON) --version)"; \
+	  $(PYTHON) -m venv .venv || { echo "python3 has no venv; on Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; }
+	@echo "setup: the dependencies of requirements.lock (about 100 MB the first time, Claude Code included)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "setup: done"
+
+demo: $(STAMP) ## the whole way of a plan, with the real Claude Code and a scripted model
+	@$(BIN)/orchestrd demo
+
+test: $(STAMP) ## all tests, the real Claude Code included, and the short portable form
+	$(PYTEST)
+	ORCHESTRD_PORTABLE=1 $(PYTEST) -m "not live and not slow" $(wildcard $(PORTABLE))
+
+test-portable: $(STAMP) ## all tests without the mechanisms that only Linux has
+	ORCHESTRD_PORTABLE=1 $(PYTEST)
+
+check: $(STAMP) ## style, types, who may import whom, schemas
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo 2>&1 | tail -n 15
+	$(BIN)/python -m handoff.schema --check
+
+format: $(STAMP) ## put the code into the one form
+	$(BIN)/ruff check --quiet --fix-only .
+	$(BIN)/ruff format --quiet .
+
+bench: $(STAMP) ## measurements beside what one would use instead; a few minutes
+	$(BIN)/python -m bench
+
+clean-venv: ## remove .venv
+	rm -rf .venv

@@ -1,0 +1,376 @@
+"""The configuration: one documented file, each setting also an environment variable, and where each came from.
+
+It knows names, defaults and places, and nothing of what the settings do. A setting that nobody knows is an error with
+the nearest name that is known: a limit that is silently inert is worse than none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from handoff.platform import PLATFORM
+from handoff.quantities import Duration, Size
+
+PREFIX = "ORCHESTRD_"
+READ_FIRST = ("ORCHESTRD_ROOT", "ORCHESTRD_CONFIG", "ORCHESTRD_CLAUDE", "ORCHESTRD_PORTABLE")
+"""Variables that are no settings of the file, and are read on their own."""
+MARKS = ("ORCHESTRD_RUN", "ORCHESTRD_MARK", "ORCHESTRD_PLAN", "ORCHESTRD_STEP")
+"""What the daemon writes into a run's environment; an `orchestrd` that is called there has to bear it."""
+
+DEFAULT_SECRETS = (
+    "*KEY*",
+    "*TOKEN*",
+    "*SECRET*",
+    "*PASSWORD*",
+    "*PASSWD*",
+    "*PASSPHRASE*",
+    "*CREDENTIAL*",
+    "ANTHROPIC_CUSTOM_HEADERS",
+)
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _half_the_cores() -> int:
+    return min(4, max(1, (os.cpu_count() or 1) // 2))
+
+
+def _settle_default() -> float:
+    # Without a lease nothing proves that a writer is done; then only a longer quiet speaks for it.
+    return 0.25 if PLATFORM.lease else 2.0
+
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Claude(_Group):
+    """How Claude Code is started."""
+
+    command: str | None = None
+    """The binary; None: `claude` on PATH, else the one that the `claude` extra carries."""
+    args: tuple[str, ...] = ()
+    """Added to every run's arguments."""
+    env_pass: tuple[str, ...] = ()
+    """Further variables that runs are given."""
+
+
+class Limits(_Group):
+    """What holds where a plan says nothing (durations in seconds)."""
+
+    max_parallel: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_half_the_cores)
+    timeout: Annotated[Duration, Field(gt=0)] = 3600.0
+    silence: Annotated[Duration, Field(gt=0)] = 900.0
+    first_event: Annotated[Duration, Field(gt=0)] = 60.0
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    api_retries: Annotated[int, Field(ge=0, le=100)] = 2
+
+
+class Lanes(_Group):
+    """How the inbox, the replies and the orders are watched."""
+
+    settle_seconds: Annotated[float, Field(gt=0)] = Field(default_factory=_settle_default)
+    patience_seconds: Seconds = 10.0
+    scan_seconds: Seconds = 5.0
+    polling: bool = False
+
+
+class Sampling(_Group):
+    """How often usage is measured while a run is alive."""
+
+    interval_seconds: Annotated[float, Field(ge=0.1)] = 1.0
+
+
+class Log(_Group):
+    """The daemon's own log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    rotation: Annotated[Size, Field(ge=4096)] = 10 * 1024 * 1024
+    """A file that has grown to this many bytes is put aside."""
+    retention: Annotated[int, Field(ge=0)] = 5
+    """So many files that were put aside are kept."""
+
+
+class Archive(_Group):
+    """What `orchestrd clean` may remove."""
+
+    keep: Annotated[Duration, Field(gt=0)] = 90 * 24 * 3600.0
+    """Settled plans are kept at least this long."""
+
+
+class Secrets(_Group):
+    """Which variables hold secrets: their values are written nowhere."""
+
+    names: tuple[str, ...] = DEFAULT_SECRETS
+    """Shell patterns, compared without regard to case."""
+
+
+class Config(BaseSettings):
+    """All settings in force. Made by `load_config`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
+    )
+
+    root: Path = Path("~/handoff")
+    claude: Claude = Claude()
+    limits: Limits = Field(default_factory=Limits)
+    lanes: Lanes = Field(default_factory=Lanes)
+    sampling: Sampling = Sampling()
+    log: Log = Log()
+    archive: Archive = Archive()
+    secrets: Secrets = Secrets()
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("root")
+    @classmethod
+    def _full_path(cls, root: Path) -> Path:
+        return Path(os.path.abspath(root.expanduser()))  # noqa: PTH100 - Path.resolve would follow links
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load_config` has put together and nothing else."""
+        return (init_settings,)
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used: one line each, with place, what was wrong and what to do."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value in force and where it came from: `default`, FILE:LINE, a variable's name, or `--root`."""
+
+    path: str
+    value: object
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    raw: bytes
+    values: dict[str, Any]
+
+    def place(self, path: str) -> str:
+        from handoff.formats import Format, line_of
+
+        line = line_of(self.raw, Format.TOML, path)
+        return f"{self.path}:{line}" if line else str(self.path)
+
+
+def load_config(root: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """Put the settings together: `root` (of `--root`) over variables over the file over defaults.
+
+    Raises ConfigError with every problem at once.
+    """
+    file = _read_file(config_file(environ), named="ORCHESTRD_CONFIG" in environ)
+    from_environ, names, problems = _read_environ(environ)
+    if root is not None:
+        from_environ["root"] = root
+        names["root"] = "--root"
+    origins = {path: file.place(path) for path in _leaves(file.values)} | names
+    try:
+        config = Config(**_merge(file.values, from_environ))
+    except ValidationError as error:
+        problems.extend(_explain(one, file, names) for one in error.errors())
+    if problems:
+        raise ConfigError(tuple(problems))
+    config._origins.update(origins)  # noqa: SLF001 - a private attribute is how pydantic keeps what is no field
+    return config
+
+
+def origins(config: Config) -> list[Setting]:
+    """Every setting in force with where it came from, in the file's order."""
+    known = config._origins  # noqa: SLF001
+    return [
+        Setting(
+            path, _value(config, path), next((known[at] for at in _upwards(path) if at in known), "default")
+        )
+        for path in setting_names()
+    ]
+
+
+def setting_names() -> tuple[str, ...]:
+    """Every setting's path: `limits.max_parallel`."""
+    return tuple(_field_paths(Config))
+
+
+def config_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the configuration lies, whether there is one or not."""
+    named = environ.get("ORCHESTRD_CONFIG")
+    return Path(named).expanduser() if named else config_folder() / "config.toml"
+
+
+def default_text() -> str:
+    """Return the documented default file: every setting, commented out, at its default."""
+    return (Path(__file__).parent / "config.default.toml").read_text("utf-8")
+
+
+def config_folder() -> Path:
+    """Where the platform keeps configuration: `config.toml` and `trusted.json`."""
+    return platformdirs.user_config_path("orchestrd", appauthor=False)
+
+
+def state_folder() -> Path:
+    """Where the platform keeps a program's state."""
+    return platformdirs.user_state_path("orchestrd", appauthor=False)
+
+
+def log_folder() -> Path:
+    """Where the platform keeps logs."""
+    return platformdirs.user_log_path("orchestrd", appauthor=False)
+
+
+def checkouts_folder(root: Path) -> Path:
+    """Where the checkouts of a root's plans lie: outside the root, so that no agent sees the lanes beside its work."""
+    return state_folder() / "checkouts" / root_name(root)
+
+
+def root_name(root: Path) -> str:
+    """Return a short name by which folders and units of several roots are told apart."""
+    return hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+
+
+def trust_file() -> Path:
+    """Where `orchestrd trust` keeps the projects that it was told."""
+    return config_folder() / "trusted.json"
+
+
+def _read_file(path: Path, *, named: bool) -> _File:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        if named:
+            raise ConfigError((f"{path}: there is no such file (named by ORCHESTRD_CONFIG)",)) from None
+        return _File(path, b"", {})
+    except OSError as error:
+        raise ConfigError((f"{path}: cannot be read: {error.strerror}",)) from error
+    try:
+        return _File(path, raw, tomllib.loads(raw.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        raise ConfigError((f"{path}: is not UTF-8 (byte {error.start})",)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError((f"{path}: is not TOML: {error}",)) from error
+
+
+def _read_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Return the values that variables give, the name behind each path, and the problems."""
+    names = {_variable(path): path for path in setting_names() if path != "root"}
+    given, problems, behind = {}, [], {}
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name in READ_FIRST or name.startswith(MARKS):
+            continue
+        if name in names:
+            given[name.lower()] = environ[name]
+            behind[names[name]] = name
+        else:
+            near = get_close_matches(name, (*names, *READ_FIRST), n=1)
+            hint = f"did you mean {near[0]}?" if near else "`orchestrd config` lists the settings"
+            problems.append(f"{name}: no such setting — {hint}")
+    values = _environ_values(given, behind, problems)
+    for path, name in (("root", "ORCHESTRD_ROOT"), ("claude.command", "ORCHESTRD_CLAUDE")):
+        if environ.get(name):
+            values = _merge(values, _nested(path, environ[name]))
+            behind[path] = name
+    return values, behind, problems
+
+
+def _environ_values(given: dict[str, str], behind: dict[str, str], problems: list[str]) -> dict[str, Any]:
+    source = EnvSettingsSource(Config)
+    values: dict[str, Any] = {}
+    # One at a time: a list that is no JSON is then that variable's problem, not the problem of all.
+    for path, name in behind.items():
+        source.env_vars = {name.lower(): given[name.lower()]}
+        try:
+            values = _merge(values, source())
+        except ValueError:
+            hint = f"""write a JSON list: {name}='["one", "two"]'"""
+            problems.append(f"{name}: {path} cannot be read — {hint}")
+    return values
+
+
+def _explain(error: Any, file: _File, names: Mapping[str, str]) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    place = next((names[at] for at in _upwards(path) if at in names), None) or file.place(path)
+    if error["type"] == "extra_forbidden":
+        return f"{place}: {path}: no such setting — {_nearest(path)}"
+    return f"{place}: {path}: {error['msg']} — got {error['input']!r}"
+
+
+def _nearest(path: str) -> str:
+    above, _, last = path.rpartition(".")
+    siblings = [name for name in setting_names() if name.rpartition(".")[0] == above]
+    groups = {name.partition(".")[0] for name in setting_names()} if not above else set()
+    near = get_close_matches(last, [*(name.rpartition(".")[2] for name in siblings), *groups], n=1)
+    near = near or [name for name in setting_names() if name.rpartition(".")[2] == last]
+    return f"did you mean {near[0]}?" if near else "`orchestrd config` lists the settings"
+
+
+def _variable(path: str) -> str:
+    return PREFIX + path.replace(".", "__").upper()
+
+
+def _field_paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _field_paths(kind, f"{above}{name}.")
+        else:
+            yield above + name
+
+
+def _value(config: BaseModel, path: str) -> object:
+    found: object = config
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Yield `a.b.c`, `a.b`, `a`: an error inside a list is placed at the list."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def _nested(path: str, value: object) -> dict[str, Any]:
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    assert isinstance(value, dict)  # noqa: S101 - a path has at least one part
+    return value
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        old = merged.get(name)
+        merged[name] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield above + name
