@@ -1,0 +1,1 @@
+"""From the lanes to an accepted plan: watch, settle, read, check."""
