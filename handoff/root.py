@@ -40,7 +40,6 @@ ID_LENGTH = 80
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ENDING = re.compile(r"\.(toml|json|md)\Z", re.IGNORECASE | re.ASCII)
 _MIDDLE = re.compile(r"\.plan\Z", re.IGNORECASE | re.ASCII)
-_TEMPORARY = re.compile(r"\A\.|\.(tmp|part)\Z", re.IGNORECASE | re.ASCII)
 _NOT_IN_IDS = re.compile(r"[^a-z0-9]+")
 _ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
@@ -169,15 +168,24 @@ class NameKind(Enum):
     @property
     def is_document(self) -> bool:
         """A name under which a document is taken."""
-        return self not in (NameKind.TEMPORARY, NameKind.OTHER)
+        return self is not NameKind.TEMPORARY and self is not NameKind.OTHER
+
+
+_KINDS = {
+    "toml": NameKind.TOML,
+    "json": NameKind.JSON,
+    "md": NameKind.MARKDOWN,
+    "tmp": NameKind.TEMPORARY,
+    "part": NameKind.TEMPORARY,
+}
 
 
 def kind_of(name: str) -> NameKind:
-    """Tell what a name in a lane means (PROTOCOL 2)."""
-    if _TEMPORARY.search(name):
+    """Tell what a name in a lane means (PROTOCOL 2). Asked of every file at every scan: no pattern is matched."""
+    if name.startswith("."):
         return NameKind.TEMPORARY
-    ending = _ENDING.search(name)
-    return NameKind(ending[1].translate(_ASCII_LOWER)) if ending else NameKind.OTHER
+    stem, dot, ending = name.rpartition(".")
+    return _KINDS.get(ending.translate(_ASCII_LOWER), NameKind.OTHER) if dot and stem else NameKind.OTHER
 
 
 def plan_id_of(file_name: str) -> PlanId:

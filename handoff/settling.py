@@ -129,10 +129,12 @@ def why_bad(seen: Seen, owners: Container[int], max_bytes: int) -> str | None:
 class _Watched:
     """What is remembered of a name from one look to the next."""
 
-    __slots__ = ("changed_at", "held", "renamed", "signature")
+    __slots__ = ("bad", "changed_at", "held", "proved", "renamed", "signature")
 
-    def __init__(self, signature: Seen, now: float, *, renamed: bool) -> None:
+    def __init__(self, signature: Seen, now: float, *, renamed: bool, bad: str | None) -> None:
         self.signature = signature
+        self.bad = bad
+        self.proved = False
         self.changed_at = now
         self.renamed = renamed
         self.held = False
@@ -167,7 +169,8 @@ class Settling:
         """Judge a file by this look and those before. `proof` tells whether nobody writes it (None: cannot say)."""
         watched = self._watched.get(name)
         if watched is None or watched.signature != seen:
-            watched = self._watched[name] = _Watched(seen, now, renamed=renamed)
+            bad = why_bad(seen, self._owners, self._max_bytes)
+            watched = self._watched[name] = _Watched(seen, now, renamed=renamed, bad=bad)
         elif renamed and not watched.renamed:
             watched.renamed = True
         if seen.kind is not FileKind.REGULAR:
@@ -175,9 +178,8 @@ class Settling:
         over = watched.changed_at + self._patience
         if not kind_of(name).is_document:
             return self._late(now, over, Verdict.IGNORE, "has a name that does not end in .toml, .json or .md")
-        bad = why_bad(seen, self._owners, self._max_bytes)
-        if bad:
-            return Judgement(Verdict.BAD, bad)
+        if watched.bad:
+            return Judgement(Verdict.BAD, watched.bad)
         if seen.size == 0:
             return self._late(now, over, Verdict.IGNORE, "is empty")
         if seen.nlink > 1:
@@ -199,8 +201,10 @@ class Settling:
         quiet = now - watched.changed_at
         if not watched.renamed and quiet < self._settle:
             return Judgement(Verdict.WAIT, "was changed just now", watched.changed_at + self._settle)
-        done = proof()
+        # Proved once is enough while nothing changes: it is proved again after the take.
+        done = watched.proved or proof()
         if done:
+            watched.proved = True
             return _READY
         if done is None:
             if watched.renamed or quiet >= self._unproved:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from handoff import settling
@@ -146,7 +147,8 @@ class Lanes:
         renamed = self._watching.take_renamed(lane.value) if self._watching else set()
         here = _look_at_all(fd)
         for name, seen in here:
-            judgement = self._consider(watched, fd, name, seen, now, renamed=name in renamed)
+            proof = partial(settling.nobody_writes_in, fd, name, self._platform)
+            judgement = watched.consider(name, seen, now, renamed=name in renamed, proof=proof)
             if judgement.verdict is Verdict.WAIT:
                 if judgement.look_again_at is not None:
                     found.next_look = min(found.next_look, judgement.look_again_at)
@@ -160,14 +162,6 @@ class Lanes:
             else:
                 found.ignored.append((file, judgement.why))
         watched.keep_only({name for name, _ in here})
-
-    def _consider(
-        self, watched: Settling, fd: int, name: str, seen: Seen, now: float, *, renamed: bool
-    ) -> Judgement:
-        def proof() -> bool | None:
-            return settling.nobody_writes_in(fd, name, self._platform)
-
-        return watched.consider(name, seen, now, renamed=renamed, proof=proof)
 
     def _repair(self) -> list[LaneProblem]:
         if self._watching is None:
@@ -195,7 +189,7 @@ def _look_at_all(fd: int) -> list[tuple[str, Seen]]:
             here.append((name, settling.look(fd, name)))
         except OSError:  # gone between the two
             continue
-    here.sort(key=lambda one: (one[1].mtime_ns, os.fsencode(one[0])))
+    here.sort(key=lambda one: (one[1].mtime_ns, one[0]))
     return here
 
 
