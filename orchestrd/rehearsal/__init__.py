@@ -1,4 +1,4 @@
-"""A scripted model: the Messages API on loopback, so that any plan can be rehearsed with the real Claude Code at no cost.
+"""A scripted model: the Messages API on loopback, so that plans can be rehearsed with real Claude Code at no cost.
 
 `with Rehearsal(script) as model:` serves it; `model.environment()` is what Claude Code needs to be sent there;
 `model.requests` is what it said. This room knows nothing of the rest of orchestrd.

@@ -48,7 +48,9 @@ def _tell(model: Rehearsal, port_file: Path | None, *, token: bool) -> None:
         temporary.replace(port_file)
     lines = [f"# The rehearsal model listens at {model.url}. In another terminal:"]
     wanted = ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN")
-    lines += [f"export {name}={value}" for name, value in model.environment(token=token).items() if name in wanted]
+    lines += [
+        f"export {name}={value}" for name, value in model.environment(token=token).items() if name in wanted
+    ]
     sys.stdout.write("\n".join([*lines, ""]))
     sys.stdout.flush()
 

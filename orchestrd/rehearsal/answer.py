@@ -29,7 +29,12 @@ _ERROR_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_ERROR_MESSAGES = {401: "invalid x-api-key", 429: "This request would exceed the rate limit.", 529: "Overloaded"}
+_ERROR_MESSAGES = {
+    401: "invalid x-api-key",
+    429: "This request would exceed the rate limit.",
+    500: "Internal server error",
+    529: "Overloaded",
+}
 _FOR_EVER = float("inf")
 
 
@@ -130,7 +135,11 @@ class Door:
         yield End()
 
     def _broken_off(self, request: Request, turn: Turn, events: int, *, wait: bool) -> Iterator[Step]:
-        said = turn if turn.replies else Turn(text="The rest of this sentence never arrives, whatever one waits for.")
+        said = (
+            turn
+            if turn.replies
+            else Turn(text="The rest of this sentence never arrives, whatever one waits for.")
+        )
         message = compose(said, request, self.script.usage)
         yield Begin(_reply_headers(turn))
         if request.wants_stream:
@@ -182,7 +191,9 @@ def _malformed(malformed: Malformed, request: Request) -> Iterator[Step]:
             yield Whole(200, b'{"type":"message","content":[{"type":"text","te', {})
         case "sse":
             kind = "text/event-stream" if request.wants_stream else "application/json"
-            yield Whole(200, b'event: message_start\ndata: {"type":"message_start","mess\n\ndata: !!\n\n', {}, kind)
+            yield Whole(
+                200, b'event: message_start\ndata: {"type":"message_start","mess\n\ndata: !!\n\n', {}, kind
+            )
         case "error-event":
             error = {"error": {"type": "overloaded_error", "message": "Overloaded"}}
             if not request.wants_stream:

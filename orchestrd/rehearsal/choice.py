@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrd.rehearsal.improvise import improvise
 from orchestrd.rehearsal.request import Request
-from orchestrd.rehearsal.script import Script, Trouble, Turn
+from orchestrd.rehearsal.script import Conversation, Script, Trouble, Turn
 from orchestrd.rehearsal.side import side_reply
 
 
@@ -41,21 +41,22 @@ class Chooser:
             return Choice(Turn(text=beside))
         for number, conversation in enumerate(self._script.conversations):
             if conversation.fits(request.prompt):
-                return self._within(number, conversation.turns, request)
+                return self._within(number, conversation, request)
         return Choice(improvise(request))
 
-    def _within(self, conversation: int, turns: tuple[Turn, ...], request: Request) -> Choice:
+    def _within(self, number: int, conversation: Conversation, request: Request) -> Choice:
+        """The first turn that the model has not given yet; one that is only trouble ends when it has struck enough."""
         to_skip = request.turn
-        for position, turn in enumerate(turns):
-            if to_skip and turn.replies:
-                to_skip -= 1
-            elif not to_skip:
-                trouble = self._strike(turn.trouble, (request.cwd, request.prompt, conversation, position))
-                if trouble is None and not turn.replies:
-                    continue
+        last = len(conversation.turns) - 1
+        for position, turn in enumerate(conversation.turns):
+            if to_skip and not (conversation.repeat_last and position == last):
+                to_skip -= turn.replies
+                continue
+            trouble = self._strike(turn.trouble, (request.cwd, request.prompt, number, position))
+            if trouble is not None or turn.replies:
                 said = improvise(request) if turn.improvise else turn
-                return Choice(said, trouble, conversation, position)
-        return Choice(Turn(text="Done."), None, conversation, None)
+                return Choice(said, trouble, number, position)
+        return Choice(Turn(text="Done."), None, number, None)
 
     def _strike(self, trouble: Trouble | None, key: tuple[str, str, int, int]) -> Trouble | None:
         """The trouble, unless it has struck `times` times here.

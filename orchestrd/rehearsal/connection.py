@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import time
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +13,7 @@ from orchestrd.rehearsal.answer import Begin, Chunk, End, Leave, Step, Wait, Who
 if TYPE_CHECKING:
     from orchestrd.rehearsal.server import Rehearsal
 
-_LOOK_SECONDS = 0.05
+_FOR_EVER = float("inf")
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -32,7 +31,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """Wait for a request, but not past the end of the rehearsal."""
-        if self._client_speaks(float("inf")):
+        if self._client_speaks(_FOR_EVER):
             super().handle_one_request()
         else:
             self.close_connection = True
@@ -46,17 +45,22 @@ class Connection(BaseHTTPRequestHandler):
                 return
         self.wfile.flush()
 
-    do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _answer
+    # The library finds its methods by these names.
+    do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _answer  # noqa: N815
 
     def _perform(self, step: Step) -> bool:
         """Do one step; False when the connection is over."""
         match step:
             case Whole(status, body, headers, content_type):
-                self._head(status, {**headers, "content-type": content_type, "content-length": str(len(body))})
+                self._head(
+                    status, {**headers, "content-type": content_type, "content-length": str(len(body))}
+                )
                 if self.command != "HEAD":
                     self.wfile.write(body)
             case Begin(headers):
-                self._head(200, {**headers, "content-type": "text/event-stream", "transfer-encoding": "chunked"})
+                self._head(
+                    200, {**headers, "content-type": "text/event-stream", "transfer-encoding": "chunked"}
+                )
             case Chunk(body):
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(body), body))
             case End():
@@ -77,14 +81,11 @@ class Connection(BaseHTTPRequestHandler):
 
     def _client_speaks(self, seconds: float) -> bool:
         """Wait until the client sends something or closes; False when the time or the rehearsal is over before."""
-        deadline = time.monotonic() + seconds
-        while not self._rehearsal.closing.is_set():
-            left = deadline - time.monotonic()
-            if select.select([self.connection], [], [], max(0.0, min(_LOOK_SECONDS, left)))[0]:
-                return True
-            if left <= 0:
-                return False
-        return False
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
+        poll.register(self._rehearsal.wake, select.POLLIN)
+        ready = poll.poll(None if seconds == _FOR_EVER else seconds * 1000)
+        return bool(ready) and not self._rehearsal.closing.is_set()
 
     def _leave(self) -> None:
         self.close_connection = True

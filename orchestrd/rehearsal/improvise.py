@@ -1,4 +1,4 @@
-"""What the model does when no script tells it: one small, harmless piece of the work that the prompt seems to ask for."""
+"""What the model does when no script tells it: one small, harmless piece of the work that the prompt asks for."""
 
 from __future__ import annotations
 
@@ -21,24 +21,26 @@ _QUESTION = re.compile(
     re.IGNORECASE,
 )
 _FILE = re.compile(r"(?<![\w/.~-])([\w-][\w.-]*(?:/[\w.-]+)*\.[a-z][a-z0-9]{0,4})(?![\w/-])", re.IGNORECASE)
-_NUMBERED = re.compile(r"^\s*\d+[\t→]", re.MULTILINE)
+_NUMBERED = re.compile(r"^ *\d+[\t→](.*)$", re.MULTILINE)
+# Claude Code's own words for a tool whose result was lost with the process, and for a file that is not there.
+_INTERRUPTED = "Tool call interrupted"
+_NO_SUCH_FILE = "does not exist"
+_LONGEST_FILE = 1000
+_LONGEST_LINE = 1000
 _SIGNATURE = "Written in a rehearsal: no real model was asked."
 
 
 def improvise(request: Request) -> Turn:
     """The next turn of a conversation that has no script."""
-    last = request.results
-    if last:
+    if request.results:
         return _after(request)
     if request.turn and "StructuredOutput" not in request.tools:
         return Turn(text=f"Rehearsed. {_quote(request.prompts[-1])}")
     if asks_for_work(request.prompt) and "Write" in request.tools:
-        path = file_for(request.prompt)
-        return Turn(
-            text=f"I'll write {path}.",
-            tools=(ToolCall(name="Write", input={"file_path": f"{request.cwd}/{path}", "content": _content(path, request)}),),
-        )
-    return _closing(request, f"This is a rehearsal, so nobody has thought about it. You said: {_quote(request.prompt)}")
+        return _begin(request)
+    return _closing(
+        request, f"This is a rehearsal, so nobody has thought about it. You said: {_quote(request.prompt)}"
+    )
 
 
 def asks_for_work(prompt: str) -> bool:
@@ -51,30 +53,66 @@ def asks_for_work(prompt: str) -> bool:
 
 def file_for(prompt: str) -> str:
     """The file to write: the first one that the prompt names inside the project, else one named after the prompt."""
-    for found in _FILE.finditer(prompt):
-        path = PurePosixPath(found.group(1))
-        if not path.is_absolute() and ".." not in path.parts:
-            return str(path)
+    return _named_file(prompt) or f"{_slug(prompt)}.md"
+
+
+def _named_file(prompt: str) -> str | None:
+    found = (PurePosixPath(match.group(1)) for match in _FILE.finditer(prompt))
+    return next((str(path) for path in found if ".." not in path.parts), None)
+
+
+def _slug(prompt: str) -> str:
     words = re.findall(r"[a-z0-9]+", prompt.lower())[:6]
-    return f"{'-'.join(words)[:60] or 'rehearsal'}.md"
+    return "-".join(words)[:60] or "rehearsal"
+
+
+def _begin(request: Request) -> Turn:
+    """Start on the work. A file that the prompt names may exist and is read first, so that nothing of it is lost."""
+    path = file_for(request.prompt)
+    if _named_file(request.prompt) and "Read" in request.tools:
+        return Turn(text=f"I'll look at {path} first.", tools=(_read(path, request),))
+    return Turn(text=f"I'll write {path}.", tools=(_write(path, _content(path, request), request),))
 
 
 def _after(request: Request) -> Turn:
     """Go on after a tool has spoken."""
     path = file_for(request.prompt)
     result = request.results[-1]
-    if result.tool == "StructuredOutput" and not result.is_error:
-        return Turn(text="Done.")
-    if not result.is_error and result.tool == "Read":
-        old = _NUMBERED.sub("", result.text).rstrip("\n")
-        new = f"{old}\n{_comment(path)}\n"
-        return Turn(tools=(ToolCall(name="Write", input={"file_path": f"{request.cwd}/{path}", "content": new}),))
-    if result.is_error and result.tool == "Write" and "read" in result.text.lower() and "Read" in request.tools:
-        # An existing file may be written only after it was read.
-        return Turn(tools=(ToolCall(name="Read", input={"file_path": f"{request.cwd}/{path}"}),))
-    if result.is_error:
-        return _closing(request, f"{result.tool} did not work, so nothing was written: {_quote(result.text)}")
-    return _closing(request, f"I wrote {path}. {_SIGNATURE}")
+    match (result.tool, result.is_error):
+        case ("StructuredOutput", False):
+            return Turn(text="Done.")
+        case (_, True) if _INTERRUPTED in result.text:
+            return _begin(request)
+        case ("Read", True) if _NO_SUCH_FILE in result.text:
+            return Turn(text="There is none yet.", tools=(_write(path, _content(path, request), request),))
+        case ("Read", False):
+            return _extend(path, result.text, request)
+        case (_, True):
+            return _closing(
+                request, f"{result.tool} did not work, so nothing was written: {_quote(result.text)}"
+            )
+        case _:
+            return _closing(request, f"I wrote {path}. {_SIGNATURE}")
+
+
+def _read(path: str, request: Request) -> ToolCall:
+    return ToolCall(name="Read", input={"file_path": f"{request.cwd}/{path}"})
+
+
+def _write(path: str, content: str, request: Request) -> ToolCall:
+    return ToolCall(name="Write", input={"file_path": f"{request.cwd}/{path}", "content": content})
+
+
+def _extend(path: str, shown: str, request: Request) -> Turn:
+    """Write a file again as the Read tool showed it, with one line more."""
+    lines = [match.group(1) for match in _NUMBERED.finditer(shown)]
+    if len(lines) > _LONGEST_FILE or any(len(line) > _LONGEST_LINE for line in lines):
+        # Read shows long files and lines cut; written back, they would have lost the rest.
+        return _closing(request, f"{path} is too long to be rewritten in a rehearsal, so I left it alone.")
+    while lines and not lines[-1]:
+        lines.pop()
+    content = "\n".join([*lines, _comment(path), ""])
+    return Turn(text=f"I'll add a line to {path}.", tools=(_write(path, content, request),))
 
 
 def _closing(request: Request, text: str) -> Turn:
@@ -101,7 +139,20 @@ def _comment(path: str) -> str:
     match PurePosixPath(path).suffix.lower():
         case ".py" | ".sh" | ".toml" | ".yaml" | ".yml" | ".rb" | ".cfg":
             return f"# {_SIGNATURE}"
-        case ".js" | ".ts" | ".tsx" | ".jsx" | ".go" | ".rs" | ".c" | ".h" | ".java" | ".cpp" | ".swift" | ".kt":
+        case (
+            ".js"
+            | ".ts"
+            | ".tsx"
+            | ".jsx"
+            | ".go"
+            | ".rs"
+            | ".c"
+            | ".h"
+            | ".java"
+            | ".cpp"
+            | ".swift"
+            | ".kt"
+        ):
             return f"// {_SIGNATURE}"
         case ".html" | ".xml":
             return f"<!-- {_SIGNATURE} -->"

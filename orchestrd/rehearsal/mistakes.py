@@ -1,4 +1,4 @@
-"""What is wrong with a script, said so that it can be put right: where, what, and which known name was perhaps meant."""
+"""What is wrong with a script, said so that it can be put right: where, what, which known name was perhaps meant."""
 
 from __future__ import annotations
 
@@ -27,14 +27,17 @@ class Mistake:
 def mistakes_of(error: ValidationError, document: type[BaseModel]) -> tuple[Mistake, ...]:
     """All that pydantic found, in the document's own terms."""
     return tuple(
-        _mistake(tuple(found["loc"]), found["type"], found["msg"], document) for found in error.errors(include_url=False)
+        _mistake(tuple(found["loc"]), found["type"], found["msg"], document)
+        for found in error.errors(include_url=False)
     )
 
 
 def _mistake(place: tuple[int | str, ...], kind: str, message: str, document: type[BaseModel]) -> Mistake:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     if kind == "extra_forbidden":
-        return Mistake(path, "is not a field of a script", _hint(str(place[-1]), _fields_at(document, place[:-1])))
+        return Mistake(
+            path, "is not a field of a script", _hint(str(place[-1]), _fields_at(document, place[:-1]))
+        )
     return Mistake(path, message.removeprefix("Value error, "))
 
 
@@ -53,6 +56,10 @@ def _fields_at(document: type[BaseModel], place: tuple[int | str, ...]) -> list[
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and not isinstance(annotation, types.GenericAlias):
+    if (
+        isinstance(annotation, type)
+        and issubclass(annotation, BaseModel)
+        and not isinstance(annotation, types.GenericAlias)
+    ):
         return annotation
     return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)

@@ -94,7 +94,9 @@ def _placeholders(request: Request) -> Mapping[str, str]:
 def _content(turn: Turn, request: Request) -> list[dict[str, Any]]:
     content: list[dict[str, Any]] = []
     if turn.thinking is not None:
-        content.append({"type": "thinking", "thinking": fill_in(turn.thinking, request), "signature": "rehearsal"})
+        content.append(
+            {"type": "thinking", "thinking": fill_in(turn.thinking, request), "signature": "rehearsal"}
+        )
     if turn.text:
         content.append({"type": "text", "text": fill_in(turn.text, request)})
     calls = [(call.name, call.input) for call in turn.tools]

@@ -15,7 +15,7 @@ from typing import Any
 
 _REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
 _WORKING_DIRECTORY = re.compile(r"^[\s-]*(?:Primary w|W)orking directory: (.+?)\s*$", re.MULTILINE)
-# What Claude Code itself puts into the assistant's mouth when it repairs a broken conversation: not a turn of the model.
+# What Claude Code puts into the assistant's mouth when it repairs a broken conversation: no turn of the model.
 _NOT_THE_MODEL = ("No response requested.", "API Error", "[Request interrupted")
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "cookie", "proxy-authorization"})
 
@@ -31,7 +31,7 @@ class ToolResult:
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request. `headers` have lower-case names and hold no credential; `credential` says which kind there was."""
+    """One HTTP request. `headers` have lower-case names and hold no credential; `credential` names its kind."""
 
     number: int
     time: float
@@ -120,7 +120,9 @@ class Request:
     @cached_property
     def results(self) -> list[ToolResult]:
         """What the tools of the model's last reply said, in order."""
-        names = {block.get("id"): str(block.get("name")) for m in self.messages for block in _blocks(m, "tool_use")}
+        names = {
+            block.get("id"): str(block.get("name")) for m in self.messages for block in _blocks(m, "tool_use")
+        }
         last = [m for m in self.messages if m.get("role") == "user" and _blocks(m, "tool_result")][-1:]
         if not last or self.messages.index(last[0]) < self._last_reply:
             return []
@@ -135,11 +137,15 @@ class Request:
 
     @property
     def _last_reply(self) -> int:
-        replies = [index for index, m in enumerate(self.messages) if m.get("role") == "assistant"]
+        replies = [
+            index for index, m in enumerate(self.messages) if m.get("role") == "assistant" and _counts(m)
+        ]
         return replies[-1] if replies else -1
 
 
-def read_request(number: int, time: float, method: str, path: str, headers: Mapping[str, str], raw: bytes) -> Request:
+def read_request(
+    number: int, time: float, method: str, path: str, headers: Mapping[str, str], raw: bytes
+) -> Request:
     """Make a `Request` of what came over the wire. A body that is no JSON object is kept as `{"text": ...}`."""
     lower = {name.lower(): value for name, value in headers.items()}
     return Request(
@@ -165,7 +171,9 @@ def _body_of(raw: bytes) -> Mapping[str, Any]:
 
 
 def _credential_of(headers: Mapping[str, str]) -> str | None:
-    kinds = [kind for name, kind in (("x-api-key", "api-key"), ("authorization", "token")) if headers.get(name)]
+    kinds = [
+        kind for name, kind in (("x-api-key", "api-key"), ("authorization", "token")) if headers.get(name)
+    ]
     return "+".join(kinds) or None
 
 
@@ -174,7 +182,9 @@ def _text_of(content: object) -> str:
         return content
     if not isinstance(content, list):
         return ""
-    texts = [block.get("text") for block in content if isinstance(block, Mapping) and block.get("type") == "text"]
+    texts = [
+        block.get("text") for block in content if isinstance(block, Mapping) and block.get("type") == "text"
+    ]
     return "\n".join(str(text) for text in texts if text)
 
 

@@ -15,7 +15,7 @@ _FORMATS = {
 }
 
 
-def sample_of(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
+def sample_of(schema: object, root: Mapping[str, Any] | None = None, depth: int = 0) -> Any:
     """A value for `schema`: constants, enums, bounds, required members and local references are respected."""
     if not isinstance(schema, Mapping) or depth > _DEPTH:
         return "rehearsal"
@@ -30,19 +30,24 @@ def sample_of(schema: object, root: Mapping[str, Any] | None = None, depth: int 
     for word in ("anyOf", "oneOf", "allOf"):
         if schema.get(word):
             parts = schema[word] if word == "allOf" else schema[word][:1]
-            return sample_of({**{k: v for k, v in schema.items() if k != word}, **_merged(parts, root)}, root, depth + 1)
+            return sample_of(
+                {**{k: v for k, v in schema.items() if k != word}, **_merged(parts, root)}, root, depth + 1
+            )
     kind = schema.get("type", "object" if "properties" in schema else "string")
     return _of_type(kind[0] if isinstance(kind, list) else kind, schema, root, depth)
 
 
-def _of_type(kind: str, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Any:  # noqa: ANN401 - any JSON
+def _of_type(kind: str, schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Any:
     match kind:
         case "object":
             properties = schema.get("properties", {})
             wanted = schema.get("required", list(properties))
             return {name: sample_of(properties.get(name, {}), root, depth + 1) for name in wanted}
         case "array":
-            return [sample_of(schema.get("items", {}), root, depth + 1) for _ in range(max(1, schema.get("minItems", 0)))]
+            return [
+                sample_of(schema.get("items", {}), root, depth + 1)
+                for _ in range(max(1, schema.get("minItems", 0)))
+            ]
         case "integer" | "number":
             return _number(schema)
         case "boolean":

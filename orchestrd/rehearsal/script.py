@@ -125,7 +125,9 @@ class Turn(_Part):
     tools: tuple[ToolCall, ...] = ()
     structured: dict[str, Any] | None = None
     improvise: bool = False
-    stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal", "pause_turn"] | None = None
+    stop_reason: (
+        Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal", "pause_turn"] | None
+    ) = None
     model: str | None = None
     usage: Usage = Usage()
     headers: dict[str, str] = {}
@@ -156,7 +158,9 @@ class Turn(_Part):
     def _is_one_thing(self) -> Turn:
         troubles = [name for name in TROUBLES if getattr(self, name) is not None]
         if len(troubles) > 1:
-            message = f"only one thing can go wrong in a turn, not {' and '.join(troubles)}; use one turn for each"
+            message = (
+                f"only one thing can go wrong in a turn, not {' and '.join(troubles)}; use one turn for each"
+            )
             raise ValueError(message)
         if not troubles and not self.replies:
             message = (
@@ -174,6 +178,8 @@ class Conversation(_Part):
     """What the model does in a conversation that begins with a matching prompt."""
 
     match: str = ""
+    repeat_last: bool = False
+    """Whether the last turn is given again and again; otherwise the model says "Done." once its turns are over."""
     turns: Annotated[tuple[Turn, ...], Field(min_length=1)]
 
     @field_validator("match")
@@ -224,7 +230,9 @@ def load_script(path: Path | str) -> Script:
     return parse_script(raw, "json" if path.suffix.lower() == ".json" else "toml", source=str(path))
 
 
-def parse_script(raw: bytes | str, language: Literal["toml", "json"] = "toml", source: str = "script") -> Script:
+def parse_script(
+    raw: bytes | str, language: Literal["toml", "json"] = "toml", source: str = "script"
+) -> Script:
     """Check a script's text. Raises `ScriptError`."""
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")

@@ -34,15 +34,21 @@ class Rehearsal:
     Raises `OSError` when the port is taken.
     """
 
-    def __init__(self, script: Script | None = None, *, record: Path | str | None = None, port: int = 0) -> None:
+    def __init__(
+        self, script: Script | None = None, *, record: Path | str | None = None, port: int = 0
+    ) -> None:
         """Start to serve `script`; without one the model improvises."""
         self.script = script or Script()
         self._requests: deque[Request] = deque(maxlen=_KEPT_REQUESTS)
-        self._record: IO[bytes] | None = Path(record).open("ab", buffering=0) if record else None
+        self._record: IO[bytes] | None = (
+            open(record, "ab", buffering=0) if record else None  # noqa: SIM115 - it is closed by close()
+        )
         self._lock = threading.Lock()
         self._count = 0
         self._chooser = Chooser(self.script)
         self.closing = threading.Event()
+        # Readable once the rehearsal is over: what waits for a client waits for this too.
+        self.wake, self._waker = socket.socketpair()
         self._server: _Server | None = None
         if self.script.refuse_connections:
             # Bound, but nobody listens: the port is ours and every connection is refused by the system.
@@ -52,7 +58,9 @@ class Rehearsal:
         else:
             self._server = _Server(("127.0.0.1", port), self)
             self.port = self._server.server_port
-            self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="rehearsal", daemon=True)
+            self._thread = threading.Thread(
+                target=self._server.serve_forever, args=(0.05,), name="rehearsal", daemon=True
+            )
             self._thread.start()
 
     @property
@@ -94,6 +102,7 @@ class Rehearsal:
         if self.closing.is_set():
             return
         self.closing.set()
+        self._waker.send(b".")
         if self._server is None:
             self._held.close()
         else:
@@ -111,7 +120,9 @@ class Rehearsal:
         """Stop to serve."""
         self.close()
 
-    def take(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> tuple[Request, Iterable[Step]]:
+    def take(
+        self, method: str, path: str, headers: dict[str, str], raw: bytes
+    ) -> tuple[Request, Iterable[Step]]:
         """Note one request and find what to do about it. Called from the connection's thread."""
         with self._lock:
             self._count += 1

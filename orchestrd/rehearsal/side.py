@@ -7,7 +7,9 @@ import re
 
 from orchestrd.rehearsal.request import Request
 
-_TITLE = re.compile(r"\b(sentence-case |short |concise )?title\b.*\b(session|conversation|coding)\b", re.IGNORECASE)
+_TITLE = re.compile(
+    r"\b(sentence-case |short |concise )?title\b.*\b(session|conversation|coding)\b", re.IGNORECASE
+)
 _TOPIC = re.compile(r"new conversation topic|isNewTopic", re.IGNORECASE)
 
 
