@@ -29,7 +29,7 @@ CHUNK_BYTES = 16384
 _TAIL = len(',"crc":"89abcdef"}')
 
 
-class JournalDamaged(Exception):  # noqa: N818 - a state of a file
+class JournalDamaged(Exception):
     """A line that was followed by good ones does not verify: the disk or a hand changed it.
 
     `records` are those before it, which can be believed. `line` counts from 1.
@@ -45,9 +45,16 @@ class JournalDamaged(Exception):  # noqa: N818 - a state of a file
         self.records = records
 
 
-def encode_line(seq: int, event: str, fields: Mapping[str, Any], now: float | None = None) -> tuple[bytes, Record]:
+def encode_line(
+    seq: int, event: str, fields: Mapping[str, Any], now: float | None = None
+) -> tuple[bytes, Record]:
     """Make a line, and the record that a reader will find in it. `now` is wall seconds; None: the present."""
-    record: Record = {"seq": seq, "time": format_time(time.time() if now is None else now), "event": event, **fields}
+    record: Record = {
+        "seq": seq,
+        "time": format_time(time.time() if now is None else now),
+        "event": event,
+        **fields,
+    }
     # Escaped to ASCII: file names may hold bytes that are no UTF-8, and those survive only so.
     body = json.dumps(record, separators=(",", ":"), default=_plain).encode()
     return b'%b,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body)), record

@@ -95,7 +95,9 @@ def test_a_damaged_line_in_the_middle_is_reported_with_what_is_before(path: Path
 
 def test_a_long_journal_is_read_whole(path: Path) -> None:
     for seq in range(4, 500):
-        durable.append_line(path, journal.encode_line(seq, "run-ended", {"summary": "x" * 200})[0], sync=False)
+        durable.append_line(
+            path, journal.encode_line(seq, "run-ended", {"summary": "x" * 200})[0], sync=False
+        )
 
     assert [record["seq"] for record in journal.read_journal(path)] == list(range(1, 500))
 

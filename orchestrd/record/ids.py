@@ -1,0 +1,265 @@
+"""The registers of a root: every id and key that it has had, and what came of every order. Append-only, for ever.
+
+They outlive the plans' folders. Only the daemon appends; whoever reads skips a line that a cut has torn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from handoff import durable
+from handoff.root import PlanId, Root
+from orchestrd.record.journal import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class IdLine:
+    """One plan in `archive/ids.jsonl` (PROTOCOL 3). No `key` for what was rejected, a duplicate or a retry."""
+
+    plan: PlanId
+    source: str
+    key: str | None
+    sha256: str | None
+    taken: datetime
+    retry_of: PlanId | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Lay it out as the line has it; what has no value is left out."""
+        whole = {
+            "id": self.plan,
+            "source": self.source,
+            "key": self.key,
+            "sha256": self.sha256,
+            "taken": format_time(self.taken.timestamp()),
+            "retry_of": self.retry_of,
+        }
+        return {name: value for name, value in whole.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    """What came of one order, in `archive/orders.jsonl` (PROTOCOL 7)."""
+
+    order: int
+    time: datetime
+    file: str
+    outcome: str
+    """`done`, `nothing` or `refused`."""
+    action: str | None = None
+    key: str | None = None
+    plan: str | None = None
+    new_plan: PlanId | None = None
+    message: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Lay it out as the line has it; what has no value is left out."""
+        whole = {
+            "order": self.order,
+            "time": format_time(self.time.timestamp()),
+            "file": self.file,
+            "key": self.key,
+            "action": self.action,
+            "plan": self.plan,
+            "outcome": self.outcome,
+            "new_plan": self.new_plan,
+            "message": self.message,
+        }
+        return {name: value for name, value in whole.items() if value is not None}
+
+
+class Register:
+    """A file of lines of JSON that only grows. `problems` names the lines that could not be read."""
+
+    def __init__(self, path: Path, raw: bytes) -> None:
+        self._path = path
+        self._whole = raw.rfind(b"\n") + 1
+        self._is_torn = self._whole < len(raw)
+        self.problems: list[str] = []
+
+    def append(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Append lines, all with one write and one sync: on the disk when this returns. OSError: none is there."""
+        content = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+        if not content:
+            return
+        if self._is_torn:
+            # What is appended next must not join a line that a cut has torn.
+            durable.replace(self._path, self._path.read_bytes()[: self._whole])
+            self._is_torn = False
+        durable.append_line(self._path, content, sync=True)
+
+    def records(self, raw: bytes) -> list[dict[str, Any]]:
+        """Read all whole lines; one that is no JSON is left out and named in `problems`."""
+        whole = raw[: self._whole]
+        try:
+            # One call for all lines: a quarter of the time of one a line.
+            found: list[dict[str, Any]] = json.loads(b"[%b]" % whole[:-1].replace(b"\n", b","))
+        except ValueError:
+            return self._one_by_one(whole)
+        return found
+
+    def _one_by_one(self, whole: bytes) -> list[dict[str, Any]]:
+        records = []
+        for number, line in enumerate(whole.splitlines(), 1):
+            try:
+                record = json.loads(line)
+            except ValueError:
+                record = None
+            if isinstance(record, dict):
+                records.append(record)
+            else:
+                self.problems.append(
+                    f"{self._path}, line {number}: no line of this register; it is passed over"
+                )
+        return records
+
+
+class Ids:
+    """Every id and key that a root has had, in memory: about 25 MB for 100,000."""
+
+    def __init__(self, register: Register, records: Iterable[dict[str, Any]]) -> None:
+        self._register = register
+        self._had: set[str] = set()
+        self._keys: dict[str, PlanId] = {}
+        self._next_number: dict[str, int] = {}
+        for record in records:
+            plan = record.get("id")
+            if not isinstance(plan, str):
+                continue
+            self._had.add(plan)
+            key = record.get("key")
+            if key is not None:
+                self._keys.setdefault(key, PlanId(plan))
+        self._arrivals = len(self._had)
+
+    @classmethod
+    def load(cls, root: Root) -> Ids:
+        """Read `archive/ids.jsonl`; none yet is fine. Raises OSError."""
+        raw = _read(root.ids_log)
+        register = Register(root.ids_log, raw)
+        return cls(register, register.records(raw))
+
+    @property
+    def problems(self) -> list[str]:
+        """The lines that could not be read, for a person."""
+        return self._register.problems
+
+    def __len__(self) -> int:
+        return len(self._had)
+
+    def has(self, plan: str) -> bool:
+        """Whether this root has had that id."""
+        return plan in self._had
+
+    def of_key(self, key: str) -> PlanId | None:
+        """The first plan with that key; None where it is free."""
+        return self._keys.get(key)
+
+    def hold_key(self, key: str, plan: PlanId) -> None:
+        """Give a key to the plan that is accepted with it, before its line is appended; the first one keeps it."""
+        self._keys.setdefault(key, plan)
+
+    def next_free(self, wanted: PlanId) -> PlanId:
+        """The id itself, or with the first of -2, -3, … that this root has not had (PROTOCOL 3)."""
+        if wanted not in self._had:
+            return wanted
+        number = self._next_number.get(wanted, 2)
+        while f"{wanted}-{number}" in self._had:
+            number += 1
+        # Ids are never free again but by `give_back`, so the search need not begin anew.
+        self._next_number[wanted] = number
+        return PlanId(f"{wanted}-{number}")
+
+    def allot(self, wanted: PlanId) -> PlanId:
+        """Give the next free id to a plan; it counts as had from now on."""
+        plan = self.next_free(wanted)
+        self._had.add(plan)
+        return plan
+
+    def give_back(self, plan: PlanId) -> None:
+        """Free an id that was allotted to a plan that could not be taken: it is had once its file is in `active/`."""
+        self._had.discard(plan)
+        base, _, number = plan.rpartition("-")
+        if number.isdigit() and base in self._next_number:
+            self._next_number[base] = min(self._next_number[base], int(number))
+
+    def next_arrival(self) -> int:
+        """The next place in the order in which plans are taken, from 1."""
+        self._arrivals += 1
+        return self._arrivals
+
+    def arrived(self, arrival: int) -> None:
+        """Take note of a place that was given by a daemon before: later ones come after it."""
+        self._arrivals = max(self._arrivals, arrival)
+
+    def append(self, lines: Iterable[IdLine]) -> None:
+        """Remember plans for ever, all with one sync. Called before they run or get a result. Raises OSError."""
+        lines = list(lines)
+        self._register.append(line.fields() for line in lines)
+        for line in lines:
+            self._had.add(line.plan)
+            if line.key is not None:
+                self._keys.setdefault(line.key, line.plan)
+
+
+class Orders:
+    """What came of every order that this root was given."""
+
+    def __init__(self, register: Register, records: Iterable[dict[str, Any]]) -> None:
+        self._register = register
+        self._known: set[int] = set()
+        self._keys: dict[str, int] = {}
+        for record in records:
+            if isinstance(record.get("order"), int):
+                self._remember(record["order"], record.get("key"))
+
+    @classmethod
+    def load(cls, root: Root) -> Orders:
+        """Read `archive/orders.jsonl`; none yet is fine. Raises OSError."""
+        raw = _read(root.orders_log)
+        register = Register(root.orders_log, raw)
+        return cls(register, register.records(raw))
+
+    @property
+    def problems(self) -> list[str]:
+        """The lines that could not be read, for a person."""
+        return self._register.problems
+
+    def has(self, order: int) -> bool:
+        """Whether what came of that order is written down."""
+        return order in self._known
+
+    def of_key(self, key: str) -> int | None:
+        """The first order with that key; None where it is free."""
+        return self._keys.get(key)
+
+    @property
+    def last(self) -> int:
+        """The greatest number that an order has had here; 0 before the first."""
+        return max(self._known, default=0)
+
+    def append(self, lines: Iterable[OrderLine]) -> None:
+        """Write down what came of orders, all with one sync. Raises OSError."""
+        lines = list(lines)
+        self._register.append(line.fields() for line in lines)
+        for line in lines:
+            self._remember(line.order, line.key)
+
+    def _remember(self, order: int, key: str | None) -> None:
+        self._known.add(order)
+        if key is not None:
+            self._keys.setdefault(key, order)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    with open(fd, "rb") as file:
+        return file.read()
