@@ -1,0 +1,159 @@
+"""What became of a plan, as its journal tells it: a pure fold of the records, in plain values.
+
+The result (`outbound/story.py`) and the index are both made of it, so they cannot disagree. What the words mean to a
+reader of results is not known here; events that are unknown are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Fields = Mapping[str, Any]
+
+USAGE = (
+    "cost_usd",
+    "turns",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "wall_seconds",
+    "cpu_seconds",
+    "peak_memory_bytes",
+)
+"""The numbers of a start that are summed up; of the last the greatest is kept."""
+
+
+@dataclass(slots=True)
+class StepAccount:
+    """The starts of one step, folded."""
+
+    step: str
+    number: int = 0
+    """Of the last start."""
+    attempts: int = 0
+    session_id: str | None = None
+    end: Fields = field(default_factory=dict)
+    """The record `run-ended` of the last start; empty while it has none."""
+    denied: list[Fields] = field(default_factory=list)
+    usage: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Account:
+    """A plan's whole story. A record that has not been written is an empty mapping."""
+
+    taken: Fields = field(default_factory=dict)
+    checked: Fields = field(default_factory=dict)
+    """The record `accepted`, `refused` or `duplicate`."""
+    workspace: Fields = field(default_factory=dict)
+    """The record `workspace-intended`."""
+    workspace_made: bool = False
+    started: str | None = None
+    """When the first run was started."""
+    steps: dict[str, StepAccount] = field(default_factory=dict)
+    gathered: Fields = field(default_factory=dict)
+    settling: Fields = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> str | None:
+        """When it was accepted; None where it was not."""
+        return self.checked["time"] if self.is_accepted else None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether its content was looked at and will be executed."""
+        return self.checked.get("event") == "accepted"
+
+    @property
+    def status(self) -> str | None:
+        """How it ends; None before that is decided."""
+        return self.settling.get("status")
+
+    @property
+    def reason(self) -> str | None:
+        """Why it ends so."""
+        return self.settling.get("reason")
+
+    @property
+    def settled(self) -> str | None:
+        """When it was settled, as the result says it."""
+        return self.settling.get("settled")
+
+    @property
+    def verdict(self) -> str | None:
+        """What the evidence says of what ran (PROTOCOL 5); None where nothing ran or nothing is decided."""
+        if not self.steps or not self.settling:
+            return None
+        changed = self.gathered.get("changed")
+        if changed:
+            return "changed"
+        return "no-change-needed" if self.status == "succeeded" and changed is False else "unverified"
+
+    @property
+    def usage(self) -> dict[str, float]:
+        """What all its starts used."""
+        total: dict[str, float] = {}
+        for step in self.steps.values():
+            add_usage(total, step.usage)
+        return total
+
+
+def account_of(records: Iterable[Fields]) -> Account:
+    """Fold a plan's records, in order."""
+    account = Account()
+    for record in records:
+        _follow(account, record)
+    return account
+
+
+def _follow(account: Account, record: Fields) -> None:
+    match record["event"]:
+        case "taken":
+            account.taken = record
+        case "accepted" | "refused" | "duplicate":
+            account.checked = record
+        case "workspace-intended":
+            account.workspace = record
+        case "workspace-made":
+            account.workspace_made = True
+        case "run-intended" | "run-started" | "run-ended":
+            _follow_run(account, record)
+        case "gathered":
+            account.gathered = record
+        case "settling":
+            account.settling = record
+        case _:
+            pass
+
+
+def _follow_run(account: Account, record: Fields) -> None:
+    name = record["step"]
+    step = account.steps.setdefault(name, StepAccount(name))
+    match record["event"]:
+        case "run-intended":
+            step.number = record["n"]
+            step.attempts = record["attempt"]
+            step.session_id = record.get("session_id")
+            step.end = {}
+        case "run-started":
+            account.started = account.started or record["time"]
+        case _:
+            step.end = record
+            step.denied += record.get("denied") or ()
+            add_usage(step.usage, record)
+
+
+def add_usage(total: dict[str, float], more: Fields) -> None:
+    """Add what a start used; a number that is not known there adds nothing."""
+    for name in USAGE:
+        value = more.get(name)
+        if value is None:
+            continue
+        if name == "peak_memory_bytes":
+            total[name] = max(total.get(name, 0), value)
+        else:
+            # Sums of money and seconds: without the noise of binary fractions.
+            total[name] = round(total.get(name, 0) + value, 9)

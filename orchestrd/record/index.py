@@ -1,0 +1,232 @@
+"""The index: one row a plan, in SQLite. Derived from the journals; it can be deleted at any time and is made anew.
+
+Only the daemon (and `orchestrd reindex` while none runs) writes. Readers open it read-only and cope with none.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Self
+
+from handoff import durable
+from handoff.root import PlanId, Root
+from orchestrd.record.account import account_of
+from orchestrd.record.journal import JournalDamaged, read_journal
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for a reader's or another writer's lock."""
+
+ROWS_AT_ONCE = 2000
+"""Rows of one insertion when the index is rebuilt: so 100,000 plans need no memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One plan. What has no value (yet) is None; times are RFC 3339 in UTC, and so sort as text."""
+
+    id: PlanId
+    source: str | None
+    title: str | None
+    project: str | None
+    key: str | None
+    status: str | None
+    """None while it is not settled."""
+    reason: str | None
+    verdict: str | None
+    cost_usd: float | None
+    taken: str | None
+    accepted: str | None
+    settled: str | None
+    folder: str
+    """Relative to the root."""
+    month: str | None
+    """`2026-11`; None while it is in `active/`."""
+    result: str | None
+    """The result in the plan's folder, relative to the root; the one in `results/` may have been consumed."""
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+_VALUES = attrgetter(*COLUMNS)
+
+_SCHEMA = f"""
+    CREATE TABLE IF NOT EXISTS plans ({", ".join(COLUMNS)}, PRIMARY KEY (id)) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS plans_by_key ON plans (key) WHERE key IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS plans_by_taken ON plans (taken);
+    PRAGMA user_version = 1;
+"""
+_PUT = f"INSERT OR REPLACE INTO plans VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - names of our own
+
+
+def row_of(plan: PlanId, records: Iterable[Mapping[str, Any]], folder: str) -> Row:
+    """Make a plan's row of its journal. `folder` is relative to the root: `active/ID` or `archive/2026-11/ID`."""
+    account = account_of(records)
+    month = folder.split("/")[1] if folder.startswith("archive/") else None
+    ending = "json" if account.taken.get("format") == "json" else "toml"
+    usage = account.usage
+    return Row(
+        id=plan,
+        source=_text(account.taken.get("source")),
+        title=_text(account.checked.get("title")) or plan,
+        project=_text(account.checked.get("project")),
+        key=_text(account.checked.get("key")) if account.is_accepted else None,
+        status=account.status if month else None,
+        reason=account.reason if month else None,
+        verdict=account.verdict if month else None,
+        cost_usd=usage.get("cost_usd") if month else None,
+        taken=account.taken.get("time"),
+        accepted=account.accepted,
+        settled=account.settled if month else None,
+        folder=folder,
+        month=month,
+        result=f"{folder}/result.{ending}" if month else None,
+    )
+
+
+class Index:
+    """The index, opened to write. Its commits are not synced: after a power cut it is rebuilt, not trusted.
+
+    Any error of SQLite's is `sqlite3.Error`; a file that is none of its databases is removed and begun anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._database = _open_to_write(path)
+        except sqlite3.OperationalError:
+            raise  # locked, or a full disk: nothing is wrong with what is there
+        except sqlite3.DatabaseError:
+            _remove(path)
+            self._database = _open_to_write(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it; the journal of SQLite's own is folded in."""
+        self._database.close()
+
+    def put_many(self, rows: Iterable[Row]) -> None:
+        """Put rows in, in one transaction; a plan's earlier row is replaced."""
+        with self._database as database:
+            database.executemany(_PUT, [_VALUES(row) for row in rows])
+
+    def remove(self, plans: Iterable[PlanId]) -> None:
+        """Take plans out whose folders are gone."""
+        with self._database as database:
+            database.executemany("DELETE FROM plans WHERE id = ?", [(plan,) for plan in plans])
+
+    def rebuild(self, root: Root) -> list[str]:
+        """Make it anew of all journals, in one transaction. Return what could not be read, for a person."""
+        problems: list[str] = []
+        with self._database as database:
+            database.execute("DELETE FROM plans")
+            batch: list[tuple[object, ...]] = []
+            for row in _rows_on_disk(root, problems):
+                batch.append(_VALUES(row))
+                if len(batch) == ROWS_AT_ONCE:
+                    database.executemany(_PUT, batch)
+                    batch.clear()
+            database.executemany(_PUT, batch)
+        return problems
+
+
+class IndexReader:
+    """The index for those who only look. With no index, or one that cannot be read, it knows no plans (`is_there`)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is an index to ask."""
+        return self._path.is_file()
+
+    def by_id(self, plan: str) -> Row | None:
+        """One plan's row."""
+        return next(iter(self._select("WHERE id = ?", (plan,))), None)
+
+    def by_key(self, key: str) -> list[Row]:
+        """The plans that were accepted with that key, the first one first; further ones are retries."""
+        return self._select("WHERE key = ? ORDER BY taken, id", (key,))
+
+    def latest(self, limit: int = 50, offset: int = 0, status: str | None = None) -> list[Row]:
+        """Plans, the last one taken first; with `status`, those that ended so."""
+        where, values = ("WHERE status = ? ", [status]) if status is not None else ("", [])
+        return self._select(f"{where}ORDER BY taken DESC, id DESC LIMIT ? OFFSET ?", (*values, limit, offset))
+
+    def dump(self) -> list[Row]:
+        """Every row, by id."""
+        return self._select("ORDER BY id", ())
+
+    def _select(self, clause: str, values: tuple[object, ...]) -> list[Row]:
+        if not self.is_there:
+            return []
+        with suppress(sqlite3.Error), closing(_open_to_read(self._path)) as database:
+            found = database.execute(f"SELECT * FROM plans {clause}", values)  # noqa: S608 - clauses of our own
+            return [Row(*row) for row in found]
+        return []
+
+
+def _rows_on_disk(root: Root, problems: list[str]) -> Iterator[Row]:
+    months = sorted(name for name in os.listdir(root.archive) if (root.archive / name).is_dir())
+    for place in ("active", *(f"archive/{month}" for month in months)):
+        with os.scandir(root.path / place) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for name in names:
+            folder = f"{place}/{name}"
+            journal = root.path / folder / durable.JOURNAL
+            try:
+                records = read_journal(journal)
+            except JournalDamaged as error:
+                problems.append(str(error))
+                records = error.records
+            except OSError as error:
+                problems.append(f"{journal}: {error.strerror}; the plan is not in the index")
+                continue
+            if not records or (place == "active" and not _holds_plan(root.path / folder, records[0])):
+                continue  # a start that was cut: its plan lies in the inbox still
+            yield row_of(PlanId(name), records, folder)
+
+
+def _holds_plan(folder: Path, taken: Mapping[str, Any]) -> bool:
+    return os.path.lexists(folder / f"plan.{taken.get('format')}")
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    # Threads of the pool take turns at it: the daemon never calls it from two at once.
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = OFF")
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version not in {0, 1}:
+            raise sqlite3.DatabaseError(f"{path} was made by another version ({version})")
+        database.executescript(_SCHEMA)
+    except sqlite3.Error:
+        database.close()
+        raise
+    path.chmod(0o600)
+    return database
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        durable.remove(f"{path}{ending}", sync=False)
+
+
+def _text(value: str | None) -> str | None:
+    """Text that SQLite can keep: a file's name may hold bytes that are no UTF-8."""
+    return value if value is None else value.encode("utf-8", "backslashreplace").decode()
