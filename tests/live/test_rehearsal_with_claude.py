@@ -1,0 +1,348 @@
+"""What the real Claude Code makes of everything a script can say: the ground under the table of endings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from orchestrd.rehearsal import Rehearsal
+from tests.live.conftest import ClaudeCode
+from tests.waiting import wait_until
+
+Rehearse = Callable[..., Rehearsal]
+ACCEPT_EDITS = ("--permission-mode", "acceptEdits")
+
+
+def a_script(*turns: str, match: str = "") -> str:
+    """A script of one conversation, a TOML text for each turn."""
+    told = "".join(f"[[conversations.turns]]\n{turn}\n" for turn in turns)
+    return f"[[conversations]]\nmatch = '{match}'\n{told}"
+
+
+def test_a_text_comes_back_as_the_result_with_a_cost(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(a_script('text = "In {cwd} you said: {prompt}"\nthinking = "Hm."'))
+
+    ended = claude.run(model, "Good morning")
+
+    assert ended.exit_code == 0
+    assert ended.result["result"] == f"In {claude.project} you said: Good morning"
+    assert ended.result["total_cost_usd"] > 0
+    assert ended.result["usage"]["output_tokens"] > 0
+
+
+def test_the_usage_in_a_script_is_the_usage_that_is_reported(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(
+        a_script(
+            'text = "x"\nusage = { input_tokens = 1000, output_tokens = 200, cache_read_input_tokens = 30 }'
+        )
+    )
+
+    ended = claude.run(model, "go")
+
+    assert ended.result["usage"]["input_tokens"] == 1000
+    assert ended.result["usage"]["output_tokens"] == 200
+    assert ended.result["usage"]["cache_read_input_tokens"] == 30
+
+
+@pytest.mark.parametrize("asked", ["opus", "sonnet", "haiku"])
+def test_every_usual_model_costs_something(claude: ClaudeCode, rehearse: Rehearse, asked: str):
+    model = rehearse()
+
+    ended = claude.run(model, "What is this?", "--model", asked)
+
+    assert ended.exit_code == 0
+    assert ended.result["total_cost_usd"] > 0
+    assert asked in model.messages[0].model
+
+
+def test_a_tool_call_writes_a_file(claude: ClaudeCode, rehearse: Rehearse):
+    call = '{ name = "Write", input = { file_path = "{cwd}/new.txt", content = "new {braces}" } }'
+    model = rehearse(a_script(f"tools = [{call}]", 'text = "{results}"'))
+
+    ended = claude.run(model, "go", *ACCEPT_EDITS)
+
+    assert (claude.project / "new.txt").read_text(encoding="utf-8") == "new {braces}"
+    assert "new.txt" in ended.result["result"]
+
+
+def test_a_tool_call_that_nobody_allows_is_denied(claude: ClaudeCode, rehearse: Rehearse):
+    call = '{ name = "Write", input = { file_path = "{cwd}/new.txt", content = "x" } }'
+    model = rehearse(a_script(f"tools = [{call}]", 'text = "Not allowed."'))
+
+    ended = claude.run(model, "go")
+
+    assert ended.result["permission_denials"][0]["tool_name"] == "Write"
+    assert not (claude.project / "new.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "turn, token, status, says",
+    [
+        ("error = { status = 401 }", False, 401, "Invalid API key"),
+        ("error = { status = 401 }", True, 401, "Not logged in"),
+        ("error = { status = 429 }", False, 429, "rate limit"),
+        ("error = { status = 429, message = 'Slowly now' }", False, 429, "Slowly now"),
+        ("usage_limit = { resets_in_seconds = 7200 }", False, 429, "usage limit"),
+        ("usage_limit = { resets_in_seconds = 7200 }", True, 429, "5-hour limit"),
+        ("error = { status = 500 }", False, 500, "Internal server error"),
+        ("error = { status = 529 }", False, 529, "Overloaded"),
+        ("hang_up = {}", False, None, "ECONNRESET"),
+        ("cut = {}", False, None, "Connection"),
+        ("malformed = { how = 'sse' }", False, None, "JSON"),
+        ("malformed = { how = 'json' }", False, None, "JSON"),
+        ("malformed = { how = 'html' }", False, None, "HTML"),
+        ("malformed = { how = 'error-event' }", False, 529, "Overloaded"),
+        ("stop_reason = 'refusal'", False, None, "safeguards"),
+    ],
+)
+def test_a_trouble_ends_the_run_as_an_error_of_the_api(
+    claude: ClaudeCode, rehearse: Rehearse, turn: str, token: bool, status: int | None, says: str
+):
+    model = rehearse(a_script(turn))
+
+    ended = claude.run(model, "go", token=token)
+
+    assert ended.exit_code == 1
+    assert ended.result["is_error"] is True
+    assert ended.result["terminal_reason"] == "api_error"
+    assert ended.result["api_error_status"] == status
+    assert says in ended.result["result"]
+
+
+def test_a_usage_limit_says_when_it_resets(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(a_script("usage_limit = { resets_in_seconds = 7200 }"))
+
+    ended = claude.run(model, "go", token=True)
+
+    told = next(event["rate_limit_info"] for event in ended.events if event["type"] == "rate_limit_event")
+    assert told["status"] == "rejected"
+    assert told["rateLimitType"] == "five_hour"
+    assert abs(told["resetsAt"] - model.messages[0].time - 7200) < 10
+
+
+def test_a_limit_that_is_near_is_told_and_the_run_goes_on(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(a_script('text = "x"\nusage_warning = { utilization = 0.97 }'))
+
+    ended = claude.run(model, "go", token=True)
+
+    told = next(event["rate_limit_info"] for event in ended.events if event["type"] == "rate_limit_event")
+    assert (ended.exit_code, told["status"], told["utilization"]) == (0, "allowed_warning", 0.97)
+
+
+def test_a_connection_that_is_refused_ends_the_run(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse("refuse_connections = true")
+
+    ended = claude.run(model, "go")
+
+    assert ended.exit_code == 1
+    assert "ECONNREFUSED" in ended.result["result"]
+
+
+def test_a_trouble_with_times_is_over_after_that_many_requests(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(a_script("error = { status = 529, times = 1 }", 'text = "Now it works."'))
+
+    ended = claude.run(model, "go", env={"CLAUDE_CODE_MAX_RETRIES": "2"})
+
+    assert ended.result["result"] == "Now it works."
+    assert len(model.messages) == 2
+
+
+@pytest.mark.parametrize(
+    "turn", ["silent = {}", "stall = {}", "slow = { first_byte_seconds = 600 }\ntext = 'x'"]
+)
+def test_a_model_that_says_nothing_is_left_by_a_killed_client(
+    claude: ClaudeCode, rehearse: Rehearse, turn: str
+):
+    model = rehearse(a_script(turn))
+    process = claude.start(model, "go")
+    wait_until(lambda: model.messages, 20, "the first request")
+
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 143
+    assert '"type":"result"' not in output
+
+
+def test_a_slow_model_still_comes_to_an_end(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(a_script('text = "slowly"\nslow = { first_byte_seconds = 0.3, between_seconds = 0.05 }'))
+
+    ended = claude.run(model, "go")
+
+    assert ended.result["result"] == "slowly"
+    assert ended.result["duration_ms"] > 500
+
+
+def test_a_structured_output_is_handed_over(claude: ClaudeCode, rehearse: Rehearse):
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    model = rehearse(a_script("structured = { n = 7 }"))
+
+    ended = claude.run(model, "go", "--json-schema", json.dumps(schema))
+
+    assert ended.result["structured_output"] == {"n": 7}
+
+
+def test_an_improvised_structured_output_satisfies_its_schema(claude: ClaudeCode, rehearse: Rehearse):
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer", "minimum": 5}, "kind": {"enum": ["big", "small"]}},
+        "required": ["n", "kind"],
+    }
+    model = rehearse()
+
+    ended = claude.run(model, "What is it?", "--json-schema", json.dumps(schema))
+
+    assert ended.result["structured_output"] == {"n": 5, "kind": "big"}
+
+
+def test_a_model_that_never_ends_meets_the_limit_of_turns(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(
+        "[[conversations]]\nrepeat_last = true\n[[conversations.turns]]\n"
+        'tools = [{ name = "Bash", input = { command = "echo {turn}" } }]'
+    )
+
+    ended = claude.run(model, "go", "--max-turns", "2")
+
+    assert ended.result["subtype"] == "error_max_turns"
+    assert len(model.messages) == 2
+
+
+def test_a_reply_that_is_cut_at_the_limit_of_tokens_for_ever_ends_the_run(
+    claude: ClaudeCode, rehearse: Rehearse
+):
+    model = rehearse(
+        '[[conversations]]\nrepeat_last = true\n[[conversations.turns]]\ntext = "a"\nstop_reason = "max_tokens"'
+    )
+
+    ended = claude.run(model, "go")
+
+    assert ended.exit_code == 1
+    assert "output token maximum" in ended.result["result"]
+
+
+def test_a_reply_that_costs_too_much_meets_the_budget(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(
+        a_script(
+            'tools = [{ name = "Bash", input = { command = "echo 1" } }]\nusage = { output_tokens = 100000 }'
+        )
+    )
+
+    ended = claude.run(model, "go", "--max-budget-usd", "0.5")
+
+    assert ended.result["subtype"] == "error_max_budget_usd"
+    assert ended.result["total_cost_usd"] > 0.5
+
+
+def test_a_subagent_is_a_conversation_of_its_own(claude: ClaudeCode, rehearse: Rehearse):
+    call = '{ name = "Agent", input = { description = "d", prompt = "Sub work", subagent_type = "general-purpose" } }'
+    model = rehearse(
+        a_script(f"tools = [{call}]", 'text = "{results}"', match="^delegate")
+        + a_script('text = "the sub-agent was here"', match="^sub work")
+    )
+
+    ended = claude.run(model, "Delegate it")
+
+    assert "the sub-agent was here" in ended.result["result"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_session_that_was_killed_within_a_tool_is_resumed_where_it_was(
+    claude: ClaudeCode, rehearse: Rehearse, how: signal.Signals
+):
+    waits = (
+        "python3 -c 'import os, time; open(str(os.getpid()) + chr(46) + str(1), chr(119)); time.sleep(20)'"
+    )
+    model = rehearse(
+        a_script(
+            f'tools = [{{ name = "Bash", input = {{ command = "{waits}" }} }}]',
+            'text = "Then: {last_prompt}"',
+        )
+    )
+    session = str(uuid4())
+    allowed = ("--allowedTools", "Bash")
+    process = claude.start(model, "go", "--session-id", session, *allowed)
+    pid = int(wait_until(lambda: [*claude.project.glob("*.1")], 20, "the tool to run")[0].stem)
+    process.send_signal(how)
+    process.communicate(timeout=20)
+    _make_sure_is_gone(pid)
+
+    ended = claude.run(model, "Go on", "--resume", session, *allowed)
+
+    assert ended.result["result"] == "Then: Go on"
+    assert ended.result["session_id"] == session
+    assert [request.turn for request in model.messages] == [0, 1]
+
+
+def test_a_session_that_failed_is_resumed_at_the_turn_that_failed(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(
+        a_script(
+            'tools = [{ name = "Bash", input = { command = "echo one" } }]',
+            'error = { status = 500, times = 1 }\ntext = "second turn after {results}"',
+        )
+    )
+    session = str(uuid4())
+    failed = claude.run(model, "go", "--session-id", session)
+
+    resumed = claude.run(model, "Go on", "--resume", session)
+
+    assert failed.result["api_error_status"] == 500
+    assert resumed.result["result"] == "second turn after one"
+
+
+def test_without_a_script_work_is_done_on_the_file_that_the_prompt_names(
+    claude: ClaudeCode, rehearse: Rehearse
+):
+    model = rehearse()
+
+    ended = claude.run(model, "Add a greeting to app.py", *ACCEPT_EDITS)
+
+    content = (claude.project / "app.py").read_text(encoding="utf-8")
+    assert content.startswith('print("hello")\n# Written in a rehearsal')
+    assert "app.py" in ended.result["result"]
+
+
+def test_without_a_script_work_makes_a_new_file_named_after_the_prompt(
+    claude: ClaudeCode, rehearse: Rehearse
+):
+    model = rehearse()
+
+    claude.run(model, "Improve the error messages", *ACCEPT_EDITS)
+
+    assert (
+        (claude.project / "improve-the-error-messages.md").read_text(encoding="utf-8").startswith("# Improve")
+    )
+
+
+def test_without_a_script_a_question_changes_nothing(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse()
+
+    ended = claude.run(model, "What does app.py write?", *ACCEPT_EDITS)
+
+    assert ended.exit_code == 0
+    assert sorted(path.name for path in claude.project.iterdir()) == [".git", "README.md", "app.py"]
+
+
+def test_what_the_model_was_told_can_be_looked_at(claude: ClaudeCode, rehearse: Rehearse, tmp_path: Path):
+    record = tmp_path / "requests.jsonl"
+    model = rehearse(record=record)
+
+    claude.run(model, "Hello", "--append-system-prompt", "Speak in riddles.")
+
+    written = record.read_text(encoding="utf-8")
+    assert "Speak in riddles." in model.messages[0].system
+    assert "Speak in riddles." in written
+    assert model.environment()["ANTHROPIC_API_KEY"] not in written
+
+
+def _make_sure_is_gone(pid: int) -> None:
+    """SIGKILL for Claude Code leaves its tools alive; this test has to end what it started."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
