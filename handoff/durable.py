@@ -89,14 +89,15 @@ class Effects:
 effects = Effects()
 
 
-def publish_new(path: StrPath, content: bytes, mode: int = 0o600) -> bool:
+def publish_new(path: StrPath, content: bytes, mode: int = 0o600, *, alone: bool = True) -> bool:
     """Write a whole new file that is complete and durable once it can be seen.
 
-    False: a file with equal bytes was there (this was done before). FileExistsError: one with others.
+    `alone=False`: others may be writing under this name too, so the temporary file gets a name of its own. False: a file with equal bytes was there (this was done before). FileExistsError: one with others.
     DurabilityLost: the disk failed; nothing, or the whole file, is there.
     """
     target = os.fspath(path)
-    temporary = _write_beside(target, content, mode, sync=True)
+    temporary = temporary_of(target) if alone else temporary_of(target, os.urandom(8).hex())
+    _write_beside(temporary, content, mode, sync=True)
     new = True
     try:
         effects.rename_new(temporary, target, ours=False)
@@ -119,7 +120,8 @@ def replace(path: StrPath, content: bytes, *, sync: bool = True, mode: int = 0o6
     `sync=False` is for what is made anew at every start (`status/`).
     """
     target = os.fspath(path)
-    temporary = _write_beside(target, content, mode, sync=sync)
+    temporary = temporary_of(target)
+    _write_beside(temporary, content, mode, sync=sync)
     try:
         effects.rename(temporary, target)
     except OSError:
@@ -338,12 +340,11 @@ def _syncs_filesystems() -> bool:
     return platform.PLATFORM.syncfs
 
 
-def _write_beside(target: str, content: bytes, mode: int, *, sync: bool) -> str:
-    """Write a temporary file beside the target, synced; anew, and at most WRITES_AT_MOST times, where that fails.
+def _write_beside(temporary: str, content: bytes, mode: int, *, sync: bool) -> None:
+    """Write a temporary file, synced; anew, and at most WRITES_AT_MOST times, where that fails.
 
     Its name is fixed, so that one left by a kill is replaced by the next writer instead of lying there for ever.
     """
-    temporary = temporary_of(target)
     failed: OSError | None = None
     for _ in range(WRITES_AT_MOST):
         _forget(temporary)
@@ -358,17 +359,20 @@ def _write_beside(target: str, content: bytes, mode: int, *, sync: bool) -> str:
         closed = _attempt(lambda fd=fd: effects.close(fd))  # type: ignore[misc]
         failed = failed or closed
         if failed is None:
-            return temporary
+            return
     _forget(temporary)
     assert failed is not None
-    raise DurabilityLost(failed.errno, f"{failed.strerror} ({WRITES_AT_MOST} times)", target) from failed
+    raise DurabilityLost(failed.errno, f"{failed.strerror} ({WRITES_AT_MOST} times)", temporary) from failed
 
 
-def temporary_of(path: str) -> str:
-    """Name the temporary file that `path` is written by; cut where the name would be too long for a directory."""
-    folder, name = os.path.split(path)
-    whole = os.fsencode(name)[:250]
-    return os.path.join(folder, f".{os.fsdecode(whole)}.tmp"[:255])
+def temporary_of(path: StrPath, random: str = "") -> str:
+    """Name the temporary file that `path` is written by; cut where it would be too long for a directory entry."""
+    folder, name = os.path.split(os.fspath(path))
+    ending = f".{random}.tmp" if random else ".tmp"
+    longest = 254 - len(ending)
+    if len(os.fsencode(name)) > longest:
+        name = os.fsencode(name)[:longest].decode("utf-8", "ignore")
+    return os.path.join(folder, f".{name}{ending}")
 
 
 def _open_to_append(name: str, mode: int) -> tuple[int, bool]:

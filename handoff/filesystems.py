@@ -80,7 +80,7 @@ def _mount_table() -> str:
 def parse_mountinfo(text: str) -> list[tuple[str, str]]:
     """Read (mount point, type) of each line of /proc/self/mountinfo."""
     mounts = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         before, _, after = line.partition(" - ")
         words = before.split(" ")
         if len(words) > 4 and after:

@@ -198,8 +198,10 @@ class Settling:
     ) -> Judgement:
         if watched.held and now < over:
             return Judgement(Verdict.WAIT, "is not valid yet", over)
+        if watched.renamed:
+            return _READY
         quiet = now - watched.changed_at
-        if not watched.renamed and quiet < self._settle:
+        if quiet < self._settle:
             return Judgement(Verdict.WAIT, "was changed just now", watched.changed_at + self._settle)
         # Proved once is enough while nothing changes: it is proved again after the take.
         done = watched.proved or proof()
@@ -207,11 +209,9 @@ class Settling:
             watched.proved = True
             return _READY
         if done is None:
-            if watched.renamed or quiet >= self._unproved:
+            if quiet >= self._unproved:
                 return _READY
             return Judgement(Verdict.WAIT, "was changed just now", watched.changed_at + self._unproved)
-        if watched.renamed and now >= over:
-            return _READY  # renamed: finished, said its writer; that it keeps the file open is its affair
         return Judgement(
             Verdict.WAIT, "is open for writing", now + max(self._settle, min(_LOOK_AGAIN_AT_MOST, quiet / 4))
         )
