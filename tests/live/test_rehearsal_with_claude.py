@@ -11,12 +11,13 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrd.rehearsal import Rehearsal
+from orchestrd.rehearsal import Rehearsal, load_script
 from tests.live.conftest import ClaudeCode
 from tests.waiting import wait_until
 
 Rehearse = Callable[..., Rehearsal]
 ACCEPT_EDITS = ("--permission-mode", "acceptEdits")
+EXAMPLES = Path(__file__).parents[2] / "examples" / "rehearsals"
 
 
 def a_script(*turns: str, match: str = "") -> str:
@@ -346,3 +347,35 @@ def _make_sure_is_gone(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def test_a_usage_limit_in_the_middle_of_the_work_lets_the_session_be_resumed(
+    claude: ClaudeCode, rehearse: Rehearse
+):
+    model = rehearse(load_script(EXAMPLES / "usage-limit.toml"))
+    session = str(uuid4())
+
+    limited = claude.run(model, "go", "--session-id", session, *ACCEPT_EDITS, token=True)
+    resumed = claude.run(model, "Go on", "--resume", session, *ACCEPT_EDITS, token=True)
+
+    assert limited.result["api_error_status"] == 429
+    assert resumed.result["result"] == "The limit is over, and so is the work."
+    assert (claude.project / "half.txt").exists()
+
+
+def test_the_example_with_a_sub_agent_does_what_it_says(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(load_script(EXAMPLES / "sub-agent.toml"))
+
+    ended = claude.run(model, "Improve the app", *ACCEPT_EDITS)
+
+    assert "One test, and it passes." in ended.result["result"]
+    assert (claude.project / "test_app.py").exists()
+
+
+def test_the_example_of_success_does_what_it_says(claude: ClaudeCode, rehearse: Rehearse):
+    model = rehearse(load_script(EXAMPLES / "success.toml"))
+
+    ended = claude.run(model, "Anything", *ACCEPT_EDITS)
+
+    assert ended.result["result"] == "Done: hello.txt is there."
+    assert (claude.project / "hello.txt").read_text(encoding="utf-8") == "Hello from a rehearsal\n"
