@@ -1,0 +1,80 @@
+"""What plans wait for: other plans, dates, the pause before a further attempt; and whom an event may free."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from handoff.result import Status
+from handoff.root import PlanId
+from orchestrd.core.events import Moment
+from orchestrd.core.plan import PlanInHand, Wait
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Who waits for whom and until when. Each call costs the logarithm of the number of plans at most."""
+
+    _dependents: dict[PlanId, set[PlanId]] = field(default_factory=dict)
+    _dates: list[tuple[float, PlanId]] = field(default_factory=list)
+    _pauses: list[tuple[float, PlanId]] = field(default_factory=list)
+
+    def enter(self, plan: PlanInHand, settled: Mapping[PlanId, Status]) -> tuple[PlanId, Status] | None:
+        """Note a plan's dates and the plans that it comes after, `settled` of which ended already.
+
+        Return the first of those that did not succeed: then it will never run.
+        """
+        facts = plan.facts
+        for date in (facts.expires, facts.not_before):
+            if date is not None:
+                heapq.heappush(self._dates, (date, facts.plan))
+        for dependency in facts.after:
+            status = settled.get(dependency)
+            if status is None:
+                plan.awaited.add(dependency)
+                self._dependents.setdefault(dependency, set()).add(facts.plan)
+            elif status is not Status.SUCCEEDED:
+                return dependency, status
+        return None
+
+    def leave(self, plan: PlanInHand) -> None:
+        """A plan waits for no other any more."""
+        for dependency in plan.awaited:
+            self._dependents.get(dependency, set()).discard(plan.facts.plan)
+
+    def pause(self, plan: PlanInHand, until: float) -> None:
+        """Keep a plan from a further attempt until then (boot seconds)."""
+        plan.paused_until = until
+        heapq.heappush(self._pauses, (until, plan.facts.plan))
+
+    def freed_by(self, settled: PlanId) -> list[PlanId]:
+        """Take out and return the plans that waited for this one."""
+        return sorted(self._dependents.pop(settled, ()))
+
+    def due(self, at: Moment) -> list[PlanId]:
+        """Take out and return the plans for which a date or a pause is over."""
+        names = []
+        for timers, now in ((self._dates, at.wall), (self._pauses, at.boot)):
+            while timers and timers[0][0] <= now:
+                names.append(heapq.heappop(timers)[1])
+        return names
+
+    def next_look(self, at: Moment) -> float | None:
+        """Seconds until somebody is due; None where nobody waits for a time."""
+        waits = [self._dates[0][0] - at.wall] if self._dates else []
+        if self._pauses:
+            waits.append(self._pauses[0][0] - at.boot)
+        return max(0.0, min(waits)) if waits else None
+
+
+def what_it_waits_for(plan: PlanInHand, at: Moment) -> Wait | None:
+    """What keeps a plan from being ready; None: nothing."""
+    facts = plan.facts
+    if plan.awaited:
+        return Wait("plans", facts.expires)
+    if facts.not_before is not None and facts.not_before > at.wall:
+        return Wait("time", facts.not_before)
+    if plan.paused_until is not None and plan.paused_until > at.boot:
+        return Wait("retry", at.wall + plan.paused_until - at.boot)
+    return None

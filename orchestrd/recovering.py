@@ -1,0 +1,93 @@
+"""The start of a daemon: what lies in `active/` becomes the engine's knowledge again.
+
+The folders win: whatever their journals say is gone on with, by the table in `runs/recovery.py`. Doing this twice
+changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from handoff import durable
+from handoff.result import Status
+from handoff.root import PlanId, Root
+from orchestrd.core.events import Event, Moment, PlanRecovered, PlanRefused
+from orchestrd.core.history import Told, facts_of, read_history
+from orchestrd.inbound.reception import Reception, Taken, id_line, taken_from
+from orchestrd.record import journal
+from orchestrd.record.archived import status_of
+from orchestrd.record.ids import IdLine, Ids
+from orchestrd.record.journal import JournalDamaged
+from orchestrd.record.journals import Journals
+
+PLAN_FILES = frozenset({"plan.toml", "plan.json", "plan.md"})
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What was found."""
+
+    events: list[Event] = field(default_factory=list)
+    in_hand: list[tuple[PlanId, Told]] = field(default_factory=list)
+    """Plans of which a start was intended whose end nobody has judged."""
+    damaged: list[str] = field(default_factory=list)
+    """Plans that are left alone because their journals cannot be believed."""
+
+
+def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: Moment) -> Recovered:
+    """Read every plan in `active/`, in the order of arrival; what was taken and not yet looked at goes to reception."""
+    found = Recovered()
+    lines: list[IdLine] = []
+    known: list[tuple[Taken, Told]] = []
+    for name in os.listdir(root.active):
+        plan = PlanId(name)
+        folder = root.plan_folder(plan)
+        if PLAN_FILES.isdisjoint(os.listdir(folder)):
+            # A start that was cut before its plan was moved in: the file still lies in its lane.
+            durable.remove_tree(folder)
+            continue
+        try:
+            records = journal.open_for_append(folder / durable.JOURNAL)
+        except (JournalDamaged, OSError) as error:
+            found.damaged.append(str(error))
+            continue
+        taken, told = taken_from(plan, records[0]), read_history(records)
+        journals.begin(plan, told.sequence)
+        ids.arrived(taken.arrival)
+        known.append((taken, told))
+        if not ids.has(plan):
+            ids.allot(plan)
+            if told.checked:
+                lines.append(_missing_line(taken, told))
+    ids.append(lines)
+    known.sort(key=lambda one: one[0].arrival)
+    statuses = _statuses_of(root, ids)
+    for taken, told in known:
+        if not told.checked:
+            reception.take_up(taken)
+            continue
+        found.events.append(_event(taken, told, statuses, at))
+        if told.history.in_hand and told.history.ending is None:
+            found.in_hand.append((taken.plan, told))
+    return found
+
+
+def _missing_line(taken: Taken, told: Told) -> IdLine:
+    facts = told.facts or {}
+    key = facts.get("key") if taken.retry_of is None else None
+    return id_line(taken, facts.get("sha256"), key)
+
+
+def _event(taken: Taken, told: Told, status: Callable[[PlanId], Status | None], at: Moment) -> Event:
+    if told.facts is None:
+        assert told.history.ending is not None  # noqa: S101 - checked and not accepted: refused or a duplicate
+        return PlanRefused(at, taken.plan, told.history.ending)
+    facts = facts_of(taken.plan, taken.arrival, taken.taken.timestamp(), told.facts)
+    settled = {name: ended for name in facts.after if (ended := status(name)) is not None}
+    return PlanRecovered(at, facts, told.history, settled)
+
+
+def _statuses_of(root: Root, ids: Ids) -> Callable[[PlanId], Status | None]:
+    return lambda plan: status_of(root, plan) if ids.has(plan) else None
