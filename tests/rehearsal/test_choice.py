@@ -7,7 +7,6 @@ from orchestrd.rehearsal.request import read_request
 from orchestrd.rehearsal.script import Error, parse_script
 from tests.rehearsal.builders import a_request
 
-
 TWO_TURNS = """
 [[conversations]]
 match = "^fix"
