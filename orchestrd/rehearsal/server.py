@@ -97,6 +97,14 @@ class Rehearsal:
             "no_proxy": "127.0.0.1,localhost",
         }
 
+    def settings(self, *, token: bool = False) -> dict[str, dict[str, str]]:
+        """Return the same for Claude Code's `--settings`, as JSON.
+
+        An `env` in the user's or the project's settings.json outranks the environment: without this a rehearsal
+        could reach a paid model after all. `--settings` outranks both (only an administrator's settings do not yield).
+        """
+        return {"env": self.environment(token=token)}
+
     def close(self) -> None:
         """Stop to serve; hangs up on whoever still waits. Can be called again."""
         if self.closing.is_set():

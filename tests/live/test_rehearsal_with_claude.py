@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -379,3 +381,36 @@ def test_the_example_of_success_does_what_it_says(claude: ClaudeCode, rehearse: 
 
     assert ended.result["result"] == "Done: hello.txt is there."
     assert (claude.project / "hello.txt").read_text(encoding="utf-8") == "Hello from a rehearsal\n"
+
+
+@pytest.mark.parametrize("token", [False, True])
+def test_a_rehearsed_run_speaks_to_nobody_but_the_rehearsal(
+    claude: ClaudeCode, rehearse: Rehearse, token: bool
+):
+    model = rehearse()
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        # Whatever does not go to loopback goes to this proxy, where it can be counted.
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+
+        ended = claude.run(
+            model, "What is this?", token=token, env={"HTTPS_PROXY": address, "HTTP_PROXY": address}
+        )
+
+        assert ended.exit_code == 0
+        assert select.select([proxy], [], [], 0)[0] == []
+
+
+@pytest.mark.parametrize("whose", ["user", "project"])
+def test_settings_that_name_another_address_do_not_lead_a_rehearsal_astray(
+    claude: ClaudeCode, rehearse: Rehearse, claude_home: Path, whose: str
+):
+    model, elsewhere = rehearse(), rehearse()
+    folder = claude_home / ".claude" if whose == "user" else claude.project / ".claude"
+    folder.mkdir(exist_ok=True)
+    settings = {"env": {"ANTHROPIC_BASE_URL": elsewhere.url}}
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+
+    ended = claude.run(model, "What is this?", "--settings", json.dumps(model.settings()))
+
+    assert ended.exit_code == 0
+    assert (len(model.messages), len(elsewhere.messages)) == (1, 0)
