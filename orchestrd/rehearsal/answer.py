@@ -82,73 +82,70 @@ class Leave:
 Step = Whole | Begin | Chunk | End | Wait | Leave
 
 
-@dataclass(frozen=True)
-class Door:
-    """Answers requests under a script's general settings."""
+def answer(script: Script, request: Request, choice: Choice | None) -> Iterator[Step]:
+    """The steps that answer `request`; `choice` is what the model does, None where it was not asked for a reply."""
+    if choice is None:
+        return _beside(request)
+    return _message(script, request, choice)
 
-    script: Script
 
-    def answer(self, request: Request, choice: Choice | None) -> Iterator[Step]:
-        """The steps that answer `request`; `choice` is what the model does, None where it was not asked for a reply."""
-        if choice is None:
-            return _beside(request)
-        return self._message(request, choice)
-
-    def _message(self, request: Request, choice: Choice) -> Iterator[Step]:
-        turn = choice.turn
-        slow = turn.slow if "slow" in turn.model_fields_set else self.script.slow
-        if slow.first_byte_seconds:
-            yield Wait(slow.first_byte_seconds)
-        match choice.trouble:
-            case Error() as error:
-                yield _error(error.status, error.type, error.message, error.headers)
-            case UsageLimit() as limit:
-                text = "You have reached your usage limit."
-                yield _error(429, "rate_limit_error", text, limit_headers(limit))
-            case HangUp():
-                yield Leave()
-            case Silent():
-                yield Wait(_FOR_EVER)
-                yield Leave()
-            case Malformed() as malformed:
-                yield from _malformed(malformed, request)
-            case Cut(after_events=events):
-                yield from self._broken_off(request, turn, events, wait=False)
-            case Stall(after_events=events):
-                yield from self._broken_off(request, turn, events, wait=True)
-            case None:
-                yield from self._whole(request, turn, slow.between_seconds)
-
-    def _whole(self, request: Request, turn: Turn, between_seconds: float) -> Iterator[Step]:
-        message = compose(turn, request, self.script.usage)
-        headers = _reply_headers(turn)
-        if not request.wants_stream:
-            yield Whole(200, json.dumps(message).encode(), headers)
-            return
-        yield Begin(headers)
-        if between_seconds:
-            for event in events_of(message):
-                yield Chunk(sse(event))
-                yield Wait(between_seconds)
-        else:
-            yield Chunk(b"".join(sse(event) for event in events_of(message)))
-        yield End()
-
-    def _broken_off(self, request: Request, turn: Turn, events: int, *, wait: bool) -> Iterator[Step]:
-        said = (
-            turn
-            if turn.replies
-            else Turn(text="The rest of this sentence never arrives, whatever one waits for.")
-        )
-        message = compose(said, request, self.script.usage)
-        yield Begin(_reply_headers(turn))
-        if request.wants_stream:
-            yield Chunk(b"".join(sse(event) for event in islice(events_of(message), events)))
-        else:
-            yield Chunk(json.dumps(message).encode()[:40])
-        if wait:
+def _message(script: Script, request: Request, choice: Choice) -> Iterator[Step]:
+    turn = choice.turn
+    slow = turn.slow if "slow" in turn.model_fields_set else script.slow
+    if slow.first_byte_seconds:
+        yield Wait(slow.first_byte_seconds)
+    match choice.trouble:
+        case Error() as error:
+            yield _error(error.status, error.type, error.message, error.headers)
+        case UsageLimit() as limit:
+            text = "You have reached your usage limit."
+            yield _error(429, "rate_limit_error", text, limit_headers(limit))
+        case HangUp():
+            yield Leave()
+        case Silent():
             yield Wait(_FOR_EVER)
-        yield Leave()
+            yield Leave()
+        case Malformed() as malformed:
+            yield from _malformed(malformed, request)
+        case Cut(after_events=events):
+            yield from _broken_off(script, request, turn, events, wait=False)
+        case Stall(after_events=events):
+            yield from _broken_off(script, request, turn, events, wait=True)
+        case None:
+            yield from _whole(script, request, turn, slow.between_seconds)
+
+
+def _whole(script: Script, request: Request, turn: Turn, between_seconds: float) -> Iterator[Step]:
+    message = compose(turn, request, script.usage)
+    headers = _reply_headers(turn)
+    if not request.wants_stream:
+        yield Whole(200, json.dumps(message).encode(), headers)
+        return
+    yield Begin(headers)
+    if between_seconds:
+        for event in events_of(message):
+            yield Chunk(sse(event))
+            yield Wait(between_seconds)
+    else:
+        yield Chunk(b"".join(sse(event) for event in events_of(message)))
+    yield End()
+
+
+def _broken_off(script: Script, request: Request, turn: Turn, events: int, *, wait: bool) -> Iterator[Step]:
+    said = (
+        turn
+        if turn.replies
+        else Turn(text="The rest of this sentence never arrives, whatever one waits for.")
+    )
+    message = compose(said, request, script.usage)
+    yield Begin(_reply_headers(turn))
+    if request.wants_stream:
+        yield Chunk(b"".join(sse(event) for event in islice(events_of(message), events)))
+    else:
+        yield Chunk(json.dumps(message).encode()[:40])
+    if wait:
+        yield Wait(_FOR_EVER)
+    yield Leave()
 
 
 def _beside(request: Request) -> Iterator[Step]:

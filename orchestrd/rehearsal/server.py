@@ -16,7 +16,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Self
 
-from orchestrd.rehearsal.answer import Door, Step
+from orchestrd.rehearsal.answer import Step, answer
 from orchestrd.rehearsal.choice import Choice, Chooser
 from orchestrd.rehearsal.connection import Connection
 from orchestrd.rehearsal.request import Request, read_request
@@ -110,7 +110,7 @@ class Rehearsal:
         if self.closing.is_set():
             return
         self.closing.set()
-        self._waker.send(b".")
+        self._waker.close()
         if self._server is None:
             self._held.close()
         else:
@@ -141,7 +141,7 @@ class Rehearsal:
             self._requests.append(request)
             if self._record is not None and not self._record.closed:
                 self._record.write(_line(request, choice))
-        return request, Door(self.script).answer(request, choice)
+        return request, answer(self.script, request, choice)
 
 
 class _Server(ThreadingHTTPServer):

@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def find_binary() -> Path | None:
-    """Claude Code as a user would have it: named by ORCHESTRD_CLAUDE, carried by the extra, or on PATH."""
+    """Claude Code: the one that ORCHESTRD_CLAUDE names, else the carried one (it does not vary), else PATH's."""
     named = os.environ.get("ORCHESTRD_CLAUDE")
     if named:
         return Path(named)
