@@ -1,0 +1,258 @@
+"""From a plan to what is started: command line, environment, standard input, and the files that they name.
+
+Pure but for reading what the project brings along; nothing is written or started here. Each flag is one that Claude
+Code 2.1.59 knows as well as the newest. Texts of any size go by file or by standard input: one argument holds 128 KiB.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from handoff.plan import Plan
+from handoff.result import Payer
+from orchestrd.config import DEFAULT_SECRETS, Config
+from orchestrd.runs import project as projects
+from orchestrd.runs.claude import ClaudeCommand
+from orchestrd.runs.environment import foresee_payer, run_environment
+from orchestrd.runs.trust import Trust
+from orchestrd.secrets import secret_names
+
+MCP_FILE = "mcp.json"
+SETTINGS_FILE = "settings.json"
+SYSTEM_PROMPT_FILE = "system-prompt.md"
+
+_MOST_ARGUMENT_BYTES = 128 * 1024 - 1
+_LEAST_BUDGET_USD = 0.000001
+
+
+class NotLaunchable(ValueError):
+    """The plan holds something that no command line can carry; says what, and what to write instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What the configuration says about every run. Durations in seconds."""
+
+    claude_args: tuple[str, ...] = ()
+    env_pass: tuple[str, ...] = ()
+    secret_patterns: tuple[str, ...] = DEFAULT_SECRETS
+    api_retries: int = 2
+    timeout_seconds: float = 3600.0
+    silence_seconds: float = 900.0
+    first_event_seconds: float = 60.0
+
+    @classmethod
+    def of(cls, config: Config) -> RunSettings:
+        """Take them from the configuration in force."""
+        return cls(
+            claude_args=config.claude.args,
+            env_pass=config.claude.env_pass,
+            secret_patterns=config.secrets.names,
+            api_retries=config.limits.api_retries,
+            timeout_seconds=config.limits.timeout,
+            silence_seconds=config.limits.silence,
+            first_event_seconds=config.limits.first_event,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What differs from one start of a plan to the next."""
+
+    checkout: Path
+    """Where it works."""
+    run_folder: Path
+    """`active/ID/runs/STEP.N`: where the files of the launch will lie."""
+    session_id: str
+    """A UUID of our own choice; with `resume`, that of the session to go on with."""
+    prompt: str
+    resume: bool = False
+    budget_usd: float | None = None
+    """What is left of the plan's `max_usd`; None where it has none. Claude Code counts it for this process alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """What the runner holds itself, of one start."""
+
+    timeout_seconds: float
+    silence_seconds: float
+    first_event_seconds: float
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that the runner has to be told."""
+
+    argv: tuple[str, ...]
+    cwd: Path
+    env: dict[str, str] = field(repr=False)
+    secret_names: tuple[str, ...]
+    """Names of those in `env` whose values are written nowhere."""
+    stdin: bytes = field(repr=False)
+    files: dict[str, bytes] = field(repr=False)
+    """Name → content, to be written into the run's folder before the start; `argv` names them by full path."""
+    limits: RunLimits
+    session_id: str
+    payer: Payer
+    """Who is going to be billed, as far as the environment tells."""
+
+
+def compose(
+    plan: Plan,
+    start: Start,
+    *,
+    claude: ClaudeCommand,
+    trust: Trust,
+    environ: Mapping[str, str],
+    settings: RunSettings,
+) -> Launch:
+    """Put together one start of `plan`.
+
+    Raises:
+        NotLaunchable: a rule, a name or a value that cannot be handed over.
+
+    """
+    env = run_environment(environ, env_pass=settings.env_pass, api_retries=settings.api_retries)
+    files = _files(plan, start.checkout, trust, environ)
+    argv = (
+        *claude.argv,
+        *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
+        *("--resume" if start.resume else "--session-id", start.session_id),
+        *_model_flags(plan),
+        *_limit_flags(plan, start.budget_usd),
+        *_permission_flags(plan),
+        *_file_flags(files, start.run_folder),
+        *_source_flags(trust),
+        *settings.claude_args,
+    )
+    _check_arguments(argv)
+    return Launch(
+        argv=argv,
+        cwd=start.checkout,
+        env=env,
+        secret_names=tuple(secret_names(env, settings.secret_patterns)),
+        stdin=user_message(start.prompt),
+        files=files,
+        limits=RunLimits(
+            timeout_seconds=plan.limits.timeout or settings.timeout_seconds,
+            silence_seconds=settings.silence_seconds,
+            first_event_seconds=settings.first_event_seconds,
+            memory_bytes=plan.limits.memory,
+        ),
+        session_id=start.session_id,
+        payer=foresee_payer(env),
+    )
+
+
+def user_message(text: str) -> bytes:
+    """One line of Claude Code's stream-json input."""
+    message = {
+        "type": "user",
+        "message": {"role": "user", "content": text},
+        "parent_tool_use_id": None,
+        "session_id": "default",
+    }
+    return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def _model_flags(plan: Plan) -> Iterable[str]:
+    for flag, value in (
+        ("--model", plan.model),
+        ("--fallback-model", plan.fallback_model),
+        ("--effort", plan.effort),
+    ):
+        if value:
+            yield from (flag, _plain(value, flag))
+
+
+def _limit_flags(plan: Plan, budget_usd: float | None) -> Iterable[str]:
+    if plan.limits.max_turns is not None:
+        yield from ("--max-turns", str(plan.limits.max_turns))
+    if budget_usd is not None:
+        if budget_usd < _LEAST_BUDGET_USD:
+            # Claude Code refuses 0 before it starts; whether to start at all is the engine's decision.
+            raise NotLaunchable(f"limits.max_usd: nothing of it is left ({budget_usd} US dollars).")
+        # Never in the form 1e-05: what reads it may know plain numbers only.
+        yield from ("--max-budget-usd", f"{budget_usd:.6f}")
+
+
+def _permission_flags(plan: Plan) -> Iterable[str]:
+    # Said always: the user's own settings may hold another default mode.
+    yield from ("--permission-mode", _plain(str(plan.permissions.mode or "default"), "permissions.mode"))
+    # Each rule is an argument of its own: joined by commas, one malformed rule swallows those behind it, a denial too.
+    # Nor do they go into the settings file: one bad value of the project's there and all of it is ignored in silence.
+    # A list takes everything up to the next flag; `_source_flags`, always there, ends the last one.
+    for flag, name, rules in (
+        ("--allowedTools", "permissions.allow", plan.permissions.allow),
+        ("--disallowedTools", "permissions.deny", plan.permissions.deny),
+    ):
+        if rules:
+            yield flag
+            yield from (_plain(rule, name) for rule in rules)
+
+
+def _source_flags(trust: Trust) -> Iterable[str]:
+    yield from ("--setting-sources", "user,project,local" if trust.is_trusted else "user")
+    # Trusted or not: the servers are the plan's and a trusted project's, and no others.
+    yield "--strict-mcp-config"
+
+
+def _file_flags(files: Mapping[str, bytes], run_folder: Path) -> Iterable[str]:
+    for flag, name in (
+        ("--settings", SETTINGS_FILE),
+        ("--append-system-prompt-file", SYSTEM_PROMPT_FILE),
+        ("--mcp-config", MCP_FILE),
+    ):
+        if name in files:
+            yield from (flag, str(run_folder / name))
+
+
+def _files(plan: Plan, checkout: Path, trust: Trust, environ: Mapping[str, str]) -> dict[str, bytes]:
+    project = Path(plan.project)
+    files: dict[str, bytes] = {}
+    servers = {name: server.model_dump(mode="json", exclude_none=True) for name, server in plan.mcp.items()}
+    texts = [plan.system_prompt_append or ""]
+    if trust.is_trusted:
+        # Read from the folder that was trusted, not from the checkout: a branch may bring others along.
+        servers = projects.own_servers(project, environ) | servers
+        own = projects.merged_settings(project)
+        if own:
+            files[SETTINGS_FILE] = _json(own)
+    else:
+        # Without its settings Claude Code does not load a project's memory either, so it is handed over as text.
+        texts.insert(0, projects.memory_text(checkout))
+    if servers:
+        files[MCP_FILE] = _json({"mcpServers": servers})
+    system_prompt = "\n\n".join(text for text in texts if text.strip())
+    if system_prompt:
+        files[SYSTEM_PROMPT_FILE] = system_prompt.encode("utf-8", "replace")
+    return files
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _plain(value: str, name: str) -> str:
+    """Give back a value that is no flag: one that begins with a dash would be read as one."""
+    if value.startswith("-") or not value.strip():
+        raise NotLaunchable(
+            f"{name}: {value!r} would be read as an option by Claude Code; expected a text without a leading dash."
+        )
+    return value
+
+
+def _check_arguments(argv: Iterable[str]) -> None:
+    for argument in argv:
+        if "\0" in argument:
+            raise NotLaunchable(f"A NUL character in {argument[:80]!r} cannot be handed to Claude Code.")
+        if len(argument.encode("utf-8", "surrogateescape")) > _MOST_ARGUMENT_BYTES:
+            raise NotLaunchable(
+                f"{argument[:80]!r}...: longer than the 128 KiB that one argument holds; make it shorter."
+            )
