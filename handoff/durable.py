@@ -385,13 +385,13 @@ def _open_to_append(name: str, mode: int) -> tuple[int, bool]:
 
 def _sync_or_write_anew(name: str) -> None:
     try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = effects.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
         failed = _attempt(lambda: effects.fsync(fd))
     finally:
-        os.close(fd)
+        effects.close(fd)
     if failed:
         replace(name, _read(name))
 

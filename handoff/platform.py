@@ -143,6 +143,7 @@ def rename_new(src: StrPath, dst: StrPath, *, ours: bool = False, platform: Plat
         else:
             return
     if ours or os.path.isdir(source):  # noqa: PTH112
+        os.lstat(source)  # a source that is gone outweighs a target that is there, as for the kernel
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
         os.rename(source, target)  # noqa: PTH104

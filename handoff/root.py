@@ -199,9 +199,9 @@ def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
     """Make a root with all its lanes, or complete one; what is in it stays. Raises RootError."""
     where = Path(path).expanduser()
     try:
-        if not where.is_dir():
-            where.parent.mkdir(parents=True, exist_ok=True)
-            durable.make_folder(where)
+        # Private all the way: by a lax umask, folders of our own making would be refused a moment later.
+        for missing in reversed([folder for folder in (where, *where.parents) if not folder.is_dir()]):
+            durable.make_folder(missing)
         root = Root(where.resolve(strict=True))
         _check_place(root.path, allow_network=allow_network)
         _check_empty_or_ours(root)
