@@ -138,11 +138,11 @@ class Config(BaseSettings):
     @field_validator("root")
     @classmethod
     def _full_path(cls, root: Path) -> Path:
-        return Path(os.path.abspath(root.expanduser()))  # noqa: PTH100 - Path.resolve would follow links
+        return Path(os.path.abspath(root.expanduser()))  # not resolved: links may change
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: Any
+        cls, _settings: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what `load_config` has put together and nothing else."""
         return (init_settings,)

@@ -1,0 +1,80 @@
+"""Finding a plan by its id, wherever it lies: offered, in work, or settled. It changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrd.cli.calling import Complaint, plain
+
+if TYPE_CHECKING:
+    from handoff.root import PlanId, Root
+
+
+def plan_named(root: Root, text: str) -> PlanId:
+    """Take an id as it was typed, a file's name too; complain when this root has never seen it."""
+    from handoff.client import is_known
+    from handoff.root import PlanId, plan_id_of
+
+    for plan in (PlanId(text), plan_id_of(text)):
+        if re.fullmatch(r"[a-z0-9-]+", plan) and is_known(root, plan):
+            return plan
+    raise Complaint(f"{plain(text)}: no such plan in {root.path}; `orchestrd ls` lists them", 2)
+
+
+def plan_folder(root: Root, plan: PlanId) -> Path | None:
+    """Where the plan's folder lies now: in work, or in the archive."""
+    active = root.plan_folder(plan)
+    if active.is_dir():
+        return active
+    # By month: a root of ten years has 120 of them to ask.
+    return next((month / plan for month in _months(root) if (month / plan).is_dir()), None)
+
+
+def read_result(root: Root, plan: PlanId) -> dict[str, Any] | None:
+    """Return a plan's result as plain values: from `results/`, else (when it was consumed) from the archive."""
+    places = [root.results / f"{plan}.toml", root.results / f"{plan}.json"]
+    for month in _months(root):
+        places += [month / plan / "result.toml", month / plan / "result.json"]
+    for place in places:
+        try:
+            raw = place.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return dict(json.loads(raw) if place.suffix == ".json" else tomllib.loads(raw.decode()))
+    return None
+
+
+def starts(folder: Path) -> list[Path]:
+    """Return the folders of a plan's starts, `runs/STEP.N`, in the order in which they began."""
+    try:
+        found = [entry for entry in (folder / "runs").iterdir() if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+    return sorted(found, key=lambda start: (start.stat().st_ctime_ns, start.name))
+
+
+def _months(root: Root) -> Iterator[Path]:
+    try:
+        names = sorted(os.listdir(root.archive), reverse=True)
+    except OSError:
+        return
+    for name in names:
+        if name[:4].isdigit():
+            yield root.archive / name
+
+
+def settled_plans(root: Root) -> list[PlanId]:
+    """Return the ids of the settled plans, the last one first."""
+    from handoff.root import PlanId
+
+    found = []
+    for month in _months(root):
+        with os.scandir(month) as entries:
+            found += [(entry.stat().st_ctime_ns, entry.name) for entry in entries if entry.is_dir()]
+    return [PlanId(name) for _, name in sorted(found, reverse=True)]

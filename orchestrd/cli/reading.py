@@ -1,0 +1,227 @@
+"""Looking at plans and their runs: ps, ls, show, logs. Reads the root and prints; nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrd.cli.calling import (
+    Call,
+    Complaint,
+    how_long,
+    one_line,
+    plain,
+    read_daemon,
+    read_plans,
+    read_time,
+    show_json,
+    table,
+)
+
+if TYPE_CHECKING:
+    from handoff.root import PlanId, Root
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+Plan = Annotated[str, typer.Argument(metavar="ID", help="The plan's id.", show_default=False)]
+LOOK_SECONDS = 0.2
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (ps, ls, show, logs):
+        app.command()(command)
+
+
+def ps(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show what runs and what waits, and for what."""
+    root = context.obj.root
+    daemon = read_daemon(root)
+    found = read_plans(root)
+    if as_json:
+        show_json({"daemon": {"alive": daemon.alive, **daemon.status}, "plans": found})
+        return
+    why = f" ({plain(daemon.status['why'])})" if daemon.alive and daemon.status.get("why") else ""
+    print(f"daemon: {daemon.state}{why}, root {root.path}")
+    for problem in daemon.status.get("problems", []) if daemon.alive else ():
+        print(f"  ! {plain(problem.get('message'))} — {plain(problem.get('remedy'))}")
+    if found:
+        head = ("ID", "STATE", "SINCE", "WAITING FOR / LAST WORDS", "TURNS", "COST")
+        print(table([_row(plan) for plan in found], head))
+    else:
+        print("no plans in work")
+
+
+def ls(
+    context: typer.Context,
+    as_json: AsJson = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", help="At most so many, the newest first.", min=1)
+    ] = 20,
+) -> None:
+    """List plans, the newest first."""
+    from orchestrd.cli.listing import list_plans
+
+    rows = list_plans(context.obj.root, limit)
+    if as_json:
+        show_json(rows)
+    elif rows:
+        head = ("ID", "STATUS", "SETTLED", "COST", "TITLE")
+        print(table([_listed(row) for row in rows], head))
+    else:
+        print("no plans yet; hand one in: orchestrd submit FILE")
+
+
+def show(context: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
+    """Show a plan: its result, or where it stands."""
+    from orchestrd.cli.looking import plan_named, read_result
+    from orchestrd.cli.page import page_of_result, page_of_work
+
+    root = context.obj.root
+    plan_id = plan_named(root, plan)
+    result = read_result(root, plan_id)
+    if result is not None:
+        if as_json:
+            show_json(result)
+        else:
+            print(page_of_result(root, plan_id, result))
+        return
+    work = next(
+        (one for one in read_plans(root) if one.get("id") == plan_id), {"id": plan_id, "state": "offered"}
+    )
+    if as_json:
+        show_json(work)
+    else:
+        print(page_of_work(root, plan_id, work))
+
+
+def logs(
+    context: typer.Context,
+    plan: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A plan; none: the daemon.", show_default=False)
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more comes.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="The daemon's last so many lines.", min=0)] = 50,
+) -> None:
+    """Show what Claude said and did for a plan. Without one: the daemon's own log."""
+    if plan is None:
+        from orchestrd.cli.daemon_log import tell_log
+
+        for line in tell_log(context.obj.root_path, lines, follow=follow):
+            print(line, flush=follow)
+        return
+    for line in _tell_plan(context.obj, plan, follow=follow):
+        print(line, flush=follow)
+
+
+def _tell_plan(call: Call, text: str, *, follow: bool) -> Iterator[str]:
+    from orchestrd.cli.looking import plan_named, read_result
+
+    root = call.root
+    plan = plan_named(root, text)
+    streams = _Streams(root, plan)
+    told = False
+    while True:
+        # Looked at before the streams are read: what was written before the result is then not missed.
+        over = read_result(root, plan) is not None
+        for line in streams.fresh():
+            told = True
+            yield line
+        if over or not follow:
+            break
+        time.sleep(LOOK_SECONDS)
+    if not told:
+        raise Complaint(f"{plan}: nothing has run yet", 0 if over else 1)
+
+
+class _Streams:
+    """All streams of a plan's starts, each read on from where it was left."""
+
+    def __init__(self, root: Root, plan: PlanId) -> None:
+        self._root = root
+        self._plan = plan
+        self._read: dict[str, _Stream] = {}
+
+    def fresh(self) -> Iterator[str]:
+        """Yield the lines that came since the last call."""
+        from orchestrd.cli.looking import plan_folder, starts
+
+        folder = plan_folder(self._root, self._plan)
+        for start in starts(folder) if folder else ():
+            if start.name not in self._read:
+                self._read[start.name] = _Stream()
+                yield f"── start {start.name}"
+            yield from self._read[start.name].fresh(start)
+
+
+class _Stream:
+    def __init__(self) -> None:
+        from orchestrd.cli.telling import Teller
+
+        self._teller = Teller()
+        self._offset = 0
+        self._ended = False
+
+    def fresh(self, start: Path) -> Iterator[str]:
+        try:
+            with open(start / "events.jsonl", "rb") as stream:
+                stream.seek(self._offset)
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        break  # its rest is still being written
+                    self._offset += len(line)
+                    yield from self._teller.tell(line)
+        except FileNotFoundError:
+            pass  # not started yet, or moved to the archive just now: looked for again
+        yield from self._ending(start)
+
+    def _ending(self, start: Path) -> Iterator[str]:
+        if self._ended:
+            return
+        try:
+            ending = json.loads((start / "exit.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return
+        self._ended = True
+        if ending.get("why") not in (None, "ended"):
+            message = f": {plain(ending['message'])}" if ending.get("message") else ""
+            yield f"── stopped: {plain(ending['why'])}{message}"
+
+
+def _row(plan: dict[str, Any]) -> tuple[str, ...]:
+    runs = plan.get("runs") or []
+    since = read_time(plan.get("since"))
+    words = [str(plan["waiting_for"])] if plan.get("waiting_for") else []
+    if plan.get("until"):
+        words.append(f"until {plan['until']}")
+    words += [str(run["last_words"]) for run in runs if run.get("last_words")]
+    turns = sum(int(run.get("turns") or 0) for run in runs)
+    cost = plan.get("cost_usd")
+    return (
+        str(plan.get("id")),
+        str(plan.get("state")),
+        how_long((datetime.now(UTC) - since).total_seconds()) if since else "",
+        one_line(" · ".join(words), 48),
+        str(turns) if turns else "",
+        f"${float(cost):.2f}" if cost else "",
+    )
+
+
+def _listed(row: dict[str, Any]) -> tuple[str, ...]:
+    settled = read_time(row.get("settled"))
+    cost = row.get("cost_usd")
+    status = str(row.get("status") or row.get("state") or "")
+    if row.get("reason") and row["reason"] != status:
+        status += f" ({row['reason']})"
+    return (
+        str(row.get("id")),
+        status,
+        f"{settled.astimezone():%Y-%m-%d %H:%M}" if settled else "",
+        f"${float(cost):.2f}" if cost else "",
+        one_line(row.get("title") or "", 50),
+    )

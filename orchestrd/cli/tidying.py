@@ -1,0 +1,72 @@
+"""Tidying up: old checkouts, archives and merged branches; the index made anew."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrd.cli.calling import Call, Complaint, how_long, note, plain, read_daemon, show_json
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (clean, reindex):
+        app.command()(command)
+
+
+def clean(
+    context: typer.Context,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go, and why.")] = False,
+    older_than: Annotated[
+        str, typer.Option(help="Of checkouts and branches: settled at least so long ago.")
+    ] = "7d",
+    as_json: AsJson = False,
+) -> None:
+    """Remove what is old and saved elsewhere. Checkouts, archives, merged branches; never work that is nowhere else."""
+    from handoff.quantities import parse_duration
+    from orchestrd.cli.cleaning import look_for_old, remove
+
+    try:
+        age = parse_duration(older_than)
+    except ValueError as error:
+        raise Complaint(f"--older-than {older_than}: {error}") from error
+    call: Call = context.obj
+    found = look_for_old(call.root, age, call.config.archive.keep)
+    failed = 0
+    for one in found:
+        problem = remove(one) if one.goes and not dry_run else None
+        failed += problem is not None
+        if not as_json:
+            word = (
+                "kept"
+                if not one.goes
+                else "would go"
+                if dry_run
+                else "removed"
+                if problem is None
+                else "failed"
+            )
+            print(f"{word:<9} {one.kind:<9} {plain(one.name)} — {plain(problem or one.why)}")
+    if as_json:
+        show_json([{"kind": one.kind, "name": one.name, "goes": one.goes, "why": one.why} for one in found])
+    elif not any(one.goes for one in found):
+        print(f"nothing to remove: nothing was settled more than {how_long(age)} ago that may go")
+    if failed:
+        raise typer.Exit(1)
+
+
+def reindex(context: typer.Context) -> None:
+    """Make the index of plans anew. It comes from their journals; while no daemon runs."""
+    from orchestrd.record.index import Index
+
+    root = context.obj.root
+    if read_daemon(root).alive:
+        raise Complaint("a daemon serves this root and keeps its index; stop it first", 1)
+    with Index(root.index) as index:
+        problems = index.rebuild(root)
+    for problem in problems:
+        note(plain(problem))
+    print(f"{root.index}: made anew")
