@@ -1,0 +1,147 @@
+"""Settling a plan: its result, what is told beside it, and its way into the archive (PROTOCOL 5).
+
+The order is the promise: first `active/ID/result`, of which everything else is made; then the page, the request for
+documentation, the result in `results/`; only then is something taken away: the checkout, and the folder's place. So
+it can be cut off anywhere and done again, with the same files in the end. Whether and how a plan ends is decided
+elsewhere and stands in its journal.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from handoff import durable
+from handoff.formats import DocumentError, Format, dump, read_document
+from handoff.plan import Plan
+from handoff.result import Result
+from handoff.root import PlanId, Root
+from orchestrd.outbound.page import page_of
+from orchestrd.outbound.requests import docs_facts, docs_request
+from orchestrd.outbound.story import asks_for_docs, has_checkout, keeps_checkout, result_of
+from orchestrd.record import journal
+from orchestrd.record.account import Account, account_of
+from orchestrd.record.index import Row, row_of
+from orchestrd.record.journal import Record
+
+_months_on_disk: set[str] = set()
+"""Folders of months whose name this process has synced. One that is merely there may have been made by a process that
+was killed before its sync; what is moved into it could then be lost with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A plan that is settled."""
+
+    result: Result
+    row: Row
+    """For the index."""
+    folder: Path
+    """In the archive."""
+
+
+def settle(root: Root, plan_id: PlanId, remove_checkout: Callable[[Path], object]) -> Published:
+    """Publish a plan's result and move it to the archive. Its journal says how it ended (`settling`).
+
+    `remove_checkout` is called with the checkout's path where it is not to be kept; it must be repeatable, and is
+    expected to see to its own troubles: what it raises puts the rest off. May be repeated after any interruption,
+    also when all was done. Raises OSError (`DurabilityLost` among them), `JournalDamaged`, and ValueError where the
+    journal does not say how the plan ended.
+    """
+    folder = root.plan_folder(plan_id)
+    if not folder.exists():
+        return _settled_before(root, plan_id)
+    path = folder / durable.JOURNAL
+    records = journal.open_for_append(path)
+    account = account_of(records)
+    file_format = format_of(account)
+    plan = plan_in(folder, file_format)
+    content = _result_in_folder(folder, plan_id, records, plan, file_format)
+    result = read_document(Result, content, file_format)
+    _tell(root, plan_id, result, plan, account, content)
+    if has_checkout(account) and not keeps_checkout(account, plan):
+        remove_checkout(Path(account.workspace["path"]))
+    if records[-1]["event"] != "settled":
+        # Not synced: that the folder lies in the archive says the same.
+        records.append(journal.append(path, records[-1]["seq"] + 1, "settled"))
+    return _archive(root, plan_id, result, records)
+
+
+def format_of(account: Account) -> Format:
+    """The language of the answer: that of the question, where that is JSON; otherwise TOML."""
+    return Format.JSON if account.taken.get("format") == "json" else Format.TOML
+
+
+def plan_in(folder: Path, answer: Format) -> Plan | None:
+    """Read the plan that lies in a folder: as accepted, else as received. None where it is no plan, or none to read."""
+    with suppress(OSError):
+        return Plan.model_validate_json(_read(folder / "accepted.json"))
+    for file_format in (Format.JSON,) if answer is Format.JSON else (Format.TOML, Format.MARKDOWN):
+        with suppress(OSError, DocumentError):
+            return read_document(Plan, _read(folder / f"plan.{file_format.value}"), file_format)
+    return None
+
+
+def _result_in_folder(
+    folder: Path, plan_id: PlanId, records: list[Record], plan: Plan | None, file_format: Format
+) -> bytes:
+    """Return the bytes of the result, which lie in the plan's folder, on the disk, from here on.
+
+    They are never made twice: a newer program might write them otherwise, and they may have been seen.
+    """
+    path = folder / f"result.{file_format.value}"
+    with suppress(FileNotFoundError):
+        return _read(path)
+    content = dump(result_of(plan_id, records, plan, file_format), file_format)
+    # What the result says was written without a sync while it happened; it must not be known only by the result.
+    durable.sync_files([folder / durable.JOURNAL])
+    durable.publish_new(path, content)
+    return content
+
+
+def _tell(
+    root: Root, plan_id: PlanId, result: Result, plan: Plan | None, account: Account, content: bytes
+) -> None:
+    """Put out the page, the request for documentation, and last the result: whoever sees that, finds the others."""
+    page = root.results / f"{plan_id}.md"
+    # Its bytes are synced, its name is with the directory's sync after the result: one sync less.
+    durable.replace(page, page_of(result, plan, root.path), sync=False)
+    durable.sync_files([page])
+    if plan is not None and asks_for_docs(account, plan):
+        request = docs_request(docs_facts(root, result, plan, account))
+        # One that is there already is not written over: it may have gained a `problem`.
+        with suppress(FileExistsError):
+            durable.publish_new(root.requests / f"{plan_id}.docs.md", request)
+    # Replaced, not published as new: the lane is ours, and what somebody else put there is no result.
+    durable.replace(root.result_path(plan_id, format_of(account)), content)
+
+
+def _archive(root: Root, plan_id: PlanId, result: Result, records: list[Record]) -> Published:
+    folder = root.archive_folder(plan_id, result.settled)
+    month = str(folder.parent)
+    if month not in _months_on_disk or not os.path.isdir(month):
+        durable.make_folder(month)
+        _months_on_disk.add(month)
+    durable.move_new(root.plan_folder(plan_id), folder)
+    return Published(result, row_of(plan_id, records, str(folder.relative_to(root.path))), folder)
+
+
+def _settled_before(root: Root, plan_id: PlanId) -> Published:
+    """Complete a move that was made but perhaps not synced; the plan's folder tells the rest."""
+    for month in sorted(os.listdir(root.archive), reverse=True):
+        folder = root.archive / month / plan_id
+        if folder.is_dir():
+            records = journal.read_journal(folder / durable.JOURNAL)
+            file_format = format_of(account_of(records))
+            result = read_document(Result, _read(folder / f"result.{file_format.value}"), file_format)
+            return _archive(root, plan_id, result, records)
+    raise FileNotFoundError(f"plan {plan_id} lies neither in {root.active} nor in {root.archive}")
+
+
+def _read(path: Path) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        return file.read()

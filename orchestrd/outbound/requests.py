@@ -1,0 +1,212 @@
+"""`requests/ID.docs.md`: asks for documentation of what a plan has done (PROTOCOL 6.1).
+
+Good enough that a writer who has nothing but this file can document the change, and knows how to answer. Text that
+came from a model, a plan or a repository stands in blocks that it cannot leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tomli_w
+
+from handoff.plan import Plan
+from handoff.result import Changes, Result
+from handoff.root import PlanId, Root
+from orchestrd.outbound.difference import Excerpt, excerpt_of
+from orchestrd.outbound.markdown import block, code, shortened, words
+from orchestrd.outbound.story import PATCH
+from orchestrd.outbound.words import counted
+from orchestrd.record.account import Account
+
+MOST_PROMPT = 20_000
+MOST_SUMMARY = 20_000
+MOST_FILES_SHOWN = 200
+WILDCARDS = frozenset("*?[")
+
+_STATUS = {
+    "A": "added",
+    "M": "changed",
+    "D": "deleted",
+    "R": "renamed",
+    "C": "copied",
+    "T": "changed in kind",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DocsFacts:
+    """What a docs request is made of."""
+
+    result: Result
+    plan: Plan
+    project: str
+    """Absolute."""
+    files: Sequence[Mapping[str, str]]
+    """`path` and a `status` letter each."""
+    excerpt: Excerpt
+    patch: str | None
+    """Where the whole difference lies, absolute."""
+    replies: str
+    """Where the answer goes, absolute."""
+
+    @property
+    def changes(self) -> Changes:
+        """What changed; nothing known where there is no git."""
+        return self.result.changes or Changes()
+
+
+def docs_facts(root: Root, result: Result, plan: Plan, account: Account) -> DocsFacts:
+    """Gather what the request says; the patch is read from the plan's folder in `active/`."""
+    patch = result.changes.patch if result.changes else None
+    folder = root.plan_folder(PlanId(result.plan))
+    return DocsFacts(
+        result=result,
+        plan=plan,
+        project=account.checked.get("project") or plan.project,
+        files=account.gathered.get("files") or (),
+        excerpt=excerpt_of(folder / PATCH),
+        patch=str(root.path / patch) if patch else None,
+        replies=str(root.replies),
+    )
+
+
+def docs_request(facts: DocsFacts) -> bytes:
+    """Write the request: TOML front matter, then words."""
+    front = tomli_w.dumps(front_matter(facts))
+    sections = [
+        _opening(facts),
+        _asked(facts),
+        _done(facts),
+        *_files(facts),
+        _answer(facts),
+        *_difference(facts),
+    ]
+    return f"+++\n{front}+++\n\n{chr(10).join(sections)}".encode("utf-8", "replace")
+
+
+def front_matter(facts: DocsFacts) -> dict[str, Any]:
+    """The fields for a program. What has no value is left out."""
+    changes = facts.changes
+    fields: dict[str, Any] = {
+        "handoff": 1,
+        "kind": "docs",
+        "plan": facts.result.plan,
+        "created": facts.result.settled,
+        "expires": facts.plan.docs.expires,
+        "project": facts.project,
+        "branch": changes.branch,
+        "base": changes.base,
+        "head": changes.head,
+        "commits": changes.commits,
+        "insertions": changes.insertions,
+        "deletions": changes.deletions,
+        "write_to": list(facts.plan.docs.write_to),
+        "about": facts.plan.docs.about,
+        "files": [{"path": one["path"], "status": one["status"]} for one in facts.files],
+    }
+    return {name: _plain(value) for name, value in fields.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    # TOML has no text that is not Unicode; a file's name may be such.
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return value
+
+
+def _opening(facts: DocsFacts) -> str:
+    title = words(facts.result.title or facts.result.plan)
+    text = (
+        f"# Please document: {title}\n\n"
+        f"A plan was carried out by Claude Code in the project {code(facts.project)}. All that is needed to document "
+        "it stands here: what was asked for, what was done, the files, how to answer, and the difference.\n"
+    )
+    if facts.plan.docs.about:
+        text += f"\nWhat the documentation is for:\n\n{block(facts.plan.docs.about, 'text')}"
+    allowed = ", ".join(code(rule) for rule in facts.plan.docs.write_to)
+    return f"{text}\nWhere it may be written, inside the project: {allowed}\n"
+
+
+def _asked(facts: DocsFacts) -> str:
+    return f"## What was asked for\n\n{block(shortened(facts.plan.prompt or '', MOST_PROMPT), 'text')}"
+
+
+def _done(facts: DocsFacts) -> str:
+    said = facts.result.summary
+    if not said:
+        return "## What was done\n\nClaude Code left no final words; see the difference.\n"
+    return (
+        "## What was done\n\nIn Claude Code's own words, which are a claim; the difference is what is there:\n\n"
+        f"{block(shortened(said, MOST_SUMMARY), 'text')}"
+    )
+
+
+def _files(facts: DocsFacts) -> Iterator[str]:
+    changes = facts.changes
+    if facts.result.changes is None:
+        yield "## What changed\n\nThe project is in no git repository, so nothing could be compared.\n"
+        return
+    facts_line = [
+        counted(changes.files_changed or len(facts.files), "file"),
+        f"{counted(changes.insertions or 0, 'line')} added",
+        f"{counted(changes.deletions or 0, 'line')} removed",
+    ]
+    if changes.commits is not None:
+        facts_line.append(counted(changes.commits, "commit"))
+    lines = [f"## What changed\n\n{', '.join(facts_line)}.\n"]
+    if changes.branch:
+        span = f" ({changes.base[:12]}..{changes.head[:12]})" if changes.base and changes.head else ""
+        lines.append(f"\nOn the branch {code(changes.branch)}{span}.\n")
+    if facts.files:
+        lines.append("\n")
+    lines += [
+        f"- {_STATUS.get(one['status'][:1], one['status'])}: {code(_plain(one['path']))}\n"
+        for one in facts.files[:MOST_FILES_SHOWN]
+    ]
+    if len(facts.files) > MOST_FILES_SHOWN:
+        lines.append(f"- and {len(facts.files) - MOST_FILES_SHOWN} more (see `files` at the top)\n")
+    yield "".join(lines)
+
+
+def _answer(facts: DocsFacts) -> str:
+    name = f"{facts.result.plan}.docs.md"
+    write_to = facts.plan.docs.write_to
+    single = len(write_to) == 1 and not WILDCARDS & set(write_to[0]) and not write_to[0].endswith("/")
+    if single:
+        form = f"The file's whole content is the document; it is written to {code(write_to[0])}.\n"
+    else:
+        example = "<!-- file: docs/example.md -->\n# A title\n\nText …\n\n<!-- file: docs/another.md -->\n…"
+        form = (
+            "Each document stands under a line of its own that names its file, and nothing before the first such "
+            f"line:\n\n{block(example, 'markdown')}\n"
+            "A path outside what may be written is refused.\n"
+        )
+    return (
+        "## How to answer\n\n"
+        f"Write Markdown to a file with exactly the name {code(name)} in {code(facts.replies)}. The safe way: write it "
+        f"to {code('.' + name)} in the same folder, then rename it.\n\n"
+        f"{form}A file that is there is replaced, so give it whole.\n\n"
+        "If there is nothing to document, answer with just this line:\n\n"
+        f"{block('<!-- nothing to document -->', 'markdown')}"
+    )
+
+
+def _difference(facts: DocsFacts) -> Iterator[str]:
+    excerpt = facts.excerpt
+    if not excerpt.parts:
+        return
+    where = f" The whole lies in {code(facts.patch)}." if facts.patch else ""
+    if excerpt.is_whole:
+        note = ""
+    elif excerpt.parts_shown == excerpt.parts:
+        note = f"It is long: of each file only the beginning is shown.{where}\n\n"
+    else:
+        note = f"It is long: the beginnings of {excerpt.parts_shown} of {excerpt.parts} files are shown.{where}\n\n"
+    yield f"## The difference\n\n{note}{block(excerpt.text, 'diff')}"

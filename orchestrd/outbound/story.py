@@ -1,0 +1,195 @@
+"""From a plan's journal to its result (PROTOCOL 5): a pure fold.
+
+It looks at no disk: what a result says is what was written down while it happened. Where a file lies is where it
+will finally lie, in the archive.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from handoff.formats import Format
+from handoff.plan import Plan
+from handoff.result import Result
+from handoff.root import PlanId
+from orchestrd.record.account import Account, StepAccount, account_of
+
+PATCH = "changes.patch"
+
+_FRACTIONS = ("cost_usd", "wall_seconds", "cpu_seconds")
+_CHANGES = ("branch", "base", "head", "commits", "files_changed", "insertions", "deletions")
+
+
+def result_of(
+    plan_id: PlanId, records: Iterable[Mapping[str, Any]], plan: Plan | None, file_format: Format
+) -> Result:
+    """Make the result of a plan whose journal holds the record `settling`.
+
+    `plan` is None where its file could not be read as one. Raises ValueError where the journal does not tell how it
+    ended.
+    """
+    account = account_of(records)
+    if account.settled is None:
+        raise ValueError(f"the journal of plan {plan_id} does not say how it ended (no record `settling`)")
+    folder = folder_of(plan_id, account.settled)
+    checked = account.checked
+    is_json = file_format is Format.JSON
+    found: dict[str, Any] = {
+        "handoff": 1,
+        "plan": plan_id,
+        "source": printable(account.taken["source"]),
+        "title": checked.get("title") or (plan.title if plan else None) or plan_id,
+        "sha256": checked.get("sha256") or account.taken.get("sha256"),
+        "key": checked.get("key") or (plan.key if plan else None),
+        "retry_of": account.taken.get("retry_of"),
+        "duplicate_of": checked.get("duplicate_of"),
+        "status": account.status,
+        "verdict": account.verdict,
+        "reason": account.reason,
+        "summary": summary_of(account),
+        "payer": last_of(account, "payer"),
+        "accepted": time_at(account.accepted),
+        "started": time_at(account.started),
+        "settled": time_at(account.settled),
+        "usage": usage_of(account.usage),
+        "changes": changes_of(account, plan, folder),
+        "steps": [step_of(step, account, folder, is_json=is_json) for step in account.steps.values()],
+        "errors": errors_of(account),
+        "docs": {"request": f"requests/{plan_id}.docs.md"} if asks_for_docs(account, plan) else None,
+        "metadata": plan.metadata if plan else None,
+    }
+    return Result.model_validate(with_values(found))
+
+
+def folder_of(plan_id: PlanId, settled: str) -> str:
+    """Where the plan finally lies, relative to the root: by the month (UTC) in which it was settled."""
+    return f"archive/{datetime.fromisoformat(settled).astimezone(UTC):%Y-%m}/{plan_id}"
+
+
+def summary_of(account: Account) -> str | None:
+    """The last step's final text; before it, of a plan that did not succeed, what was wrong and what to do."""
+    last = next(reversed(account.steps.values()), None)
+    said = last.end.get("summary") if last else None
+    message = account.settling.get("message")
+    return "\n\n".join(part for part in (message, said) if part) or None
+
+
+def asks_for_docs(account: Account, plan: Plan | None) -> bool:
+    """Whether a request for documentation is made: of a plan that succeeded, of no other."""
+    return account.status == "succeeded" and plan is not None and plan.docs.request
+
+
+def keeps_checkout(account: Account, plan: Plan | None) -> bool:
+    """Whether the plan's checkout stays: as its `keep` says; one with uncommitted work always does."""
+    if account.gathered.get("uncommitted"):
+        return True
+    keep = plan.workspace.keep if plan else "on-failure"
+    return keep == "always" or (keep == "on-failure" and account.status != "succeeded")
+
+
+def has_checkout(account: Account) -> bool:
+    """Whether a checkout was, or may have been, made: in place there is none."""
+    return account.workspace.get("mode") == "worktree"
+
+
+def changes_of(account: Account, plan: Plan | None, folder: str) -> dict[str, Any] | None:
+    """The block `changes`; None where nothing was made in a git repository."""
+    gathered = account.gathered
+    found = {name: gathered.get(name) for name in _CHANGES}
+    if has_checkout(account):
+        # Known before anything is gathered: a run that was never started has left its branch and checkout.
+        found["branch"] = found["branch"] or account.workspace.get("branch")
+        found["base"] = found["base"] or account.workspace.get("base")
+    if not account.workspace_made or all(value is None for value in found.values()):
+        return None
+    found["patch"] = f"{folder}/{PATCH}" if gathered.get("patch") else None
+    if has_checkout(account) and keeps_checkout(account, plan):
+        found["workspace"] = account.workspace.get("path")
+    return with_values(found)
+
+
+def step_of(step: StepAccount, account: Account, folder: str, *, is_json: bool) -> dict[str, Any]:
+    """One step: the facts of its last start, the sums of all."""
+    end = step.end
+    run = f"{folder}/runs/{step.step}.{step.number}"
+    # A start whose end nobody could judge any more ended as the plan did.
+    status = end.get("status") or ("cancelled" if account.status == "cancelled" else "failed")
+    output = end.get("output")
+    if isinstance(output, Mapping):
+        output = dict(output) if is_json else without_nulls(output)
+    return with_values(
+        {
+            "id": step.step,
+            "status": status,
+            "verdict": account.verdict if len(account.steps) == 1 else None,
+            "reason": None if status == "succeeded" else end.get("reason") or account.reason,
+            "model": end.get("model"),
+            "session_id": end.get("session_id") or step.session_id,
+            "summary": end.get("summary"),
+            "attempts": step.attempts,
+            "first_output_seconds": end.get("first_output_seconds"),
+            "output": output,
+            "denied": [known(denied, "tool", "input_json", "why") for denied in step.denied],
+            "usage": usage_of(step.usage),
+            "log": f"{run}/{PurePosixPath(end['log']).name}" if end.get("log") else None,
+        }
+    )
+
+
+def usage_of(usage: Mapping[str, float]) -> dict[str, float] | None:
+    """What was used, without the false precision of sums; None where nothing ran."""
+    finite = {name: value for name, value in usage.items() if math.isfinite(value)}
+    found = {name: round(value, 6) if name in _FRACTIONS else int(value) for name, value in finite.items()}
+    return found or None
+
+
+def errors_of(account: Account) -> list[dict[str, Any]]:
+    """Everything that was wrong with a plan that was rejected."""
+    if account.status != "rejected":
+        return []
+    errors = [known(error, "path", "line", "message", "hint") for error in account.checked.get("errors", ())]
+    why = account.taken.get("bad_file")
+    if not errors and why:
+        errors = [
+            {"path": "", "message": f"the file {why}", "hint": "write the plan as a plain file of your own"}
+        ]
+    return errors
+
+
+def last_of(account: Account, name: str) -> Any:
+    """A fact of the last start that knows it."""
+    known = [step.end[name] for step in account.steps.values() if step.end.get(name) is not None]
+    return known[-1] if known else None
+
+
+def time_at(text: str | None) -> datetime | None:
+    """Read a time of the journal."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text is not None else None
+
+
+def printable(text: str) -> str:
+    """Write a file's name so that it is UTF-8: bytes that are not are shown by their numbers."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def known(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Those of the fields that a result has, where they have a value (an empty text is one)."""
+    return {name: fields[name] for name in names if fields.get(name) is not None}
+
+
+def with_values(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that have a value; an empty list or table says nothing either."""
+    return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
+
+
+def without_nulls(value: Any) -> Any:
+    """Leave nulls out, at every depth: TOML knows none. The exact JSON lies in the run's folder."""
+    if isinstance(value, Mapping):
+        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [without_nulls(inner) for inner in value if inner is not None]
+    return value
