@@ -31,7 +31,8 @@ class Bill:
     """Cost and tokens of a process, out of its results.
 
     The newest versions count per session: resumed, `total_cost_usd` and `modelUsage` begin with what was before
-    (2.1.331), and `model_usage_since_last_result` is what this process added. 2.1.59 has none of it and counts per process.
+    (2.1.331), and `model_usage_since_last_result` is what this process added. 2.1.59 has none of it and counts
+    per process.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """From a plan to what is started: command line, environment, standard input, and the files that they name.
 
-Pure but for reading what the project brings along; nothing is written or started here. Each flag is one that Claude
+Nothing is written or started here. Each flag is one that Claude
 Code 2.1.59 knows as well as the newest. Texts of any size go by file or by standard input: one argument holds 128 KiB.
 """
 
@@ -10,20 +10,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from handoff.plan import Plan
 from handoff.result import Payer
 from orchestrd.config import DEFAULT_SECRETS, Config
-from orchestrd.runs import project as projects
 from orchestrd.runs.claude import ClaudeCommand
 from orchestrd.runs.environment import foresee_payer, run_environment
+from orchestrd.runs.handover import MCP_FILE, SETTINGS_FILE, SYSTEM_PROMPT_FILE, hand_over
 from orchestrd.runs.trust import Trust
 from orchestrd.secrets import secret_names
-
-MCP_FILE = "mcp.json"
-SETTINGS_FILE = "settings.json"
-SYSTEM_PROMPT_FILE = "system-prompt.md"
 
 _MOST_ARGUMENT_BYTES = 128 * 1024 - 1
 _LEAST_BUDGET_USD = 0.000001
@@ -119,7 +114,14 @@ def compose(
 
     """
     env = run_environment(environ, env_pass=settings.env_pass, api_retries=settings.api_retries)
-    files = _files(plan, start.checkout, trust, environ)
+    handover = hand_over(
+        plan,
+        start.checkout,
+        trust,
+        environ,
+        claude_args=settings.claude_args,
+        secret_patterns=settings.secret_patterns,
+    )
     argv = (
         *claude.argv,
         *("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"),
@@ -127,9 +129,9 @@ def compose(
         *_model_flags(plan),
         *_limit_flags(plan, start.budget_usd),
         *_permission_flags(plan),
-        *_file_flags(files, start.run_folder),
+        *_file_flags(handover.files, start.run_folder),
         *_source_flags(trust),
-        *settings.claude_args,
+        *handover.claude_args,
     )
     _check_arguments(argv)
     return Launch(
@@ -138,7 +140,7 @@ def compose(
         env=env,
         secret_names=tuple(secret_names(env, settings.secret_patterns)),
         stdin=user_message(start.prompt),
-        files=files,
+        files=handover.files,
         limits=RunLimits(
             timeout_seconds=plan.limits.timeout or settings.timeout_seconds,
             silence_seconds=settings.silence_seconds,
@@ -211,32 +213,6 @@ def _file_flags(files: Mapping[str, bytes], run_folder: Path) -> Iterable[str]:
     ):
         if name in files:
             yield from (flag, str(run_folder / name))
-
-
-def _files(plan: Plan, checkout: Path, trust: Trust, environ: Mapping[str, str]) -> dict[str, bytes]:
-    project = Path(plan.project)
-    files: dict[str, bytes] = {}
-    servers = {name: server.model_dump(mode="json", exclude_none=True) for name, server in plan.mcp.items()}
-    texts = [plan.system_prompt_append or ""]
-    if trust.is_trusted:
-        # Read from the folder that was trusted, not from the checkout: a branch may bring others along.
-        servers = projects.own_servers(project, environ) | servers
-        own = projects.merged_settings(project)
-        if own:
-            files[SETTINGS_FILE] = _json(own)
-    else:
-        # Without its settings Claude Code does not load a project's memory either, so it is handed over as text.
-        texts.insert(0, projects.memory_text(checkout))
-    if servers:
-        files[MCP_FILE] = _json({"mcpServers": servers})
-    system_prompt = "\n\n".join(text for text in texts if text.strip())
-    if system_prompt:
-        files[SYSTEM_PROMPT_FILE] = system_prompt.encode("utf-8", "replace")
-    return files
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, indent=1, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _plain(value: str, name: str) -> str:

@@ -39,32 +39,36 @@ def merged_settings(project: Path) -> dict[str, Any]:
     """The settings of the project's folder, shared and local, as one document; lists are joined."""
     merged: dict[str, Any] = {}
     for name in SETTINGS_FILES:
-        merged = _merge(merged, _read_object(project, name))
+        merged = merge(merged, _read_object(project, name))
     return merged
 
 
-def own_servers(project: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The project's MCP servers: `.mcp.json`, less what the user switched off, and what they added for it alone."""
-    listed = _read_object(project, ".mcp.json").get("mcpServers")
-    servers = dict(listed) if isinstance(listed, dict) else {}
-    switched_off = merged_settings(project).get("disabledMcpjsonServers")
-    names = set(switched_off) if isinstance(switched_off, list) else set()
-    names |= trust.servers_switched_off_for(project, environ)
-    kept = {name: server for name, server in servers.items() if name not in names}
-    return kept | trust.servers_of_the_user_for(project, environ)
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one settings document over another: lists are joined, of plain values the upper one counts."""
     merged = dict(below)
     for name, value in above.items():
         there = merged.get(name)
         if isinstance(there, dict) and isinstance(value, dict):
-            merged[name] = _merge(there, value)
+            merged[name] = merge(there, value)
         elif isinstance(there, list) and isinstance(value, list):
             merged[name] = there + [entry for entry in value if entry not in there]
         else:
             merged[name] = value
     return merged
+
+
+def own_servers(project: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The project's MCP servers: its `.mcp.json`, less what the user switched off.
+
+    What the user added in Claude Code for this project alone is left out: such entries hold keys in plain text, and
+    what is handed to a run is written into its folder.
+    """
+    listed = _read_object(project, ".mcp.json").get("mcpServers")
+    servers = dict(listed) if isinstance(listed, dict) else {}
+    switched_off = merged_settings(project).get("disabledMcpjsonServers")
+    names = set(switched_off) if isinstance(switched_off, list) else set()
+    names |= trust.servers_switched_off_for(project, environ)
+    return {name: server for name, server in servers.items() if name not in names}
 
 
 def _read_object(folder: Path, name: str) -> dict[str, Any]:

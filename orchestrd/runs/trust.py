@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from handoff import durable
 from orchestrd.runs.environment import claude_state_file
@@ -103,12 +102,6 @@ def trusted_projects(trusted_file: Path) -> tuple[str, ...]:
             f'{trusted_file}: expected {{"projects": ["/a/path", ...]}}. Correct or remove it.'
         )
     return tuple(projects)
-
-
-def servers_of_the_user_for(project: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """MCP servers that the user gave this one project in Claude Code (`claude mcp add`, scope local)."""
-    servers = _field(environ, os.path.realpath(project), "mcpServers")
-    return dict(servers) if isinstance(servers, dict) else {}
 
 
 def servers_switched_off_for(project: Path, environ: Mapping[str, str]) -> frozenset[str]:
