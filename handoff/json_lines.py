@@ -37,29 +37,29 @@ def json_places(text: str) -> JsonPlaces:
     inside: list[_Open] = []
     line, counted = 1, 0
     for found in _TOKEN.finditer(text):
-        token = found[1]
+        mark = found[1]
         line += text.count("\n", counted, found.start(1))
         counted = found.start(1)
-        _step(token, line, inside, places)
+        _step(mark, line, inside, places)
     return places
 
 
-def _step(token: str, line: int, inside: list[_Open], places: JsonPlaces) -> None:
+def _step(mark: str, line: int, inside: list[_Open], places: JsonPlaces) -> None:
     here = inside[-1] if inside else None
-    if token in {"]", "}"}:
+    if mark in {"]", "}"}:
         if inside:
             inside.pop()
-    elif token == ",":
+    elif mark == ",":
         _next(here)
-    elif token == ":":
+    elif mark == ":":
         return
     elif here is not None and here.wants_name:
-        _name(token, line, here, places)
+        _name(mark, line, here, places)
     else:
         path = () if here is None else (*here.path, here.place)
         places.lines.setdefault(path, line)
-        if token in {"[", "{"}:
-            inside.append(_Open(path, is_list=token == "["))
+        if mark in {"[", "{"}:
+            inside.append(_Open(path, is_list=mark == "["))
 
 
 def _next(here: _Open | None) -> None:
@@ -71,8 +71,8 @@ def _next(here: _Open | None) -> None:
         here.wants_name = True
 
 
-def _name(token: str, line: int, here: _Open, places: JsonPlaces) -> None:
-    here.place = json.loads(token, strict=False) if "\\" in token else token[1:-1]
+def _name(mark: str, line: int, here: _Open, places: JsonPlaces) -> None:
+    here.place = json.loads(mark, strict=False) if "\\" in mark else mark[1:-1]
     here.wants_name = False
     path = (*here.path, here.place)
     if path in places.lines:

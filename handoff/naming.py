@@ -60,7 +60,7 @@ def _file_rule(path: str) -> str:
         raise problem("is not a path inside the project", FILE_HINT)
     if any(part in {"", ".", ".."} for part in path.removesuffix("/").split("/")):
         raise problem("has an empty part, . or .. in it", FILE_HINT)
-    if path.split("/")[0].lower() == ".git":
+    if path.partition("/")[0].lower() == ".git":
         raise problem("lies in git's own folder", FILE_HINT)
     return path
 

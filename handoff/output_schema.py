@@ -1,4 +1,4 @@
-"""Is a table a JSON Schema? A light check of its structure, enough to find slips; validating with it is not done here."""
+"""Is a table a JSON Schema? A light check of its structure, enough to find slips; nothing is validated with it."""
 
 from __future__ import annotations
 
