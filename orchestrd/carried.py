@@ -11,7 +11,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def carried(name: str) -> Path:
-    """Return where `systemd/orchestrd.service` or `examples/...` lies. FileNotFoundError: the installation is broken."""
+    """Return where `systemd/orchestrd.service` or `examples/...` lies. FileNotFoundError: a broken installation."""
     for place in (_PACKAGE / "_carried" / name, _PACKAGE.parent / name):
         if place.exists():
             return place

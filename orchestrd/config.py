@@ -142,7 +142,11 @@ class Config(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, _settings: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: Any
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
+        init_settings: PydanticBaseSettingsSource,
+        *_others: PydanticBaseSettingsSource,
+        **_more: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what `load_config` has put together and nothing else."""
         return (init_settings,)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from orchestrd.views.present import read_daemon
+from orchestrd.views.words import plain
 
 if TYPE_CHECKING:
-    from handoff.root import Root
+    from handoff.root import PlanId, Root
     from orchestrd.config import Config
 
 
@@ -53,51 +56,15 @@ class Call:
         return open_root(self.root_path)
 
 
-@dataclass(frozen=True)
-class Daemon:
-    """What `status/daemon.json` says, judged by its heartbeat."""
+def plan_named(root: Root, text: str) -> PlanId:
+    """Take an id as it was typed, a file's name too; complain when this root has never seen it."""
+    from handoff.client import is_known
+    from handoff.root import PlanId, plan_id_of
 
-    alive: bool
-    status: dict[str, Any]
-
-    @property
-    def state(self) -> str:
-        """The daemon's own word, or that there is none."""
-        return str(self.status.get("state", "unknown")) if self.alive else "not running"
-
-
-def read_daemon(root: Root) -> Daemon:
-    """Look whether a daemon serves this root: a heartbeat older than three beats means that it is gone or stalled."""
-    status = read_json(root.status / "daemon.json")
-    if not status or status.get("state") == "stopped":
-        return Daemon(alive=False, status=status)
-    heartbeat = read_time(status.get("heartbeat"))
-    if heartbeat is None:
-        return Daemon(alive=False, status=status)
-    age = (datetime.now(UTC) - heartbeat).total_seconds()
-    return Daemon(alive=age <= 3 * float(status.get("beat_seconds", 5)), status=status)
-
-
-def read_plans(root: Root) -> list[dict[str, Any]]:
-    """Read the plans in work as the daemon last told them, the running ones first."""
-    return list(read_json(root.status / "plans.json").get("plans", []))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; empty when there is none (a status file before the first start)."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def read_time(text: object) -> datetime | None:
-    """Read a date-time of the protocol; None for what is none."""
-    try:
-        return datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
+    for plan in (PlanId(text), plan_id_of(text)):
+        if re.fullmatch(r"[a-z0-9-]+", plan) and is_known(root, plan):
+            return plan
+    raise Complaint(f"{plain(text)}: no such plan in {root.path}; `orchestrd ls` lists them", 2)
 
 
 def warn_when_nobody_serves(root: Root) -> None:
@@ -114,40 +81,6 @@ def note(message: str) -> None:
 def show_json(value: object) -> None:
     """Print one JSON document for programs."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_as_text))
-
-
-def plain(text: object) -> str:
-    """Make text from elsewhere safe to print: control characters could drive the terminal."""
-    return "".join(
-        one if one in "\n\t" or not unicodedata.category(one).startswith("C") else f"\\x{ord(one):02x}"
-        for one in str(text)
-    )
-
-
-def one_line(text: object, width: int) -> str:
-    """Shorten text to one printable line of at most `width` characters."""
-    line = " ".join(plain(text).split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"
-
-
-def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
-    """Set rows under a head, in columns."""
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (head, *rows)
-    ]
-    return "\n".join(lines)
-
-
-def how_long(seconds: float) -> str:
-    """Say a span for people: 42 s, 3 m 10 s, 2 h 5 m."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} m {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} m"
 
 
 def _as_text(value: object) -> str:

@@ -17,9 +17,9 @@ from typing import Any
 
 from handoff import durable
 from handoff.root import PlanId, Root
-from orchestrd.cli.calling import how_long, read_json, read_time
-from orchestrd.cli.looking import plan_folder, read_result, settled_plans
 from orchestrd.config import checkouts_folder
+from orchestrd.views.looking import plan_folder, read_result, settled_plans
+from orchestrd.views.words import how_long, read_json, read_time
 
 # As the daemon does: nothing that a repository brings along is executed.
 _GIT = (

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrd.cli.calling import Complaint, plain, read_time
+from orchestrd.cli.calling import Complaint
+from orchestrd.views.words import plain, read_time
 
 
 def tell_log(root: Path, last: int, *, follow: bool) -> Iterator[str]:

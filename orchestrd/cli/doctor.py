@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrd.cli.calling import Call, read_daemon
+from orchestrd.cli.calling import Call
+from orchestrd.views.present import read_daemon
 
 if TYPE_CHECKING:
     from orchestrd.runs.claude import ClaudeCommand

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from orchestrd.cli.calling import read_plans
+from orchestrd.views.present import read_plans
 
 if TYPE_CHECKING:
     from handoff.root import Root
@@ -29,7 +29,7 @@ def list_plans(root: Root, limit: int) -> list[dict[str, Any]]:
 
 
 def _settled_on_disk(root: Root, limit: int) -> list[dict[str, Any]]:
-    from orchestrd.cli.looking import read_result, settled_plans
+    from orchestrd.views.looking import read_result, settled_plans
 
     rows = []
     for plan in settled_plans(root)[:limit]:

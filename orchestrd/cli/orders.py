@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrd.cli.calling import Call, Complaint, note, plain, read_daemon, show_json
+from orchestrd.cli.calling import Call, Complaint, note, show_json
+from orchestrd.views.present import read_daemon
+from orchestrd.views.words import plain
 
 if TYPE_CHECKING:
     from handoff.root import Root

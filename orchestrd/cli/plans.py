@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrd.cli.calling import (
-    Call,
-    Complaint,
-    how_long,
-    one_line,
-    plain,
-    read_plans,
-    show_json,
-    warn_when_nobody_serves,
-)
+from orchestrd.cli.calling import Call, Complaint, plan_named, show_json, warn_when_nobody_serves
+from orchestrd.views.present import read_plans
+from orchestrd.views.words import how_long, one_line, plain
 
 if TYPE_CHECKING:
     from handoff.root import PlanId, Root
@@ -63,7 +56,7 @@ def wait(
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Wait for a plan's result. Exit 0 succeeded, 1 any other ending, 2 unknown id, 124 timed out."""
-    from orchestrd.cli.looking import plan_named, read_result
+    from orchestrd.views.looking import read_result
 
     root = context.obj.root
     plan_id = plan_named(root, plan)

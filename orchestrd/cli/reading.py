@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrd.cli.calling import (
-    Call,
-    Complaint,
-    how_long,
-    one_line,
-    plain,
-    read_daemon,
-    read_plans,
-    read_time,
-    show_json,
-    table,
-)
+from orchestrd.cli.calling import Call, Complaint, plan_named, show_json
+from orchestrd.views.present import read_daemon, read_plans
+from orchestrd.views.words import how_long, one_line, plain, read_time, table
 
 if TYPE_CHECKING:
-    from handoff.root import PlanId, Root
+    pass
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 Plan = Annotated[str, typer.Argument(metavar="ID", help="The plan's id.", show_default=False)]
@@ -44,7 +33,7 @@ def ps(context: typer.Context, as_json: AsJson = False) -> None:
     daemon = read_daemon(root)
     found = read_plans(root)
     if as_json:
-        show_json({"daemon": {"alive": daemon.alive, **daemon.status}, "plans": found})
+        show_json({"daemon": daemon.status | {"alive": daemon.alive}, "plans": found})
         return
     why = f" ({plain(daemon.status['why'])})" if daemon.alive and daemon.status.get("why") else ""
     print(f"daemon: {daemon.state}{why}, root {root.path}")
@@ -79,8 +68,8 @@ def ls(
 
 def show(context: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
     """Show a plan: its result, or where it stands."""
-    from orchestrd.cli.looking import plan_named, read_result
-    from orchestrd.cli.page import page_of_result, page_of_work
+    from orchestrd.views.looking import read_result
+    from orchestrd.views.page import page_of_result, page_of_work
 
     root = context.obj.root
     plan_id = plan_named(root, plan)
@@ -120,11 +109,12 @@ def logs(
 
 
 def _tell_plan(call: Call, text: str, *, follow: bool) -> Iterator[str]:
-    from orchestrd.cli.looking import plan_named, read_result
+    from orchestrd.views.following import Streams
+    from orchestrd.views.looking import read_result
 
     root = call.root
     plan = plan_named(root, text)
-    streams = _Streams(root, plan)
+    streams = Streams(root, plan)
     told = False
     while True:
         # Looked at before the streams are read: what was written before the result is then not missed.
@@ -137,60 +127,6 @@ def _tell_plan(call: Call, text: str, *, follow: bool) -> Iterator[str]:
         time.sleep(LOOK_SECONDS)
     if not told:
         raise Complaint(f"{plan}: nothing has run yet", 0 if over else 1)
-
-
-class _Streams:
-    """All streams of a plan's starts, each read on from where it was left."""
-
-    def __init__(self, root: Root, plan: PlanId) -> None:
-        self._root = root
-        self._plan = plan
-        self._read: dict[str, _Stream] = {}
-
-    def fresh(self) -> Iterator[str]:
-        """Yield the lines that came since the last call."""
-        from orchestrd.cli.looking import plan_folder, starts
-
-        folder = plan_folder(self._root, self._plan)
-        for start in starts(folder) if folder else ():
-            if start.name not in self._read:
-                self._read[start.name] = _Stream()
-                yield f"── start {start.name}"
-            yield from self._read[start.name].fresh(start)
-
-
-class _Stream:
-    def __init__(self) -> None:
-        from orchestrd.cli.telling import Teller
-
-        self._teller = Teller()
-        self._offset = 0
-        self._ended = False
-
-    def fresh(self, start: Path) -> Iterator[str]:
-        try:
-            with open(start / "events.jsonl", "rb") as stream:
-                stream.seek(self._offset)
-                for line in stream:
-                    if not line.endswith(b"\n"):
-                        break  # its rest is still being written
-                    self._offset += len(line)
-                    yield from self._teller.tell(line)
-        except FileNotFoundError:
-            pass  # not started yet, or moved to the archive just now: looked for again
-        yield from self._ending(start)
-
-    def _ending(self, start: Path) -> Iterator[str]:
-        if self._ended:
-            return
-        try:
-            ending = json.loads((start / "exit.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return
-        self._ended = True
-        if ending.get("why") not in (None, "ended"):
-            message = f": {plain(ending['message'])}" if ending.get("message") else ""
-            yield f"── stopped: {plain(ending['why'])}{message}"
 
 
 def _row(plan: dict[str, Any]) -> tuple[str, ...]:

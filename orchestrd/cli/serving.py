@@ -13,7 +13,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(context: typer.Context) -> None:
-    """Be the daemon. Takes plans, runs them, hands back results; stays in the foreground, makes the root if there is none."""
+    """Be the daemon. It stays in the foreground, and makes the root if there is none."""
     from orchestrd.daemon import serve as serve_root
     from orchestrd.log import start_logging
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrd.cli.calling import Call, Complaint, note, plain, show_json, table
+from orchestrd.cli.calling import Call, Complaint, note, show_json
+from orchestrd.views.words import plain, table
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrd.cli.calling import Call, Complaint, how_long, note, plain, read_daemon, show_json
+from orchestrd.cli.calling import Call, Complaint, note, show_json
+from orchestrd.views.present import read_daemon
+from orchestrd.views.words import how_long, plain
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrd.cli.calling import how_long, plain, read_time
+from orchestrd.views.words import how_long, plain, read_time
 
 if TYPE_CHECKING:
     from handoff.root import PlanId, Root
@@ -107,7 +107,7 @@ def _steps(steps: list[dict[str, Any]]) -> list[str]:
 
 
 def _folder(root: Root, plan: PlanId) -> str | None:
-    from orchestrd.cli.looking import plan_folder
+    from orchestrd.views.looking import plan_folder
 
     folder = plan_folder(root, plan)
     return str(folder) if folder else None

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrd.cli.calling import Complaint, plain
-
 if TYPE_CHECKING:
     from handoff.root import PlanId, Root
-
-
-def plan_named(root: Root, text: str) -> PlanId:
-    """Take an id as it was typed, a file's name too; complain when this root has never seen it."""
-    from handoff.client import is_known
-    from handoff.root import PlanId, plan_id_of
-
-    for plan in (PlanId(text), plan_id_of(text)):
-        if re.fullmatch(r"[a-z0-9-]+", plan) and is_known(root, plan):
-            return plan
-    raise Complaint(f"{plain(text)}: no such plan in {root.path}; `orchestrd ls` lists them", 2)
 
 
 def plan_folder(root: Root, plan: PlanId) -> Path | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from orchestrd.cli.calling import how_long, one_line, plain, read_time
+from orchestrd.views.words import how_long, one_line, plain, read_time
 
 WIDTH = 110
 # Which member of a tool's input says best what it does, in this order.

@@ -1,0 +1,69 @@
+"""A plan's life as it happens, in words: what its journal notes, and what Claude said and did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from handoff.root import PlanId, Root
+from orchestrd.views.following import Streams
+from orchestrd.views.looking import plan_folder, read_result
+from orchestrd.views.words import plain, read_lines
+
+
+def follow_plan(root: Root, plan: PlanId, seconds: float) -> Iterator[str]:
+    """Yield lines until the plan has its result. Raises TimeoutError when there is none after `seconds`."""
+    began = time.monotonic()
+    streams = Streams(root, plan)
+    told = 0
+    while True:
+        over = read_result(root, plan) is not None
+        folder = plan_folder(root, plan)
+        records = read_lines(folder / "journal.jsonl") if folder else []
+        for record in records[told:]:
+            if record.get("event") in ("run-ended", "gathered", "settling"):
+                yield from _indented(streams.fresh())
+            words = _in_words(record)
+            if words:
+                yield f"{time.monotonic() - began:6.2f} s  {words}"
+        told = len(records)
+        yield from _indented(streams.fresh())
+        if over:
+            return
+        if time.monotonic() - began > seconds:
+            raise TimeoutError(f"{plan}: no result after {seconds:g} s")
+        time.sleep(0.03)
+
+
+def _indented(lines: Iterator[str]) -> Iterator[str]:
+    return (f"            {line}" for line in lines)
+
+
+def _in_words(record: dict[str, Any]) -> str:
+    teller = _EVENTS.get(str(record.get("event")))
+    return plain(teller(record)) if teller else ""
+
+
+def _workspace(record: dict[str, Any]) -> str:
+    if record.get("mode") == "directory":
+        return "it works in the project itself"
+    return f"a checkout of its own, on the branch {record.get('branch')}"
+
+
+def _gathered(record: dict[str, Any]) -> str:
+    if not record.get("changed"):
+        return "nothing was changed"
+    return f"{record.get('files_changed')} files changed, committed on {record.get('branch')}"
+
+
+_EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "taken": lambda record: f"taken from the inbox ({record.get('source')})",
+    "accepted": lambda _record: "checked and accepted",
+    "refused": lambda record: f"refused: {record.get('reason')}",
+    "workspace-intended": _workspace,
+    "run-started": lambda record: f"run {record.get('step')}.{record.get('n')} started",
+    "run-ended": lambda record: f"the run has ended: {record.get('reason') or record.get('status')}",
+    "gathered": _gathered,
+    "settling": lambda record: f"settled: {record.get('status')}",
+}

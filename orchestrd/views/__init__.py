@@ -1,0 +1,1 @@
+"""What people are shown: plans, runs and results in words. Readers of the root like any other program."""

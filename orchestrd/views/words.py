@@ -1,0 +1,76 @@
+"""Small things in words: safe text, spans of time, columns; and the reading of what other programs wrote."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; empty when there is none (a status file before the first start)."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def read_time(text: object) -> datetime | None:
+    """Read a date-time of the protocol; None for what is none."""
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+
+
+def plain(text: object) -> str:
+    """Make text from elsewhere safe to print: control characters could drive the terminal."""
+    return "".join(
+        one if one in "\n\t" or not unicodedata.category(one).startswith("C") else f"\\x{ord(one):02x}"
+        for one in str(text)
+    )
+
+
+def one_line(text: object, width: int) -> str:
+    """Shorten text to one printable line of at most `width` characters."""
+    line = " ".join(plain(text).split())
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
+    """Set rows under a head, in columns."""
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    ]
+    return "\n".join(lines)
+
+
+def how_long(seconds: float) -> str:
+    """Say a span for people: 42 s, 3 m 10 s, 2 h 5 m."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} m"
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON lines as far as they are whole; empty when there are none."""
+    try:
+        whole, _, _ = path.read_bytes().rpartition(b"\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = []
+    for line in whole.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        found += [record] if isinstance(record, dict) else []
+    return found
