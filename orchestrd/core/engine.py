@@ -38,6 +38,8 @@ class Engine:
         self._plans: dict[PlanId, PlanInHand] = {}
         self._queue = Queue()
         self._slots: set[PlanId] = set()
+        self._beyond: set[PlanId] = set()
+        """Plans in hand that neither wait nor hold a slot: asking, settling."""
         self._waiting = Waiting()
         self._troubles: set[str] = set()
 
@@ -54,6 +56,10 @@ class Engine:
     def running(self) -> int:
         """How many plans hold a slot."""
         return len(self._slots)
+
+    def waiting(self) -> int:
+        """How many plans have not been given a slot yet, or not again."""
+        return len(self._plans) - len(self._slots) - len(self._beyond)
 
     def waits_for(self, plan: PlanInHand) -> Wait | None:
         """What a plan waits for and until when (wall seconds), in the protocol's words; None when it does not wait."""
@@ -139,7 +145,8 @@ class Engine:
 
     def _refuse(self, event: told.PlanRefused) -> list[Command]:
         facts = PlanFacts(event.plan, arrival=0, accepted=event.at.wall, project="")
-        self._plans[event.plan] = PlanInHand(facts, since=event.at.wall, state=State.SETTLING)
+        plan = self._plans[event.plan] = PlanInHand(facts, since=event.at.wall, state=State.SETTLING)
+        self._count(plan)
         return [Settle(event.plan, event.ending)]
 
     def _recover(self, event: told.PlanRecovered) -> list[Command]:
@@ -162,8 +169,7 @@ class Engine:
         """Put a recovered plan where its journal says it stood: the one change that is not a trigger."""
         self._queue.discard(plan.facts.plan)
         plan.state = state
-        if state in HOLDS_A_SLOT:
-            self._slots.add(plan.facts.plan)
+        self._count(plan)
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
@@ -297,10 +303,13 @@ class Engine:
 
     def _move(self, plan: PlanInHand, trigger: Trigger) -> None:
         plan.move(trigger)
-        if plan.state in HOLDS_A_SLOT:
-            self._slots.add(plan.facts.plan)
-        else:
-            self._slots.discard(plan.facts.plan)
+        self._count(plan)
+
+    def _count(self, plan: PlanInHand) -> None:
+        name = plan.facts.plan
+        (self._slots.add if plan.state in HOLDS_A_SLOT else self._slots.discard)(name)
+        beyond = plan.state in {State.ASKING, State.SETTLING}
+        (self._beyond.add if beyond else self._beyond.discard)(name)
 
     def _busy(self) -> set[str]:
         """The projects in which a plan works in place."""

@@ -40,6 +40,7 @@ class PlanFacts:
     on_interrupt: str = "resume"
     max_usd: float | None = None
     changes: str = "allowed"
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

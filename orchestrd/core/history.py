@@ -112,4 +112,5 @@ def facts_of(plan: PlanId, arrival: int, accepted: float, record: Record) -> Pla
         on_interrupt=record["on_interrupt"],
         max_usd=record.get("max_usd"),
         changes=record["changes"],
+        title=record.get("title", ""),
     )

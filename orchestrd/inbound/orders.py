@@ -14,7 +14,7 @@ from typing import Any
 
 from handoff import durable
 from handoff.formats import DocumentError, Format, read_document
-from handoff.order import Order, OrderAction
+from handoff.order import Action, Order, Outcome
 from handoff.root import PlanId, Root, kind_of, plan_id_of
 from handoff.settling import BadFile, StillWritten, read_settled, shown
 from orchestrd.core.events import CancelAsked, DrainAsked, Event, LookAgain, Moment, PauseAsked, ResumeAsked
@@ -31,11 +31,10 @@ PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Answer:
     """What came of an order."""
 
-    word: str
-    """`done`, `nothing` or `refused`."""
+    outcome: Outcome
     message: str | None = None
     new_plan: PlanId | None = None
     events: tuple[Event, ...] = ()
@@ -125,50 +124,50 @@ class Orders:
         try:
             with opened(self._root.orders) as folder:
                 order = read_document(Order, read_settled(folder, one.name, prove=False), one.file_format)
-            outcome = self._carry_out(order, one, at)
+            answer = self._carry_out(order, one, at)
         except DocumentError as error:
-            outcome = Outcome("refused", "; ".join(str(problem) for problem in error.errors))
+            answer = Answer(Outcome.REFUSED, "; ".join(str(problem) for problem in error.errors))
         except (BadFile, StillWritten) as error:
-            outcome = Outcome("refused", f"the file {error}")
-        self._log.append([_line(one, order, outcome, at)])
+            answer = Answer(Outcome.REFUSED, f"the file {error}")
+        self._log.append([_line(one, order, answer, at)])
         durable.remove(path)
-        return outcome.events
+        return answer.events
 
-    def _carry_out(self, order: Order, one: OrderInHand, at: Moment) -> Outcome:
+    def _carry_out(self, order: Order, one: OrderInHand, at: Moment) -> Answer:
         if order.key is not None and self._log.of_key(order.key) is not None:
-            return Outcome("nothing", f"an order with the key {order.key!r} was carried out before")
+            return Answer(Outcome.NOTHING, f"an order with the key {order.key!r} was carried out before")
         match order.action:
-            case OrderAction.PAUSE:
+            case Action.PAUSE:
                 if self.is_paused():
-                    return Outcome("nothing", "it was paused already")
+                    return Answer(Outcome.NOTHING, "it was paused already")
                 durable.replace(self._root.private / PAUSED, b"")
-                return Outcome("done", events=(PauseAsked(at),))
-            case OrderAction.RESUME:
+                return Answer(Outcome.DONE, events=(PauseAsked(at),))
+            case Action.RESUME:
                 was_paused = durable.remove(self._root.private / PAUSED)
-                return Outcome("done" if was_paused else "nothing", events=(ResumeAsked(at),))
-            case OrderAction.DRAIN:
-                return Outcome("done", events=(DrainAsked(at),))
-            case OrderAction.CANCEL:
+                return Answer(Outcome.DONE if was_paused else Outcome.NOTHING, events=(ResumeAsked(at),))
+            case Action.DRAIN:
+                return Answer(Outcome.DONE, events=(DrainAsked(at),))
+            case Action.CANCEL:
                 return self._cancel(PlanId(order.plan or ""), order.why or "", one, at)
-            case OrderAction.RETRY:
+            case Action.RETRY:
                 return self._retry(PlanId(order.plan or ""), one, at)
 
-    def _cancel(self, plan: PlanId, why: str, one: OrderInHand, at: Moment) -> Outcome:
+    def _cancel(self, plan: PlanId, why: str, one: OrderInHand, at: Moment) -> Answer:
         events: list[Event] = []
         if self._in_hand(plan) is None and not self._ids.has(plan):
             lying = self._find_in_inbox(plan)
             if lying is None:
-                return Outcome("nothing", f"no plan {plan} is known")
+                return Answer(Outcome.NOTHING, f"no plan {plan} is known")
             events = self._reception.take([lying], at)
             if not events:
-                return Outcome("nothing", f"the file of {plan} was taken back, or is still being written")
+                return Answer(Outcome.NOTHING, f"the file of {plan} was taken back, or is still being written")
         elif (held := self._in_hand(plan)) is None:
-            return Outcome("nothing", f"{plan} is settled already")
+            return Answer(Outcome.NOTHING, f"{plan} is settled already")
         elif held.state in {State.SETTLING, State.GATHERING}:
-            return Outcome("nothing", f"the run of {plan} is over already")
+            return Answer(Outcome.NOTHING, f"the run of {plan} is over already")
         # Noted for good before the order goes: a daemon that is killed now still knows of it.
         self._journals.append(plan, "cancel-asked", sync=True, order=one.number, why=why)
-        return Outcome("done", events=(*events, CancelAsked(at, plan, why)))
+        return Answer(Outcome.DONE, events=(*events, CancelAsked(at, plan, why)))
 
     def _find_in_inbox(self, plan: PlanId) -> Newcomer | None:
         for entry in os.scandir(self._root.inbox):
@@ -177,22 +176,22 @@ class Orders:
                 return Newcomer(entry.name, entry.stat(follow_symlinks=False).st_size)
         return None
 
-    def _retry(self, plan: PlanId, one: OrderInHand, at: Moment) -> Outcome:
+    def _retry(self, plan: PlanId, one: OrderInHand, at: Moment) -> Answer:
         held = self._in_hand(plan)
         if held is not None:
             if held.state is State.WAITING:
-                return Outcome("done", f"{plan} is looked at now", events=(LookAgain(at, plan),))
-            return Outcome("nothing", f"{plan} is {held.state.value}; a retry is for a plan that waits or is settled")
+                return Answer(Outcome.DONE, f"{plan} is looked at now", events=(LookAgain(at, plan),))
+            return Answer(Outcome.NOTHING, f"{plan} is {held.state.value}; a retry is for a plan that waits or is settled")
         if not self._ids.has(plan):
-            return Outcome("nothing", f"no plan {plan} is known")
+            return Answer(Outcome.NOTHING, f"no plan {plan} is known")
         again = self._reception.accept_again(plan, one.number, at)
         if again is None:
-            return Outcome("nothing", f"the archive holds the plan {plan} no longer; hand it in anew")
+            return Answer(Outcome.NOTHING, f"the archive holds the plan {plan} no longer; hand it in anew")
         new_plan, events = again
-        return Outcome("done", new_plan=new_plan, events=tuple(events))
+        return Answer(Outcome.DONE, new_plan=new_plan, events=tuple(events))
 
 
-def _line(one: OrderInHand, order: Order | None, outcome: Outcome, at: Moment) -> OrderLine:
+def _line(one: OrderInHand, order: Order | None, answer: Answer, at: Moment) -> OrderLine:
     given: dict[str, Any] = {}
     if order is not None:
         given = {"key": order.key, "action": order.action.value, "plan": order.plan}
@@ -200,8 +199,8 @@ def _line(one: OrderInHand, order: Order | None, outcome: Outcome, at: Moment) -
         order=one.number,
         time=datetime.fromtimestamp(at.wall, UTC),
         file=shown(one.file),
-        outcome=outcome.word,
-        new_plan=outcome.new_plan,
-        message=outcome.message,
+        outcome=answer.outcome.value,
+        new_plan=answer.new_plan,
+        message=answer.message,
         **given,
     )

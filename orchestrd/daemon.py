@@ -1,0 +1,329 @@
+"""The loop: start, recover, run, drain, stop. It carries events to the engine and its commands to the hands.
+
+It contains no rule of its own. One thread decides and writes; git and the settling of results, which block, are done
+by a few others, which report by events. A plan that makes trouble is put off and shown; it never leaves the loop.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from loguru import logger
+
+from handoff import platform
+from handoff.root import PlanId, Root, create_root
+from orchestrd import conditions
+from orchestrd.bell import Bell
+from orchestrd.conditions import Trouble
+from orchestrd.config import Config
+from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
+from orchestrd.core.engine import Engine
+from orchestrd.core.events import ConditionChanged, Event, Moment, PauseAsked, PlanPublished, RunEnded, Tick
+from orchestrd.core.plan import PlanInHand
+from orchestrd.core.plan_life import State
+from orchestrd.inbound.doorway import Doorway
+from orchestrd.inbound.lanes import Lanes
+from orchestrd.inbound.orders import Orders
+from orchestrd.inbound.reception import Reception
+from orchestrd.outbound.publish import settle
+from orchestrd.outbound.sd_notify import notify_service
+from orchestrd.record.ids import Ids
+from orchestrd.record.ids import Orders as OrdersRegister
+from orchestrd.record.index import Index
+from orchestrd.record.journal import format_time
+from orchestrd.record.journals import Journals
+from orchestrd.recovering import recover
+from orchestrd.reporting import Reporting
+from orchestrd.root_lock import RootLock
+from orchestrd.runs.execution import Executions
+from orchestrd.runs.git import GitLock
+from orchestrd.workers import Workers
+
+BEAT_SECONDS = 5.0
+STOP_SECONDS = 4.0
+"""How long what is under way in other threads may take when the daemon is told to stop."""
+CLAUDE, SPACE = "claude", "space"
+PUT_OFF_SECONDS = 5.0
+"""After a trouble (a full disk, say) the same thing is tried again so much later."""
+
+
+def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
+    """Serve a root until told to stop; make it if there is none. Return the exit code: 0 after a stop or a drain.
+
+    Raises RootError and RootIsServed, with what to do.
+    """
+    platform.ignore_lease_signal()
+    root = create_root(config.root, allow_network=config.lanes.polling)
+    lock = RootLock(root)
+    lock.take()
+    try:
+        return Daemon(config, root, lock, environ).run()
+    finally:
+        lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A job that failed, to be tried again."""
+
+    due: float
+    job: Callable[[], Event]
+    plan: PlanId
+
+
+class Daemon:
+    """One daemon for one root."""
+
+    def __init__(self, config: Config, root: Root, lock: RootLock, environ: Mapping[str, str]) -> None:
+        self._config = config
+        self._root = root
+        self._lock = lock
+        self._environ = environ
+        self._bell = Bell()
+        self._posted: deque[Event] = deque()
+        self._put_off: deque[PutOff] = deque()
+        self._leaving = False
+        self._troubles: dict[str, Trouble] = {}
+        self._noted_endings: set[PlanId] = set()
+        self._engine = Engine(config.limits.max_parallel)
+        self._ids = Ids.load(root)
+        self._journals = Journals(root)
+        patience = config.lanes.patience_seconds
+        self._reception = Reception(root, self._ids, self._journals, config.limits, patience)
+        self._orders = Orders(
+            root, OrdersRegister.load(root), self._ids, self._journals, self._reception, self._engine.plan
+        )
+        self._git_lock = GitLock(root.git_lock)
+        self._runs = Executions(root, config, self._journals, self._git_lock, environ)
+        self._index = Index(root.index)
+        self._lanes = Lanes(
+            root,
+            self._wake,
+            settle_seconds=config.lanes.settle_seconds,
+            patience_seconds=patience,
+            scan_seconds=config.lanes.scan_seconds,
+            polling=config.lanes.polling,
+        )
+        self._doorway = Doorway(self._lanes, self._reception, self._orders)
+        self._workers = Workers(config.limits.max_parallel + 1, self._crashed)
+        self._reporting = Reporting(root, config, self._engine, self._runs, BEAT_SECONDS)
+
+    def run(self) -> int:
+        """Serve until told to stop."""
+        self._heed_signals()
+        self._start()
+        while not self._leaving:
+            self._bell.wait(self._pause(), self._runs.descriptors())
+            self._turn()
+        self._stop()
+        return 0
+
+    # -- start and stop -------------------------------------------------------------------------------------------
+
+    def _heed_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._leave)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._bell.ring_on_signals()
+
+    def _leave(self, number: int, _frame: object) -> None:
+        self._reporting.why = f"told to stop by {signal.Signals(number).name}"
+        self._leaving = True
+
+    def _start(self) -> None:
+        # A git that a killed daemon left behind still holds this: its work is not to be disturbed.
+        self._git_lock.take()
+        at = self._now()
+        found = recover(self._root, self._ids, self._journals, self._reception, at)
+        for problem in found.damaged:
+            self._trouble(Trouble("journal-damaged", problem, "look at that file; the plan is left alone"))
+        self._noted_endings.update(found.settling)
+        events = [*self._look_at_machine(at), *found.events]
+        if self._orders.is_paused():
+            events.insert(0, PauseAsked(at))
+        self._decide(events)
+        for plan, told in found.in_hand:
+            self._decide(self._runs.adopt(plan, told, self._now()))
+        self._decide(self._reception.look(self._now()))
+        self._decide(self._orders.take_up(self._now()))
+        self._lanes.start()
+        logger.info("serving {} (pid {}): {} plans in hand", self._root.path, os.getpid(), len(found.events))
+        self._turn()
+        notify_service("READY=1")
+
+    def _stop(self) -> None:
+        notify_service("STOPPING=1")
+        self._lanes.stop()
+        if not self._workers.finish(STOP_SECONDS):
+            logger.warning("left git at work; the next daemon waits for it")
+        self._reporting.stopped(self._now())
+        self._index.close()
+        alive = self._runs.alive()
+        logger.info("stopped; {} runs go on", alive) if alive else logger.info("stopped")
+
+    # -- one turn -------------------------------------------------------------------------------------------------
+
+    def _pause(self) -> float:
+        """How long nothing has to be done unless something happens, in seconds."""
+        at = self._now()
+        waits = [self._doorway.next_look(at), self._reporting.next_look(at), self._runs.next_look(at)]
+        engine = self._engine.next_look(at)
+        if engine is not None:
+            waits.append(engine)
+        if self._put_off:
+            waits.append(self._put_off[0].due - at.boot)
+        if self._reception.unread:
+            waits.append(self._config.lanes.settle_seconds)
+        return 0.0 if self._posted else max(0.0, min(waits))
+
+    def _turn(self) -> None:
+        at = self._now()
+        events: list[Event] = []
+        while self._posted:
+            events.append(self._posted.popleft())
+        self._decide([*events, *self._runs.poll(at)])
+        self._retry_put_off(at)
+        if self._doorway.is_due(at):
+            self._decide(self._look_at_machine(at))
+            self._decide(self._doorway.look(at))
+        if self._engine.draining or SPACE in self._troubles:
+            self._doorway.leave_plans()
+        self._decide(self._doorway.take_plans(self._now()))
+        if self._reception.unread:
+            self._decide(self._reception.look(self._now()))
+        self._decide([Tick(self._now())])
+        self._report()
+
+    def _decide(self, events: Iterable[Event]) -> None:
+        """Hand events to the engine and carry out what it orders, until nothing follows any more."""
+        waiting = deque(events)
+        while waiting:
+            event = waiting.popleft()
+            before = self._engine.plan(event.plan) if isinstance(event, RunEnded) else None
+            for command in self._engine.handle(event):
+                waiting.extend(self._carry_out(command))
+            if before is not None and before.state in {State.WAITING, State.READY, State.PREPARING}:
+                self._note_further_attempt(before)
+            if isinstance(event, PlanPublished):
+                self._forget(event.plan)
+
+    def _carry_out(self, command: Command) -> Iterable[Event]:
+        match command:
+            case Prepare(plan=plan):
+                self._hand_over(plan, lambda: self._runs.prepare(plan))
+            case StartRun(plan=plan):
+                return self._runs.start(command, self._now())
+            case StopRun(plan=plan, why=why):
+                self._runs.stop(plan, why)
+            case Gather(plan=plan):
+                self._hand_over(plan, lambda: self._runs.gather(plan))
+            case Settle(plan=plan):
+                self._note_ending(command)
+                self._hand_over(plan, lambda: self._settle(plan))
+            case Leave():
+                self._reporting.why = "drained"
+                self._leaving = True
+            case _:
+                assert_never(command)
+        return ()
+
+    # -- plans ----------------------------------------------------------------------------------------------------
+
+    def _note_further_attempt(self, plan: PlanInHand) -> None:
+        fields = {"session_id": plan.session} if plan.session else {}
+        self._journals.append(plan.facts.plan, "run-again", same_attempt=plan.same_attempt, **fields)
+
+    def _note_ending(self, command: Settle) -> None:
+        if command.plan in self._noted_endings:
+            return
+        ending = command.ending
+        fields = {"reason": ending.reason.value if ending.reason else None, "message": ending.message}
+        given = {name: value for name, value in fields.items() if value is not None}
+        settled = format_time(time.time())
+        self._journals.append(command.plan, "settling", status=ending.status.value, settled=settled, **given)
+        self._noted_endings.add(command.plan)
+
+    def _settle(self, plan: PlanId) -> Event:
+        """Publish a result; in a worker's thread."""
+        published = settle(self._root, plan, self._runs.checkout_remover(plan))
+        self._reporting.settled(published)
+        return PlanPublished(self._now(), plan, published.result.status)
+
+    def _hand_over(self, plan: PlanId, job: Callable[[], Event]) -> None:
+        """Have something done in another thread; its event comes back, or it is tried again later."""
+
+        def do() -> None:
+            try:
+                self._posted.append(job())
+            except Exception as error:  # noqa: BLE001 - one plan's trouble puts that plan off, and no other
+                self._put_off.append(PutOff(self._now().boot + PUT_OFF_SECONDS, job, plan))
+                self._trouble(Trouble(f"plan-{plan}", f"{plan}: {error}", "it is tried again every 5 s"))
+            else:
+                self._over(f"plan-{plan}")
+            self._bell.ring()
+
+        self._workers.submit(do)
+
+    def _retry_put_off(self, at: Moment) -> None:
+        while self._put_off and self._put_off[0].due <= at.boot:
+            waiting = self._put_off.popleft()
+            self._hand_over(waiting.plan, waiting.job)
+
+    def _forget(self, plan: PlanId) -> None:
+        self._runs.forget(plan)
+        self._journals.close(plan)
+        self._noted_endings.discard(plan)
+
+    # -- the machine, and telling of it ---------------------------------------------------------------------------
+
+    def _look_at_machine(self, at: Moment) -> list[Event]:
+        """See whether what every run needs is there; tell the engine when that has changed."""
+        claude = conditions.look_for_claude(self._config.claude.command, self._environ)
+        self._runs.claude = None if isinstance(claude, Trouble) else claude
+        space = conditions.look_for_space(self._root)
+        return [
+            *self._condition(CLAUDE, claude if isinstance(claude, Trouble) else None, at),
+            *self._condition(SPACE, space, at),
+        ]
+
+    def _condition(self, word: str, trouble: Trouble | None, at: Moment) -> list[Event]:
+        was = word in self._troubles
+        if trouble is not None:
+            self._trouble(trouble)
+        elif was:
+            self._over(word)
+        return [ConditionChanged(at, word, holds=trouble is not None)] if was != (trouble is not None) else []
+
+    def _trouble(self, trouble: Trouble) -> None:
+        """Show a trouble, and log it once."""
+        known = self._troubles.get(trouble.word)
+        if known is None or known.message != trouble.message:
+            logger.warning("{}; to do: {}", trouble.message, trouble.remedy)
+            self._troubles[trouble.word] = trouble
+
+    def _over(self, word: str) -> None:
+        trouble = self._troubles.pop(word, None)
+        if trouble is not None:
+            logger.info("over: {}", trouble.message)
+
+    def _report(self) -> None:
+        lanes = [Trouble(problem.word, problem.message, problem.remedy) for problem in self._doorway.problems]
+        self._reporting.turn(self._now(), [*self._troubles.values(), *lanes], self._doorway.ignored)
+
+    def _crashed(self, error: BaseException) -> None:
+        logger.error("a worker failed: {!r}", error)
+        self._bell.ring()
+
+    def _wake(self) -> None:
+        """Called by the watcher's thread."""
+        self._doorway.wake()
+        self._bell.ring()
+
+    def _now(self) -> Moment:
+        return Moment(time.time(), platform.boot_seconds())

@@ -1,0 +1,91 @@
+"""Where what lies in the lanes comes in: plans to reception, orders to their office, the rest is shown as ignored.
+
+A burst comes in by portions, so that the loop never stays here for long.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from orchestrd.core.events import Event, Moment
+from orchestrd.inbound.lanes import Lane, LaneFile, LaneFindings, LaneProblem, Lanes
+from orchestrd.inbound.orders import Orders
+from orchestrd.inbound.reception import MOST_AT_ONCE, Newcomer, Reception
+
+Found = tuple[LaneFile, str | None]
+"""A file, and why it must not be opened."""
+
+
+class Doorway:
+    """What was seen in the lanes and has not been dealt with. Lives in the loop's thread."""
+
+    def __init__(self, lanes: Lanes, reception: Reception, orders: Orders) -> None:
+        self._lanes = lanes
+        self._reception = reception
+        self._orders = orders
+        self._plans: deque[Found] = deque()
+        self._next_scan = 0.0
+        self._woken = True
+        self.ignored: tuple[tuple[str, str], ...] = ()
+        """Files that are left where they lie, and why."""
+        self.problems: tuple[LaneProblem, ...] = ()
+
+    def wake(self) -> None:
+        """Something may have come: look at the next turn."""
+        self._woken = True
+
+    def next_look(self, at: Moment) -> float:
+        """Seconds until there is something to do here unless woken."""
+        if self._plans or self._woken:
+            return 0.0
+        return max(0.0, self._next_scan - at.boot)
+
+    def is_due(self, at: Moment) -> bool:
+        """Whether the lanes are to be looked at now."""
+        return self._woken or at.boot >= self._next_scan
+
+    def look(self, at: Moment) -> list[Event]:
+        """Look at the lanes; take in the orders that lie there. Plans are remembered for `take_plans`."""
+        self._woken = False
+        found = self._lanes.scan(at.boot)
+        self._next_scan = found.next_look
+        self.problems = tuple(found.problems)
+        inbox = _in_order(found, Lane.INBOX)
+        self._plans = deque(inbox)
+        self.ignored = tuple((file.shown, why) for file, why in _ignored(found))
+        orders = [file for file, _ in _in_order(found, Lane.CONTROL) if self._is_done(file, self._orders.is_worth_taking)]
+        return self._orders.take(orders, at)
+
+    def take_plans(self, at: Moment) -> list[Event]:
+        """Take the next portion of the plans that lie in the inbox."""
+        newcomers: list[Newcomer] = []
+        while self._plans and len(newcomers) < MOST_AT_ONCE:
+            file, why = self._plans.popleft()
+            if why is not None or self._is_done(file, self._reception.is_worth_taking):
+                newcomers.append(Newcomer(file.name, file.seen.size, why))
+        return self._reception.take(newcomers, at) if newcomers else []
+
+    def leave_plans(self) -> None:
+        """Plans are not taken now (a drain, no space): what lies in the inbox stays there."""
+        self._plans.clear()
+
+    def _is_done(self, file: LaneFile, is_valid: Callable[[LaneFile], bool]) -> bool:
+        """Whether to take a file now. What is not valid yet, and came without a rename, is given its patience."""
+        if file.final or is_valid(file):
+            return True
+        self._lanes.hold(file)
+        return False
+
+
+def _in_order(found: LaneFindings, lane: Lane) -> list[Found]:
+    """What of a lane is to be taken, by modification time, then name."""
+    here: list[Found] = [(file, None) for file in found.ready if file.lane is lane]
+    here += [(file, why) for file, why in found.bad if file.lane is lane]
+    return sorted(here, key=lambda one: (one[0].seen.mtime_ns, one[0].name))
+
+
+def _ignored(found: LaneFindings) -> list[tuple[LaneFile, str]]:
+    replies = [(file, "no request is open that it would answer") for file in found.ready if file.lane is Lane.REPLIES]
+    bad = [(file, f"the file {why}") for file, why in found.bad if file.lane is Lane.REPLIES]
+    return [*found.ignored, *replies, *bad]

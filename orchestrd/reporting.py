@@ -1,0 +1,134 @@
+"""What is happening now, gathered for `status/`: the engine's plans, the runs' progress, what they use.
+
+It reads from everywhere and decides nothing. Called once a turn; the board writes at most once a second.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from handoff.root import Root
+from orchestrd import __version__
+from orchestrd.conditions import Trouble
+from orchestrd.config import Config
+from orchestrd.core.engine import Engine
+from orchestrd.core.events import Moment
+from orchestrd.core.plan import PlanInHand
+from orchestrd.core.plan_life import State
+from orchestrd.outbound.publish import Published
+from orchestrd.outbound.sd_notify import notify, watchdog_seconds
+from orchestrd.outbound.status import BEAT_SECONDS, MOST_PLANS, StatusBoard
+from orchestrd.runs.execution import Executions
+
+SHOWN_AS = {State.READY: State.WAITING, State.PREPARING: State.RUNNING, State.GATHERING: State.RUNNING}
+"""The states that a reader of `status/` need not know of."""
+
+PLANS_SECONDS = 1.0
+"""How often the plans are gone through at most: with 20,000 waiting that is not free."""
+
+
+class Reporting:
+    """Keeps `status/` true. `why` says why the daemon is in its state."""
+
+    def __init__(self, root: Root, config: Config, engine: Engine, runs: Executions, wall: float) -> None:
+        self.why: str | None = None
+        self._config = config
+        self._engine = engine
+        self._runs = runs
+        self._board = StatusBoard(root, __version__, wall)
+        self._settled: Counter[str] = Counter()
+        self._plans_due = float("-inf")
+        self._next = 0.0
+        self._since: dict[str, datetime] = {}
+        self._said = ""
+        self._watchdog_due = 0.0
+
+    def settled(self, published: Published) -> None:
+        """Count a plan that is settled."""
+        self._settled[published.result.status.value] += 1
+
+    def next_look(self, at: Moment) -> float:
+        """Seconds until there is something to write."""
+        return max(0.0, self._next - at.boot)
+
+    def turn(self, at: Moment, troubles: Sequence[Trouble], ignored: Iterable[tuple[str, str]]) -> None:
+        """Write what is due."""
+        state = "draining" if self._engine.draining else "paused" if self._engine.paused else "running"
+        self._tell(state, at, troubles, ignored)
+        if at.boot >= self._plans_due:
+            self._plans_due = at.boot + PLANS_SECONDS
+            self._board.set_plans(*self._plans())
+        self._next = at.boot + self._board.write(at.wall, at.boot)
+
+    def stopped(self, at: Moment) -> None:
+        """The last words."""
+        self._tell("stopped", at, (), ())
+        self._board.write(at.wall, at.boot, at_once=True)
+
+    def _tell(
+        self, state: str, at: Moment, troubles: Sequence[Trouble], ignored: Iterable[tuple[str, str]]
+    ) -> None:
+        counts = self._counts()
+        now = datetime.fromtimestamp(int(at.wall), UTC)
+        self._since = {one.word: self._since.get(one.word, now) for one in troubles}
+        self._board.set_daemon(
+            state,
+            why=self.why,
+            counts=counts,
+            limits={"max_parallel": self._config.limits.max_parallel},
+            ignored=[{"file": file, "why": why} for file, why in ignored],
+            problems=[
+                {
+                    "word": one.word,
+                    "message": one.message,
+                    "remedy": one.remedy,
+                    "since": self._since[one.word],
+                }
+                for one in troubles
+            ],
+        )
+        self._tell_service(state, counts, at.boot)
+
+    def _tell_service(self, state: str, counts: dict[str, int], boot: float) -> None:
+        line = f"{state}: {counts['running']} running, {counts['waiting']} waiting"
+        lines = [] if line == self._said else [f"STATUS={line}"]
+        if watchdog_seconds() is not None and boot >= self._watchdog_due:
+            self._watchdog_due = boot + BEAT_SECONDS
+            lines.append("WATCHDOG=1")
+        if lines:
+            notify(*lines)
+        self._said = line
+
+    def _counts(self) -> dict[str, int]:
+        return {"waiting": self._engine.waiting(), "running": self._engine.running(), **self._settled}
+
+    def _plans(self) -> tuple[list[dict[str, Any]], int]:
+        plans = list(self._engine.plans())
+        busy = [plan for plan in plans if plan.state not in {State.WAITING, State.READY}]
+        rest = [plan for plan in plans if plan.state in {State.WAITING, State.READY}]
+        shown_plans = [*busy, *rest][:MOST_PLANS]
+        return [self._plan(plan) for plan in shown_plans], len(plans) - len(shown_plans)
+
+    def _plan(self, plan: PlanInHand) -> dict[str, Any]:
+        wait = self._engine.waits_for(plan)
+        run = self._runs.progress(plan.facts.plan)
+        return {
+            "id": plan.facts.plan,
+            "title": plan.facts.title or None,
+            "project": plan.facts.project or None,
+            "state": SHOWN_AS.get(plan.state, plan.state).value,
+            "waiting_for": wait.word if wait else None,
+            "until": _date(wait.until) if wait and wait.until else None,
+            "since": _date(plan.since),
+            "priority": plan.facts.priority,
+            "payer": run.payer if run else None,
+            "cost_usd": round(plan.spent_usd + (run.cost_usd if run else 0.0), 6),
+            "runs": [run.fields()] if run else [],
+        }
+
+
+def _date(seconds: float) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
