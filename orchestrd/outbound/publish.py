@@ -8,7 +8,9 @@ elsewhere and stands in its journal.
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +62,7 @@ def settle(root: Root, plan_id: PlanId, remove_checkout: Callable[[Path], object
     file_format = format_of(account)
     plan = plan_in(folder, file_format)
     content = _result_in_folder(folder, plan_id, records, plan, file_format)
-    result = read_document(Result, content, file_format)
+    result = result_in(content, file_format)
     _tell(root, plan_id, result, plan, account, content)
     if has_checkout(account) and not keeps_checkout(account, plan):
         remove_checkout(Path(account.workspace["path"]))
@@ -85,6 +87,12 @@ def plan_in(folder: Path, answer: Format) -> Plan | None:
     return None
 
 
+def result_in(content: bytes, file_format: Format) -> Result:
+    """Read a result that this daemon wrote: not as strictly as what others write, so that it is always read again."""
+    text = content.decode()
+    return Result.model_validate(json.loads(text) if file_format is Format.JSON else tomllib.loads(text))
+
+
 def _result_in_folder(
     folder: Path, plan_id: PlanId, records: list[Record], plan: Plan | None, file_format: Format
 ) -> bytes:
@@ -95,7 +103,7 @@ def _result_in_folder(
     path = folder / f"result.{file_format.value}"
     with suppress(FileNotFoundError):
         return _read(path)
-    content = dump(result_of(plan_id, records, plan, file_format), file_format)
+    content = dump(result_of(plan_id, records, plan), file_format)
     # What the result says was written without a sync while it happened; it must not be known only by the result.
     durable.sync_files([folder / durable.JOURNAL])
     durable.publish_new(path, content)
@@ -136,7 +144,7 @@ def _settled_before(root: Root, plan_id: PlanId) -> Published:
         if folder.is_dir():
             records = journal.read_journal(folder / durable.JOURNAL)
             file_format = format_of(account_of(records))
-            result = read_document(Result, _read(folder / f"result.{file_format.value}"), file_format)
+            result = result_in(_read(folder / f"result.{file_format.value}"), file_format)
             return _archive(root, plan_id, result, records)
     raise FileNotFoundError(f"plan {plan_id} lies neither in {root.active} nor in {root.archive}")
 

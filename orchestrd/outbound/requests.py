@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import tomli_w
-
+from handoff.formats import Format, dump
 from handoff.plan import Plan
+from handoff.request import NOTHING_TO_DOCUMENT, ChangedFile, DocsRequest
 from handoff.result import Changes, Result
 from handoff.root import PlanId, Root
 from orchestrd.outbound.difference import Excerpt, excerpt_of
 from orchestrd.outbound.markdown import block, code, shortened, words
-from orchestrd.outbound.story import PATCH
+from orchestrd.outbound.story import PATCH, printable
 from orchestrd.outbound.words import counted
 from orchestrd.record.account import Account
 
@@ -75,7 +74,6 @@ def docs_facts(root: Root, result: Result, plan: Plan, account: Account) -> Docs
 
 def docs_request(facts: DocsFacts) -> bytes:
     """Write the request: TOML front matter, then words."""
-    front = tomli_w.dumps(front_matter(facts))
     sections = [
         _opening(facts),
         _asked(facts),
@@ -84,41 +82,28 @@ def docs_request(facts: DocsFacts) -> bytes:
         _answer(facts),
         *_difference(facts),
     ]
-    return f"+++\n{front}+++\n\n{chr(10).join(sections)}".encode("utf-8", "replace")
+    return dump(_document(facts, "\n".join(sections).strip()), Format.MARKDOWN)
 
 
-def front_matter(facts: DocsFacts) -> dict[str, Any]:
-    """The fields for a program. What has no value is left out."""
+def _document(facts: DocsFacts, text: str) -> DocsRequest:
     changes = facts.changes
-    fields: dict[str, Any] = {
-        "handoff": 1,
-        "kind": "docs",
-        "plan": facts.result.plan,
-        "created": facts.result.settled,
-        "expires": facts.plan.docs.expires,
-        "project": facts.project,
-        "branch": changes.branch,
-        "base": changes.base,
-        "head": changes.head,
-        "commits": changes.commits,
-        "insertions": changes.insertions,
-        "deletions": changes.deletions,
-        "write_to": list(facts.plan.docs.write_to),
-        "about": facts.plan.docs.about,
-        "files": [{"path": one["path"], "status": one["status"]} for one in facts.files],
-    }
-    return {name: _plain(value) for name, value in fields.items() if value is not None}
-
-
-def _plain(value: Any) -> Any:
-    # TOML has no text that is not Unicode; a file's name may be such.
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return value
+    return DocsRequest(
+        plan=facts.result.plan,
+        # Not the present: made again after a cut, the request has the same bytes.
+        created=facts.result.settled,
+        expires=facts.plan.docs.expires,
+        project=printable(facts.project),
+        branch=changes.branch,
+        base=changes.base,
+        head=changes.head,
+        commits=changes.commits,
+        insertions=changes.insertions,
+        deletions=changes.deletions,
+        write_to=facts.plan.docs.write_to,
+        about=facts.plan.docs.about,
+        files=tuple(ChangedFile(path=printable(one["path"]), status=one["status"]) for one in facts.files),
+        text=text,
+    )
 
 
 def _opening(facts: DocsFacts) -> str:
@@ -167,7 +152,7 @@ def _files(facts: DocsFacts) -> Iterator[str]:
     if facts.files:
         lines.append("\n")
     lines += [
-        f"- {_STATUS.get(one['status'][:1], one['status'])}: {code(_plain(one['path']))}\n"
+        f"- {_STATUS.get(one['status'][:1], one['status'])}: {code(printable(one['path']))}\n"
         for one in facts.files[:MOST_FILES_SHOWN]
     ]
     if len(facts.files) > MOST_FILES_SHOWN:
@@ -194,7 +179,7 @@ def _answer(facts: DocsFacts) -> str:
         f"to {code('.' + name)} in the same folder, then rename it.\n\n"
         f"{form}A file that is there is replaced, so give it whole.\n\n"
         "If there is nothing to document, answer with just this line:\n\n"
-        f"{block('<!-- nothing to document -->', 'markdown')}"
+        f"{block(NOTHING_TO_DOCUMENT, 'markdown')}"
     )
 
 

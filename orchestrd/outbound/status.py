@@ -17,9 +17,10 @@ from typing import Any
 import tomli_w
 
 from handoff import durable
+from handoff.fields import VERSION, format_instant
 from handoff.root import Root
+from handoff.status import BEAT_SECONDS
 
-BEAT_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
 """At least so long between two writes."""
 
@@ -39,11 +40,17 @@ class StatusBoard:
 
     def __init__(self, root: Root, version: str, started: float, pid: int | None = None) -> None:
         self._folder = root.status
-        self._head = {"version": version, "pid": pid or os.getpid(), "started": _time(started)}
+        self._head = {
+            "handoff": VERSION,
+            "version": version,
+            "pid": pid or os.getpid(),
+            "started": _time(started),
+        }
         self._daemon: dict[str, Any] = {}
         self._plans = _Plans()
         self._usage: dict[str, Any] = {}
-        self._changed = {"daemon", "plans", "usage"}
+        # Usage is first written when there is something to say.
+        self._changed = {"daemon", "plans"}
         self._urgent = True
         self._not_before = float("-inf")
         self._next_beat = float("-inf")
@@ -81,8 +88,8 @@ class StatusBoard:
 
     def set_usage(self, fields: Fields) -> None:
         """Say what is used now: `daemon`, `machine`, `runs`."""
-        if fields != self._usage:
-            self._usage = dict(fields)
+        if {"handoff": VERSION, **fields} != self._usage:
+            self._usage = {"handoff": VERSION, **fields}
             self._changed.add("usage")
 
     def write(self, wall: float, boot: float, *, at_once: bool = False) -> float:
@@ -113,7 +120,7 @@ class StatusBoard:
         self.trouble = None
 
     def _beat(self, wall: float) -> dict[str, Any]:
-        return {**self._head, "heartbeat": _time(wall), "beat_seconds": int(BEAT_SECONDS), **self._daemon}
+        return {**self._head, "heartbeat": _time(wall), "beat_seconds": BEAT_SECONDS, **self._daemon}
 
     def _put(self, name: str, toml: str, json_text: str) -> None:
         durable.replace(self._folder / f"{name}.toml", toml.encode("utf-8", "replace"), sync=False)
@@ -143,9 +150,10 @@ class _Plans:
             if before is None or before[0] != plan:
                 before = (plan, _table("plans", plan), json.dumps(json_values(plan)))
             self._texts[plan["id"]] = before
-        toml = f"more = {self._more}\n" + "".join(f"\n{text}" for _, text, _ in self._texts.values())
+        tables = "".join(f"\n{text}" for _, text, _ in self._texts.values()) or "plans = []\n"
+        toml = f"handoff = {VERSION}\nmore = {self._more}\n{tables}"
         rows = ",\n".join(text for _, _, text in self._texts.values())
-        return toml, f'{{"more": {self._more}, "plans": [\n{rows}\n]}}\n'
+        return toml, f'{{"handoff": {VERSION}, "more": {self._more}, "plans": [\n{rows}\n]}}\n'
 
 
 def texts(fields: Fields) -> tuple[str, str]:
@@ -180,10 +188,10 @@ def toml_values(value: Any) -> Any:
         return {name: toml_values(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):
         return [toml_values(inner) for inner in value if inner is not None]
+    if isinstance(value, datetime):
+        return _Instant.fromtimestamp(value.timestamp(), UTC)
     if isinstance(value, str):
-        return (
-            value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        )
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     return value
 
 
@@ -194,8 +202,15 @@ def json_values(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [json_values(inner) for inner in value if inner is not None]
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+        return format_instant(value)
     return toml_values(value)
+
+
+class _Instant(datetime):
+    """A date-time that writes itself as the protocol wants it: the TOML writer asks for `str`."""
+
+    def __str__(self) -> str:
+        return format_instant(self)
 
 
 def _time(seconds: float) -> datetime:

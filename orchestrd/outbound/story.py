@@ -12,21 +12,22 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from handoff.formats import Format
 from handoff.plan import Plan
 from handoff.result import Result
 from handoff.root import PlanId
+from handoff.wholesome import DEEPEST, is_wholesome
 from orchestrd.record.account import Account, StepAccount, account_of
 
 PATCH = "changes.patch"
+
+DEEPEST_OUTPUT = 24
+"""Levels: deeper tables would get names that are too long for TOML."""
 
 _FRACTIONS = ("cost_usd", "wall_seconds", "cpu_seconds")
 _CHANGES = ("branch", "base", "head", "commits", "files_changed", "insertions", "deletions")
 
 
-def result_of(
-    plan_id: PlanId, records: Iterable[Mapping[str, Any]], plan: Plan | None, file_format: Format
-) -> Result:
+def result_of(plan_id: PlanId, records: Iterable[Mapping[str, Any]], plan: Plan | None) -> Result:
     """Make the result of a plan whose journal holds the record `settling`.
 
     `plan` is None where its file could not be read as one. Raises ValueError where the journal does not tell how it
@@ -37,7 +38,6 @@ def result_of(
         raise ValueError(f"the journal of plan {plan_id} does not say how it ended (no record `settling`)")
     folder = folder_of(plan_id, account.settled)
     checked = account.checked
-    is_json = file_format is Format.JSON
     found: dict[str, Any] = {
         "handoff": 1,
         "plan": plan_id,
@@ -57,7 +57,7 @@ def result_of(
         "settled": time_at(account.settled),
         "usage": usage_of(account.usage),
         "changes": changes_of(account, plan, folder),
-        "steps": [step_of(step, account, folder, is_json=is_json) for step in account.steps.values()],
+        "steps": [step_of(step, account, folder) for step in account.steps.values()],
         "errors": errors_of(account),
         "docs": {"request": f"requests/{plan_id}.docs.md"} if asks_for_docs(account, plan) else None,
         "metadata": plan.metadata if plan else None,
@@ -112,15 +112,12 @@ def changes_of(account: Account, plan: Plan | None, folder: str) -> dict[str, An
     return with_values(found)
 
 
-def step_of(step: StepAccount, account: Account, folder: str, *, is_json: bool) -> dict[str, Any]:
+def step_of(step: StepAccount, account: Account, folder: str) -> dict[str, Any]:
     """One step: the facts of its last start, the sums of all."""
     end = step.end
     run = f"{folder}/runs/{step.step}.{step.number}"
     # A start whose end nobody could judge any more ended as the plan did.
     status = end.get("status") or ("cancelled" if account.status == "cancelled" else "failed")
-    output = end.get("output")
-    if isinstance(output, Mapping):
-        output = dict(output) if is_json else without_nulls(output)
     return with_values(
         {
             "id": step.step,
@@ -132,12 +129,19 @@ def step_of(step: StepAccount, account: Account, folder: str, *, is_json: bool) 
             "summary": end.get("summary"),
             "attempts": step.attempts,
             "first_output_seconds": end.get("first_output_seconds"),
-            "output": output,
+            "output": output_of(end.get("output")),
             "denied": [known(denied, "tool", "input_json", "why") for denied in step.denied],
             "usage": usage_of(step.usage),
             "log": f"{run}/{PurePosixPath(end['log']).name}" if end.get("log") else None,
         }
     )
+
+
+def output_of(output: object) -> dict[str, Any] | None:
+    """The structured output, if it is a table that any reader can take in; its exact JSON lies in `runs/`."""
+    if isinstance(output, dict) and is_wholesome(output, DEEPEST - DEEPEST_OUTPUT):
+        return output
+    return None
 
 
 def usage_of(usage: Mapping[str, float]) -> dict[str, float] | None:
@@ -184,12 +188,3 @@ def known(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def with_values(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that have a value; an empty list or table says nothing either."""
     return {name: value for name, value in fields.items() if value is not None and value not in ([], {})}
-
-
-def without_nulls(value: Any) -> Any:
-    """Leave nulls out, at every depth: TOML knows none. The exact JSON lies in the run's folder."""
-    if isinstance(value, Mapping):
-        return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [without_nulls(inner) for inner in value if inner is not None]
-    return value
