@@ -38,7 +38,7 @@ class NameTaken(ClientError):
 
 
 class UnknownPlan(ClientError):
-    """This root has no plan of that id: neither offered, nor in work, nor settled."""
+    """There is no plan of that id: neither offered, nor in work, nor settled."""
 
 
 def submit(root: Root | str | Path, content: bytes | str, name: str, *, unique: bool = False) -> PlanId:
@@ -56,7 +56,9 @@ def submit(root: Root | str | Path, content: bytes | str, name: str, *, unique: 
     try:
         durable.publish_new(where.inbox / final, _bytes(content), alone=False)
     except FileExistsError:
-        raise NameTaken(f"inbox/{final} is there already: choose another name, or let one be chosen") from None
+        raise NameTaken(
+            f"inbox/{final} is there already: choose another name, or let one be chosen"
+        ) from None
     return plan
 
 
@@ -110,6 +112,8 @@ def wait(root: Root | str | Path, plan: str, timeout: float | None = None) -> Re
 
 def is_known(root: Root, plan: str) -> bool:
     """Tell whether a plan of that id was offered, is in work or is settled."""
+    if not _is_id(plan):
+        return False
     # In the order in which a plan moves: one that moves on meanwhile is met in the next place.
     if any(_may_become(name, plan) for name in _names(root.inbox)):
         return True
@@ -117,7 +121,11 @@ def is_known(root: Root, plan: str) -> bool:
 
 
 def order(
-    root: Root | str | Path, action: str, plan: str | None = None, why: str | None = None, key: str | None = None
+    root: Root | str | Path,
+    action: str,
+    plan: str | None = None,
+    why: str | None = None,
+    key: str | None = None,
 ) -> str:
     """Give the daemon an order (PROTOCOL 7); returns the order's file name, which `archive/orders.jsonl` repeats."""
     if action not in ACTIONS:
@@ -156,7 +164,9 @@ def _opened(root: Root | str | Path) -> Root:
 
 def _demand_name(name: str) -> None:
     if "/" in name or "\0" in name or not kind_of(name).is_document:
-        raise ClientError(f"{name!r} is no name of a plan: it ends in .toml, .json or .md and starts with no dot")
+        raise ClientError(
+            f"{name!r} is no name of a plan: it ends in .toml, .json or .md and starts with no dot"
+        )
     if len(os.fsencode(name)) > _LONGEST_NAME:
         raise ClientError(f"the name is too long ({len(os.fsencode(name))} bytes; at most {_LONGEST_NAME})")
 
@@ -194,7 +204,7 @@ def _has_result(root: Root, plan: str) -> bool:
 
 def _result_paths(root: Root, plan: str) -> Iterator[Path]:
     """Where a result may lie, cheapest first; an id that is none leads nowhere."""
-    if plan != plan_id_of(plan) and not re.fullmatch(r"[a-z0-9-]+", plan):
+    if not _is_id(plan):
         return
     for ending in ("toml", "json"):
         yield root.results / f"{plan}.{ending}"
@@ -202,6 +212,10 @@ def _result_paths(root: Root, plan: str) -> Iterator[Path]:
         if re.fullmatch(r"\d{4}-\d\d", month):
             for ending in ("toml", "json"):
                 yield root.archive / month / plan / f"result.{ending}"
+
+
+def _is_id(plan: str) -> bool:
+    return re.fullmatch(r"[a-z0-9-]+", plan) is not None
 
 
 def _names(folder: Path) -> list[str]:

@@ -57,7 +57,7 @@ def filesystem_type(path: str | os.PathLike[str]) -> str | None:
     place = os.path.realpath(path)
     best: tuple[int, str] | None = None
     for point, kind in _mounts():
-        inside = point == "/" or place == point or place.startswith(point + "/")
+        inside = point in ("/", place) or place.startswith(point + "/")
         # Later mounts hide earlier ones at the same point.
         if inside and (best is None or len(point) >= best[0]):
             best = (len(point), kind)

@@ -114,8 +114,8 @@ def detect(portable: bool | None = None) -> Platform:  # noqa: FBT001 - the one 
         renameat2=linux or darwin,
         pidfd=linux and hasattr(os, "pidfd_open"),
         subreaper=linux,
-        proc=linux and os.path.exists("/proc/self/stat"),  # noqa: PTH110 - pathlib costs 5 ms at import
-        psi=linux and os.path.exists("/proc/pressure/cpu"),  # noqa: PTH110
+        proc=linux and os.path.exists("/proc/self/stat"),
+        psi=linux and os.path.exists("/proc/pressure/cpu"),
         inotify=linux or darwin,
         fullfsync=darwin,
         # Before 5.8 syncfs() hid write errors: it would report durability that is not there.
@@ -142,14 +142,14 @@ def rename_new(src: StrPath, dst: StrPath, *, ours: bool = False, platform: Plat
                 raise
         else:
             return
-    if ours or os.path.isdir(source):  # noqa: PTH112
+    if ours or os.path.isdir(source):
         os.lstat(source)  # a source that is gone outweighs a target that is there, as for the kernel
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
-        os.rename(source, target)  # noqa: PTH104
+        os.rename(source, target)
         return
     os.link(source, target, follow_symlinks=False)
-    os.unlink(source)  # noqa: PTH108
+    os.unlink(source)
 
 
 def nobody_writes(fd: int, *, platform: Platform | None = None) -> bool | None:

@@ -16,6 +16,7 @@ from typing import NewType
 
 from handoff import durable
 from handoff.filesystems import network_filesystem
+from handoff.safe_place import RootError, check_place, check_private
 
 __all__ = [
     "LANES",
@@ -37,22 +38,10 @@ FOLDERS = (*LANES, "active", "archive", ".orchestrd", ".orchestrd/orders")
 RESERVE_BYTES = 1 << 20
 ID_LENGTH = 80
 
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ENDING = re.compile(r"\.(toml|json|md)\Z", re.IGNORECASE | re.ASCII)
 _MIDDLE = re.compile(r"\.plan\Z", re.IGNORECASE | re.ASCII)
 _NOT_IN_IDS = re.compile(r"[^a-z0-9]+")
 _ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
-
-
-class RootError(Exception):
-    """A folder that cannot serve as a root: what is wrong, where, what was expected, what to do."""
-
-    def __init__(self, what: str, where: Path, expected: str, remedy: str) -> None:
-        super().__init__(f"{where}: {what} (expected: {expected}). To do: {remedy}")
-        self.what = what
-        self.where = where
-        self.expected = expected
-        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +192,7 @@ def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
         for missing in reversed([folder for folder in (where, *where.parents) if not folder.is_dir()]):
             durable.make_folder(missing)
         root = Root(where.resolve(strict=True))
-        _check_place(root.path, allow_network=allow_network)
+        check_place(root.path, allow_network=allow_network)
         _check_empty_or_ours(root)
         for folder in FOLDERS:
             durable.make_folder(root.path / folder, sync=False)
@@ -223,50 +212,11 @@ def open_root(path: str | Path, *, allow_network: bool = False) -> Root:
         root = Root(where.resolve(strict=True))
         if not root.private.is_dir():
             raise RootError("is no handoff root", where, "a folder made by orchestrd", _init(where))
-        _check_place(root.path, allow_network=allow_network)
+        check_place(root.path, allow_network=allow_network)
         _check_lanes(root)
     except OSError as error:
         raise _cannot(where, error) from error
     return root
-
-
-def _check_place(path: Path, *, allow_network: bool) -> None:
-    """Refuse a folder that others could write to, or exchange by writing to one above it; and one over a network."""
-    found = path.stat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise RootError("is not a folder", path, "a folder", "name another root")
-    _check_private(path, found)
-    for above in path.parents:
-        _check_above(above, above.stat())
-    network = network_filesystem(path)
-    if network and not allow_network:
-        raise RootError(
-            f"lies on a network file system ({network})",
-            path,
-            "a local disk, whose locks and syncs can be trusted",
-            "put the root on a local disk, or allow the network in the configuration ([lanes] polling = true)",
-        )
-
-
-def _check_private(path: Path, found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
-        owner = f"belongs to user {found.st_uid}"
-        raise RootError(
-            owner, path, f"user {os.geteuid()}", f"run as that user, or: chown {os.geteuid()} {path}"
-        )
-    if found.st_mode & _OTHERS_WRITE:
-        raise _writable(path, found)
-
-
-def _check_above(path: Path, found: os.stat_result) -> None:
-    """Whoever may rename in a folder above may put another root in this one's place; a sticky folder prevents that."""
-    if found.st_uid not in (0, os.geteuid()):
-        owner = f"a folder above the root belongs to user {found.st_uid}"
-        raise RootError(
-            owner, path, f"root or user {os.geteuid()}", "put the root elsewhere, or have its owner changed"
-        )
-    if found.st_mode & _OTHERS_WRITE and not found.st_mode & stat.S_ISVTX:
-        raise _writable(path, found)
 
 
 def _check_lanes(root: Root) -> None:
@@ -280,7 +230,7 @@ def _check_lanes(root: Root) -> None:
             raise RootError(
                 "is not a folder", folder, "a folder, and no link", f"move it away, then {_init(root.path)}"
             )
-        _check_private(folder, found)
+        check_private(folder, found)
     # A rename across file systems is a copy, and a copy has a moment in which a plan is twice or nowhere.
     if len({(root.path / name).stat().st_dev for name in FOLDERS}) > 1:
         raise RootError(
@@ -316,13 +266,6 @@ def _keep_reserve(root: Root) -> None:
             os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _writable(path: Path, found: os.stat_result) -> RootError:
-    mode = stat.S_IMODE(found.st_mode)
-    return RootError(
-        f"others can write to it (mode {mode:04o})", path, "writable by its owner only", f"chmod go-w {path}"
-    )
 
 
 def _cannot(where: Path, error: OSError) -> RootError:

@@ -20,8 +20,8 @@ from pathlib import Path
 from handoff import settling
 from handoff.platform import PLATFORM, Platform
 from handoff.root import NameKind, Root, kind_of, network_filesystem
-from handoff.settling import Judgement, Seen, Settling, Verdict, shown
-from orchestrd.inbound.watching import Watching, WatchFailed
+from handoff.settling import Seen, Settling, Verdict, shown
+from orchestrd.inbound.watching import WatchFailed, Watching
 
 POLL_SECONDS = 0.5
 
@@ -81,7 +81,7 @@ class Lanes:
     `on_wake` is called, from another thread, when a scan is worth while: once, until the next scan has begun.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each setting of [lanes]
         self,
         root: Root,
         on_wake: Callable[[], None],
@@ -111,7 +111,9 @@ class Lanes:
         self._is_woken = False
         self._watching: Watching | None = None
         if platform.inotify and not polling:
-            self._watching = Watching({lane.value: path for lane, path in self._folders.items()}, self._on_change)
+            self._watching = Watching(
+                {lane.value: path for lane, path in self._folders.items()}, self._on_change
+            )
 
     def start(self) -> list[LaneProblem]:
         """Begin to watch. Scan after this, never before: what came in between would be seen by neither."""
@@ -169,7 +171,11 @@ class Lanes:
         try:
             self._watching.repair()
         except WatchFailed as error:
-            return [LaneProblem("lane-unwatched", f"looking every {POLL_SECONDS} s: {error.message}", error.remedy)]
+            return [
+                LaneProblem(
+                    "lane-unwatched", f"looking every {POLL_SECONDS} s: {error.message}", error.remedy
+                )
+            ]
         return []
 
     def _on_change(self) -> None:

@@ -54,19 +54,19 @@ class Watching:
 
     def repair(self) -> None:
         """Set the watches that are missing, dead, or on a folder that is not the lane any more. Raises WatchFailed."""
-        if self._observer is not None and not self._is_alive(self._observer):
+        if self._observer is not None and not _is_alive(self._observer):
             self.stop()
         if self._observer is None:
             self._observer = self._new_observer()
         for name, folder in self._folders.items():
             place = _identity(folder)
             watched = self._watched.get(name)
-            if watched and watched[1] == place and self._has_emitter(watched[0]):
+            if watched and watched[1] == place and _has_emitter(self._observer, watched[0]):
                 continue
             if watched:
-                self._unwatch(name)
+                self._unwatch(self._observer, name)
             if place is not None:
-                self._watch(name, folder, place)
+                self._watch(self._observer, name, folder, place)
 
     def stop(self) -> None:
         """Give all watches back; their threads have ended when this returns."""
@@ -92,22 +92,20 @@ class Watching:
             raise _failed(error) from error
         return observer
 
-    def _watch(self, name: str, folder: Path, place: tuple[int, int]) -> None:
-        assert self._observer is not None
+    def _watch(self, observer: BaseObserver, name: str, folder: Path, place: tuple[int, int]) -> None:
         handler = _Handler(lambda file_name, renamed: self._note(name, file_name, renamed=renamed))
         try:
-            watch = self._observer.schedule(handler, str(folder), event_filter=list(_TOLD))
+            watch = observer.schedule(handler, str(folder), event_filter=list(_TOLD))
         except FileNotFoundError:
             return
         except (OSError, RuntimeError) as error:
             raise _failed(error) from error
         self._watched[name] = (watch, place)
 
-    def _unwatch(self, name: str) -> None:
-        assert self._observer is not None
+    def _unwatch(self, observer: BaseObserver, name: str) -> None:
         watch, _ = self._watched.pop(name)
         try:
-            self._observer.unschedule(watch)
+            observer.unschedule(watch)
         except (KeyError, OSError):  # it went by itself, with its folder
             return
 
@@ -118,15 +116,6 @@ class Watching:
             with self._lock:
                 self._renamed[lane].add(file_name)
         self._on_change()
-
-    def _has_emitter(self, watch: ObservedWatch) -> bool:
-        assert self._observer is not None
-        return any(emitter.watch is watch and emitter.is_alive() for emitter in self._observer.emitters.copy())
-
-    @staticmethod
-    def _is_alive(observer: BaseObserver) -> bool:
-        reader = getattr(observer, "_inotify_fd", None)  # the thread that reads inotify; other systems have none
-        return observer.is_alive() and (reader is None or reader.is_alive())
 
 
 class _Handler(FileSystemEventHandler):
@@ -140,7 +129,7 @@ class _Handler(FileSystemEventHandler):
         is_move = isinstance(event, (FileMovedEvent, DirMovedEvent))
         path = os.fsdecode(event.dest_path if is_move else event.src_path)
         if path:
-            self._note(os.path.basename(path), is_move)  # noqa: PTH119 - thousands in a burst
+            self._note(os.path.basename(path), is_move)
 
 
 def new_observer() -> BaseObserver:
@@ -175,6 +164,15 @@ def new_observer() -> BaseObserver:
     return observer
 
 
+def _is_alive(observer: BaseObserver) -> bool:
+    reader = getattr(observer, "_inotify_fd", None)  # the thread that reads inotify; other systems have none
+    return observer.is_alive() and (reader is None or reader.is_alive())
+
+
+def _has_emitter(observer: BaseObserver, watch: ObservedWatch) -> bool:
+    return any(emitter.watch is watch and emitter.is_alive() for emitter in observer.emitters.copy())
+
+
 def _identity(folder: Path) -> tuple[int, int] | None:
     try:
         found = folder.lstat()
@@ -186,5 +184,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _failed(error: Exception) -> WatchFailed:
     text = str(error)
     if "limit" in text:
-        return WatchFailed(text, "raise fs.inotify.max_user_watches and max_user_instances (sysctl), or close watchers")
+        return WatchFailed(
+            text, "raise fs.inotify.max_user_watches and max_user_instances (sysctl), or close watchers"
+        )
     return WatchFailed(text, "set [lanes] polling = true, if the file system tells of no changes")

@@ -105,7 +105,9 @@ def test_a_published_file_is_whole_private_and_alone(tmp_path: Path) -> None:
     assert names(tmp_path) == ["r.toml"]
 
 
-def test_publishing_syncs_the_file_before_its_name_and_the_name_before_it_returns(tmp_path: Path, use: Use) -> None:
+def test_publishing_syncs_the_file_before_its_name_and_the_name_before_it_returns(
+    tmp_path: Path, use: Use
+) -> None:
     effects = Recorded()
     use(effects)
 
@@ -233,7 +235,9 @@ def test_a_line_ends_in_a_newline(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [3, durable.BATCH_FOR_SYNCFS + 1])
-def test_many_files_are_synced_together_and_missing_ones_left_out(tmp_path: Path, count: int, use: Use) -> None:
+def test_many_files_are_synced_together_and_missing_ones_left_out(
+    tmp_path: Path, count: int, use: Use
+) -> None:
     for number in range(count):
         durable.append_line(tmp_path / str(number), b"x\n", sync=False)
     effects = Recorded()
@@ -272,7 +276,9 @@ def test_all_is_on_the_disk_before_a_file_is_renamed_and_both_directories_after(
     effects = Recorded()
     use(effects)
 
-    takes = [durable.Take(inbox / f"{n}.toml", active / str(n), "plan.toml", b"first\n") for n in range(count)]
+    takes = [
+        durable.Take(inbox / f"{n}.toml", active / str(n), "plan.toml", b"first\n") for n in range(count)
+    ]
     assert durable.take_many(takes) == [None] * count
 
     renames = [at for at, (what, _) in enumerate(effects.done) if what == "rename"]

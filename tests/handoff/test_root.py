@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handoff import filesystems, root
+from handoff import filesystems
 from handoff.root import LANES, NameKind, PlanId, RootError, create_root, kind_of, open_root, plan_id_of
 
 
@@ -66,7 +66,14 @@ def test_a_new_root_is_private_and_has_all_its_lanes(tmp_path: Path) -> None:
     finally:
         os.umask(old)
 
-    folders = [made.path, *(made.path / lane for lane in LANES), made.active, made.archive, made.private, made.orders]
+    folders = [
+        made.path,
+        *(made.path / lane for lane in LANES),
+        made.active,
+        made.archive,
+        made.private,
+        made.orders,
+    ]
     assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
     assert open_root(made.path) == made
 
@@ -136,9 +143,9 @@ def test_a_root_of_another_user_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_root_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(RootError, match="orchestrd --root .* init"):
+    with pytest.raises(RootError, match=r"orchestrd --root .* init"):
         open_root(tmp_path)
-    with pytest.raises(RootError, match="orchestrd --root .* init"):
+    with pytest.raises(RootError, match=r"orchestrd --root .* init"):
         open_root(tmp_path / "none")
 
 
@@ -151,9 +158,11 @@ def test_a_lane_that_is_a_link_is_refused(tmp_path: Path) -> None:
         open_root(made.path)
 
 
-def test_a_network_file_system_is_refused_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_file_system_is_refused_unless_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = create_root(tmp_path / "h")
-    monkeypatch.setattr(root, "network_filesystem", lambda _path: "nfs4")
+    monkeypatch.setattr(filesystems, "network_filesystem", lambda _path: "nfs4")
 
     with pytest.raises(RootError, match=r"network file system \(nfs4\)"):
         open_root(made.path)
@@ -190,7 +199,9 @@ def test_an_archived_plan_lies_in_its_month_in_utc(tmp_path: Path) -> None:
     late = datetime(2026, 11, 30, 23, 30, tzinfo=timezone(timedelta(hours=-2)))
 
     assert made.archive_folder(PlanId("x"), late) == made.archive / "2026-12" / "x"
-    assert made.archive_folder(PlanId("x"), datetime(2026, 1, 2, tzinfo=UTC)) == made.archive / "2026-01" / "x"
+    assert (
+        made.archive_folder(PlanId("x"), datetime(2026, 1, 2, tzinfo=UTC)) == made.archive / "2026-01" / "x"
+    )
 
 
 @pytest.mark.parametrize(("format", "ending"), [("toml", "toml"), ("md", "toml"), ("json", "json")])

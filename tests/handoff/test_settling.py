@@ -61,7 +61,8 @@ def test_without_a_proof_it_takes_two_quiet_seconds(lane: tuple[Path, int], pati
     seen = look(fd, "a.toml")
 
     verdicts = [
-        patient.consider("a.toml", seen, at, renamed=False, proof=UNKNOWN).verdict for at in (0.0, 0.25, 1.9, 2.0)
+        patient.consider("a.toml", seen, at, renamed=False, proof=UNKNOWN).verdict
+        for at in (0.0, 0.25, 1.9, 2.0)
     ]
 
     assert verdicts == [Verdict.WAIT, Verdict.WAIT, Verdict.WAIT, Verdict.READY]
@@ -125,7 +126,9 @@ def test_an_empty_file_is_never_ready(lane: tuple[Path, int], patient: Settling,
     assert verdicts == [Verdict.WAIT, Verdict.WAIT, Verdict.IGNORE]
 
 
-def test_a_second_link_is_borne_with_until_patience_is_over(lane: tuple[Path, int], patient: Settling) -> None:
+def test_a_second_link_is_borne_with_until_patience_is_over(
+    lane: tuple[Path, int], patient: Settling
+) -> None:
     folder, fd = lane
     (folder / "t").write_text("x")
     os.link(folder / "t", folder / "a.toml")

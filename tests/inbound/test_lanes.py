@@ -175,9 +175,11 @@ def test_a_file_written_in_two_halves_is_ready_only_when_it_is_whole(either: Wat
     assert writer.stdout is not None
     writer.stdout.readline()
 
-    if either.lanes._platform.lease:  # noqa: SLF001 - without a proof a long pause is not protected
+    if either.lanes._platform.lease:
         until = time.monotonic() + 1.0
-        early = wait_until(lambda: [*either.ready(), *(["-"] if time.monotonic() > until else [])], what="a second")
+        early = wait_until(
+            lambda: [*either.ready(), *(["-"] if time.monotonic() > until else [])], what="a second"
+        )
         assert early == ["-"]
     writer.stdin.write(b"\n")
     writer.stdin.flush()
@@ -219,7 +221,8 @@ def test_temporaries_are_never_listed_and_other_names_are_ignored_after_patience
     (root.inbox / "notes.txt").write_text("x")
 
     early = either.scan()
-    late = wait_until(lambda: (found := either.scan()).ignored and found, what="the note")
+    late = wait_until(lambda: found if (found := either.scan()).ignored else None, what="the note")
+    assert late
 
     assert early.ignored == []
     assert [file.shown for file, _ in late.ignored] == ["inbox/notes.txt"]
@@ -276,11 +279,11 @@ def test_a_lane_that_was_made_again_is_watched_again(watch: Watch, root: Root, h
 @NEEDS_EVENTS
 def test_a_watcher_that_died_is_replaced(watch: Watch, root: Root) -> None:
     watched = watch()
-    inner = watched.lanes._watching  # noqa: SLF001 - there is no other way to kill it
+    inner = watched.lanes._watching
     assert inner is not None
-    assert inner._observer is not None  # noqa: SLF001
-    inner._observer.stop()  # noqa: SLF001
-    inner._observer.join()  # noqa: SLF001
+    assert inner._observer is not None
+    inner._observer.stop()
+    inner._observer.join()
     watched.scan()
     watched.woken.clear()
 
