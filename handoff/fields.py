@@ -16,6 +16,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     StrictBool,
     StrictFloat,
@@ -24,7 +26,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 VERSION = 1
 """The version of the protocol that this package speaks."""
@@ -162,6 +164,30 @@ Name = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}),
 ]
 """The name of a server, an agent, a workflow."""
+
+
+class _NotEmpty:
+    """A list must have an element. pydantic's own check counts the valid ones only, and would tell a second error."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(_with_element, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "minItems": 1}
+
+
+def _with_element(items: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not items:
+        raise problem("is empty", "at least one element")
+    return items
+
+
+NOT_EMPTY = _NotEmpty()
+"""Marks a list that must have an element."""
 
 Count = Annotated[StrictInt, Field(ge=0)]
 Positive = Annotated[StrictInt, Field(ge=1)]

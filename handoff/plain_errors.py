@@ -75,8 +75,6 @@ def _words(error: Mapping[str, Any]) -> tuple[str, str | None]:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return f"{_shown(value)} is out of range", f"{words} {context[name]:g}"
-    if kind == "too_short":
-        return "this is empty", f"at least {context['min_length']} element"
     wanted = next((words for start, words in _WANTED.items() if kind.startswith(start)), None)
     if wanted:
         subject = "this" if isinstance(value, dict | list) else _shown(value)

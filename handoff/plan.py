@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StrictFloat
 
 from handoff.fields import (
+    NOT_EMPTY,
     Argument,
     Count,
     Document,
@@ -32,7 +33,7 @@ from handoff.plan_checks import problems_of_plan
 from handoff.quantities import Duration, Size
 from handoff.version import Version
 
-Command = Annotated[tuple[Argument, ...], Field(min_length=1)]
+Command = Annotated[tuple[Argument, ...], NOT_EMPTY]
 """A program and its arguments; no shell."""
 
 
@@ -127,7 +128,7 @@ class Docs(Document):
     """Ask for documentation once the plan has succeeded."""
     about: Prose | None = None
     """What the documentation is for."""
-    write_to: Annotated[tuple[FileRule, ...], Field(min_length=1)] = ("docs/**",)
+    write_to: Annotated[tuple[FileRule, ...], NOT_EMPTY] = ("docs/**",)
     """Files or globs inside the project that may be written."""
     expires: Instant | None = None
     """When the request goes away unanswered. Default: never."""

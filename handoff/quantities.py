@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
@@ -15,7 +16,7 @@ DURATION_HINT = 'a duration is written like "90s", "45m", "1h30m" or "2d"'
 SIZE_HINT = 'a size is written like "512MiB" or "4GiB"'
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_NUMBER = r"([0-9]{1,12}(?:\.[0-9]{1,9})?)"
+_NUMBER = r"([0-9]{1,18}(?:\.[0-9]{1,9})?)"
 DURATION_PATTERN = r"^(?=.)" + "".join(rf"({_NUMBER[1:-1]}{unit})?" for unit in _UNITS) + "$"
 _DURATION = re.compile(r"\A(?=.)" + "".join(rf"(?:{_NUMBER}{unit})?" for unit in _UNITS) + r"\Z")
 
@@ -62,7 +63,7 @@ def parse_size(text: str) -> int:
     found = _SIZE.match(text) if len(text) <= _LONGEST else None
     if found is None:
         raise ValueError(f"is no size; {SIZE_HINT}")
-    return round(float(found[1]) * _SIZES[found[2]])
+    return int(Decimal(found[1]) * _SIZES[found[2]])
 
 
 def format_size(size: int) -> str:

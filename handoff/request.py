@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
-from handoff.fields import Argument, Count, Document, Flag, Instant, Problem, Prose, problem
+from handoff.fields import NOT_EMPTY, Argument, Count, Document, Flag, Instant, Problem, Prose, problem
 from handoff.version import Version
 
 NOTHING_TO_DOCUMENT = "<!-- nothing to document -->"
@@ -141,7 +141,7 @@ class Question(Request):
     """What is asked for."""
     step: str
     """The step that asks."""
-    questions: Annotated[tuple[AskedQuestion, ...], Field(min_length=1)]
+    questions: Annotated[tuple[AskedQuestion, ...], NOT_EMPTY]
     """What is asked."""
 
 
@@ -172,7 +172,7 @@ class QuestionReply(Document):
 
     handoff: Version = 1
     """The version of the protocol: 1. May be left out."""
-    answers: dict[str, Annotated[tuple[Prose, ...], Field(min_length=1)]] | None = None
+    answers: dict[str, Annotated[tuple[Prose, ...], NOT_EMPTY]] | None = None
     """By each question's id: labels, or words of one's own."""
     answer: Prose | None = None
     """Where there is one question: a label, or words of one's own."""

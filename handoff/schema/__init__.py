@@ -74,7 +74,7 @@ def _tidy(definition: dict[str, Any]) -> None:
     """Drop what pydantic adds for programs, and the null that no document can hold: a field is left out instead."""
     for field in definition.get("properties", {}).values():
         field.pop("title", None)
-        if field.get("default", 0) is None:
+        if field.get("default", 0) is None or ("$ref" in field and "default" in field):
             del field["default"]
         choices = [one for one in field.get("anyOf", []) if one != {"type": "null"}]
         if "anyOf" in field and len(choices) == 1:
