@@ -17,7 +17,7 @@ from handoff.document_error import DocumentError, FieldError, Lines, line_at, pa
 from handoff.fields import IN_DOCUMENT, Document, format_instant
 from handoff.plain_errors import explain
 from handoff.reading import Reading, body_of, read_json, read_markdown, read_toml, text_of
-from handoff.wholesome import faults_in, is_wholesome
+from handoff.wholesome import MOST_VALUES, faults_in, holds_too_much, is_wholesome
 
 __all__ = ["DocumentError", "FieldError", "Format", "dump", "line_of", "read_document"]
 
@@ -40,6 +40,10 @@ class Format(StrEnum):
 def read_document(model: type[D], raw: bytes, format: Format) -> D:  # noqa: A002 - the protocol's word
     """Read a document. Raises DocumentError, and nothing else whatever `raw` holds, with every error at once."""
     reading = _read(raw, format, model.body_field)
+    if holds_too_much(reading.tree):
+        raise DocumentError(
+            [FieldError("", "the document holds too many values", f"{MOST_VALUES:,} at most", 1)]
+        )
     if not reading.faults and is_wholesome(reading.tree):
         try:
             found = model.model_validate(reading.tree, context=IN_DOCUMENT)

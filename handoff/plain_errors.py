@@ -46,7 +46,10 @@ def explain(model: type[BaseModel], error: ValidationError, lines: Lines) -> lis
     """Put each error of a document into plain words, with its place in the document."""
     found = error.errors(include_url=False)
     told = [_explain(model, one, lines, with_names=index < MOST_ERRORS) for index, one in enumerate(found)]
-    return list({(one.path, one.line): one for one in reversed(told)}.values())
+    first: dict[str, FieldError] = {}
+    for one in told:
+        first.setdefault(one.path, one)
+    return list(first.values())
 
 
 def _explain(

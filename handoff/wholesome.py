@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from handoff.document_error import Path
 
 DEEPEST = 64
+MOST_VALUES = 20_000
+"""Values in one document: hundreds of thousands of empty steps would be answered for seconds."""
 _GREATEST = 2**63
 
 
@@ -18,6 +20,20 @@ class Fault(NamedTuple):
     path: Path
     message: str
     hint: str
+
+
+def holds_too_much(tree: Any) -> bool:
+    """Whether a tree has more than MOST_VALUES values."""
+    todo, count = [tree], 0
+    while todo and count <= MOST_VALUES:
+        value = todo.pop()
+        if type(value) is dict:
+            count += len(value)
+            todo.extend(value.values())
+        elif type(value) is list:
+            count += len(value)
+            todo.extend(value)
+    return count > MOST_VALUES
 
 
 def is_wholesome(value: Any, depth: int = 0) -> bool:

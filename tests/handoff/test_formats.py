@@ -188,12 +188,12 @@ def test_half_a_surrogate_pair_is_refused_with_its_place():
 
 
 def test_the_words_of_yaml_are_what_they_look_like():
-    text = "---\nhandoff: 1\nproject: ~/x\ntitle: no\nlimits: {timeout: 45m}\nmetadata: {a: 1:30, b: on, c: 012}\n---\nhello"
+    text = "---\nhandoff: 1\nproject: ~/x\ntitle: no\nlimits: {timeout: 45m}\nmetadata: {a: 1:30, b: on}\n---\nhello"
 
     plan = read_document(Plan, text.encode(), Format.MARKDOWN)
 
     assert (plan.title, plan.limits.timeout) == ("no", 2700)
-    assert plan.metadata == {"a": "1:30", "b": "on", "c": 12}
+    assert plan.metadata == {"a": "1:30", "b": "on"}
 
 
 def test_a_byte_order_mark_and_crlf_are_read():
@@ -210,11 +210,21 @@ def test_a_prompt_in_the_front_matter_and_as_body_is_one_too_many():
     assert places(text, Format.MARKDOWN) == [("prompt", 6)]
 
 
-def test_a_hundred_thousand_mistakes_are_answered_briefly():
-    found = refusal(HEAD + "".join(f"x{n} = 1\n" for n in range(20_000)))
+def test_ten_thousand_mistakes_are_answered_briefly():
+    found = refusal(HEAD + "".join(f"x{n} = 1\n" for n in range(10_000)))
 
     assert len(found) == 101
-    assert found[-1].message == "and 19900 more errors"
+    assert (found[0].path, found[0].line) == ("x0", 4)
+    assert found[-1].message == "and 9900 more errors"
+
+
+def test_what_would_take_seconds_to_be_answered_is_answered_at_once():
+    started = time.monotonic()
+
+    (error,) = refusal(b'{"steps": [{}' + b",{}" * 300_000 + b"]}", Format.JSON)
+
+    assert "20,000" in str(error.hint)
+    assert time.monotonic() - started < 2
 
 
 def test_names_with_control_characters_are_shown_harmlessly():
@@ -283,8 +293,9 @@ def only_document_errors(raw: bytes) -> None:
             try:
                 read_document(model, raw, file_format)
             except DocumentError as error:
-                assert error.errors
-                assert all(one.line for one in error.errors[:100])
+                told = error.errors
+                if not told or not all(one.line and one.message for one in told[:100]):
+                    raise AssertionError(told) from error
 
 
 @settings(max_examples=300, deadline=None)
@@ -319,8 +330,6 @@ def test_no_json_tree_raises_anything_but_a_document_error(tree: dict[str, Any])
                 "\\",
                 "#",
                 "\n",
-            ]
-            + [
                 "+++\n",
                 "---\n",
                 "a: ",
