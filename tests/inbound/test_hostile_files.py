@@ -222,8 +222,8 @@ def test_a_good_plan_is_found_among_all_of_them(lanes: Lanes, root: Root) -> Non
     assert wait_until(good, 5, "the good plan")
 
 
-def test_ten_thousand_of_them_hardly_delay_a_good_plan(lanes: Lanes, root: Root) -> None:
-    for number in range(10_000):
+def test_thousands_of_them_hardly_delay_a_good_plan(lanes: Lanes, root: Root) -> None:
+    for number in range(3_000):
         (root.inbox / f"{number}.toml").symlink_to("/dev/zero")
     lanes.scan(time.monotonic())
     (root.inbox / ".good").write_text("handoff = 1\n")
