@@ -40,7 +40,7 @@ def rehearse_plan(file: Path, script: Path | None, config: Config, *, keep: bool
     accepted = check_plan(raw, Format.of(file.name), plan, config.limits)
     if not isinstance(accepted, Accepted):
         for fault in accepted.errors:
-            print(f"{file}:{fault.line or ""}: {fault.path}: {fault.message} — {fault.hint}", file=sys.stderr)
+            print(f"{file}:{fault.line or ''}: {fault.path}: {fault.message} — {fault.hint}", file=sys.stderr)
         return 2
     folder = Path(tempfile.mkdtemp(prefix="orchestrd-rehearsal-")).resolve()
     try:

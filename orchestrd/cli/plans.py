@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_PLAN_BYTES = 1 << 20
 TIMED_OUT = 124
-_TITLE = re.compile(rb"""^\s*"?title"?\s*[:=]\s*["']?([^"'\r\n]+)""", re.MULTILINE)
+_TITLE = re.compile(rb"""(?:^|[{,])\s*"?title"?\s*[:=]\s*["']?([^"'\r\n]+)""", re.MULTILINE)
 
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="A plan: .toml, .json or .md; - reads it.", show_default=False)

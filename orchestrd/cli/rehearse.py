@@ -33,7 +33,7 @@ def rehearse(
 
 
 def demo() -> None:
-    """Show the whole way of a plan, with the real Claude Code and a scripted model."""
+    """Show the whole way of a plan. The real Claude Code, a scripted model; nothing is billed."""
     from orchestrd.demo import tell
 
     raise typer.Exit(tell())

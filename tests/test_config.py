@@ -1,0 +1,137 @@
+"""The configuration: what is in force, where it came from, and what a mistake in it is told."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from orchestrd.config import Config, ConfigError, default_text, load_config, origins, setting_names
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write_file(text: str) -> dict[str, str]:
+        file = tmp_path / "config.toml"
+        file.write_text(text)
+        return {"ORCHESTRD_CONFIG": str(file)}
+
+    return write_file
+
+
+def problems_of(environ: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ=environ)
+    return caught.value.problems
+
+
+def origin_of(config: Config, path: str) -> str:
+    return next(one.origin for one in origins(config) if one.path == path)
+
+
+def test_without_a_file_and_variables_everything_is_at_its_default(write):
+    config = load_config(environ=write(""))
+
+    assert config.limits.timeout == 3600
+    assert config.root == Path.home() / "handoff"
+    assert {one.origin for one in origins(config)} == {"default"}
+
+
+def test_a_variable_wins_over_the_file_and_the_option_over_both(write, tmp_path):
+    environ = write('root = "/from/file"\n[limits]\nmax_parallel = 7\ntimeout = "45m"\n')
+    environ |= {"ORCHESTRD_LIMITS__MAX_PARALLEL": "3", "ORCHESTRD_ROOT": "/from/environ"}
+
+    config = load_config(tmp_path, environ)
+
+    assert (config.limits.max_parallel, config.limits.timeout, config.root) == (3, 2700, tmp_path)
+    assert origin_of(config, "limits.max_parallel") == "ORCHESTRD_LIMITS__MAX_PARALLEL"
+    assert origin_of(config, "limits.timeout") == f"{environ['ORCHESTRD_CONFIG']}:4"
+    assert origin_of(config, "root") == "--root"
+    assert load_config(environ=environ).root == Path("/from/environ")
+
+
+def test_the_binary_named_by_its_own_variable_is_shown_as_the_setting_in_force(write):
+    config = load_config(environ=write("") | {"ORCHESTRD_CLAUDE": "/opt/claude"})
+
+    assert config.claude.command == "/opt/claude"
+    assert origin_of(config, "claude.command") == "ORCHESTRD_CLAUDE"
+
+
+def test_an_unknown_key_is_an_error_with_its_line_and_the_nearest_name(write):
+    environ = write('[limits]\ntimeout = "1h"\nmax_paralel = 3\n[sampling]\nlevel = "x"\n')
+
+    problems = problems_of(environ)
+
+    file = environ["ORCHESTRD_CONFIG"]
+    assert problems[0].startswith(
+        f"{file}:3: limits.max_paralel: no such setting — did you mean max_parallel?"
+    )
+    assert problems[1].startswith(f"{file}:5: sampling.level: no such setting — did you mean log.level?")
+
+
+def test_an_unknown_variable_is_an_error_with_the_nearest_name(write):
+    problems = problems_of(write("") | {"ORCHESTRD_LIMITS__MAX_PARALEL": "3", "ORCHESTRD_ROOTS": "/x"})
+
+    assert problems == (
+        "ORCHESTRD_LIMITS__MAX_PARALEL: no such setting — did you mean ORCHESTRD_LIMITS__MAX_PARALLEL?",
+        "ORCHESTRD_ROOTS: no such setting — did you mean ORCHESTRD_ROOT?",
+    )
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("[limits]\nmax_parallel = 0\n", ":2: limits.max_parallel"),
+        ('[limits]\nsilence = "soon"\n', ":2: limits.silence"),
+        ('[log]\nlevel = "chatty"\n', ":2: log.level"),
+        ("[limits\n", "is not TOML"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_told_with_its_place(write, text, said):
+    (problem,) = problems_of(write(text))
+
+    assert said in problem
+
+
+def test_a_wrong_value_in_a_variable_names_the_variable(write):
+    problems = problems_of(write("") | {"ORCHESTRD_LIMITS__ATTEMPTS": "few", "ORCHESTRD_CLAUDE__ARGS": "--x"})
+
+    assert any(problem.startswith("ORCHESTRD_LIMITS__ATTEMPTS: limits.attempts: ") for problem in problems)
+    assert any(
+        problem.startswith("ORCHESTRD_CLAUDE__ARGS: claude.args cannot be read") for problem in problems
+    )
+
+
+def test_lists_are_written_as_json_in_variables(write):
+    environ = write("") | {"ORCHESTRD_CLAUDE__ARGS": '["--debug", "x"]'}
+
+    assert load_config(environ=environ).claude.args == ("--debug", "x")
+
+
+def test_a_file_that_was_named_and_is_not_there_is_an_error(tmp_path):
+    (problem,) = problems_of({"ORCHESTRD_CONFIG": str(tmp_path / "none.toml")})
+
+    assert "there is no such file (named by ORCHESTRD_CONFIG)" in problem
+
+
+def test_the_default_file_holds_every_setting_at_its_default():
+    text = re.sub(r"^# (?=\w+ = )", "", default_text(), flags=re.MULTILINE)
+    given = tomllib.loads(text)
+    for left_out in ("command",):
+        del given["claude"][left_out]
+    paths = {f"{group}.{name}" for group, names in given.items() if isinstance(names, dict) for name in names}
+
+    config = Config(**given)
+
+    assert paths | {"root", "claude.command"} == set(setting_names())
+    machine = {"limits": {"max_parallel"}, "lanes": {"settle_seconds"}}
+    assert config.model_dump(exclude=machine) == Config().model_dump(exclude=machine)
+
+
+def test_settings_cannot_be_changed_afterwards(write):
+    config = load_config(environ=write(""))
+
+    with pytest.raises(Exception, match="frozen"):
+        config.limits.attempts = 9  # type: ignore[misc]
