@@ -16,9 +16,9 @@ from handoff.result import Changes, Result
 from handoff.root import PlanId, Root
 from orchestrd.outbound.difference import Excerpt, excerpt_of
 from orchestrd.outbound.markdown import block, code, shortened, words
-from orchestrd.outbound.story import PATCH, printable
+from orchestrd.outbound.story import PATCH
 from orchestrd.outbound.words import counted
-from orchestrd.record.account import Account
+from orchestrd.record.account import Account, printable
 
 MOST_PROMPT = 20_000
 MOST_SUMMARY = 20_000

@@ -16,7 +16,7 @@ from handoff.plan import Plan
 from handoff.result import Result
 from handoff.root import PlanId
 from handoff.wholesome import DEEPEST, is_wholesome
-from orchestrd.record.account import Account, StepAccount, account_of
+from orchestrd.record.account import Account, StepAccount, account_of, printable
 
 PATCH = "changes.patch"
 
@@ -173,11 +173,6 @@ def last_of(account: Account, name: str) -> Any:
 def time_at(text: str | None) -> datetime | None:
     """Read a time of the journal."""
     return datetime.fromisoformat(text).astimezone(UTC) if text is not None else None
-
-
-def printable(text: str) -> str:
-    """Write a file's name so that it is UTF-8: bytes that are not are shown by their numbers."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def known(fields: Mapping[str, Any], *names: str) -> dict[str, Any]:

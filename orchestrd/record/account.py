@@ -157,3 +157,10 @@ def add_usage(total: dict[str, float], more: Fields) -> None:
         else:
             # Sums of money and seconds: without the noise of binary fractions.
             total[name] = round(total.get(name, 0) + value, 9)
+
+
+def printable(text: str) -> str:
+    """Write a file's name so that it is Unicode: bytes that are not are shown by their numbers."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

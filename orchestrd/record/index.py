@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from handoff import durable
 from handoff.root import PlanId, Root
-from orchestrd.record.account import account_of
+from orchestrd.record.account import account_of, printable
 from orchestrd.record.journal import JournalDamaged, read_journal
 
 BUSY_SECONDS = 5.0
@@ -228,5 +228,5 @@ def _remove(path: Path) -> None:
 
 
 def _text(value: str | None) -> str | None:
-    """Text that SQLite can keep: a file's name may hold bytes that are no UTF-8."""
-    return value if value is None else value.encode("utf-8", "backslashreplace").decode()
+    """Text that SQLite can keep."""
+    return value if value is None else printable(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,4 @@ def result_in(path: Path) -> dict[str, Any]:
     if path.suffix == ".json":
         found: dict[str, Any] = json.loads(path.read_text())
         return found
-    import tomllib
-
     return tomllib.loads(path.read_text())
