@@ -268,6 +268,20 @@ def test_a_taken_file_lies_in_its_folder_beside_its_journal(tmp_path: Path) -> N
     assert (active / "a" / "journal.jsonl").read_bytes() == b"first\n"
 
 
+def test_a_file_is_never_in_the_lane_and_taken_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, active = a_lane(tmp_path, "a.toml")
+
+    def refuse(*_args: object, **_named: object) -> None:
+        raise AssertionError("a link makes a second name: a kill right after it would run the plan twice")
+
+    monkeypatch.setattr(os, "link", refuse)
+    durable.take(inbox / "a.toml", active / "a", "plan.toml", b"1\n")
+
+    assert names(inbox) == []
+
+
 @pytest.mark.parametrize("count", [2, durable.BATCH_FOR_SYNCFS])
 def test_all_is_on_the_disk_before_a_file_is_renamed_and_both_directories_after(
     tmp_path: Path, count: int, use: Use
