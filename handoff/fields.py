@@ -102,8 +102,12 @@ def _not_blank(text: str) -> str:
     return text
 
 
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 def _one_line(text: str) -> str:
-    if not text.isprintable():
+    # Not `isprintable`: that would refuse the wide space of Japanese and the joined signs of emoji.
+    if _BREAKS.search(text):
         raise problem("holds a line break or a control character", "one line of plain text")
     return text
 
@@ -140,6 +144,15 @@ Line = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 500}),
 ]
 """One line of text."""
+
+LongLine = Annotated[
+    str,
+    AfterValidator(_not_blank),
+    AfterValidator(_one_line),
+    AfterValidator(_limit(4096)),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 4096}),
+]
+"""One line that may be long: a path, a rule."""
 
 Word = Annotated[Line, AfterValidator(_no_option)]
 """One line that is handed to a program as an argument."""

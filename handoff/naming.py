@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from handoff.fields import Line, problem
+from handoff.fields import Line, LongLine, problem
 
 BRANCH_HINT = 'a branch\'s name as git allows it, like "handoff/{id}"'
 FILE_HINT = 'a path or glob inside the project, like "docs/limits.md" or "src/**"'
@@ -60,7 +60,7 @@ def _file_rule(path: str) -> str:
         raise problem("is not a path inside the project", FILE_HINT)
     if any(part in {"", ".", ".."} for part in path.removesuffix("/").split("/")):
         raise problem("has an empty part, . or .. in it", FILE_HINT)
-    if path.partition("/")[0].lower() == ".git":
+    if any(part.lower() == ".git" for part in path.split("/")):
         raise problem("lies in git's own folder", FILE_HINT)
     return path
 
@@ -71,15 +71,16 @@ def _tool_rule(rule: str) -> str:
     return rule
 
 
-_LINE = {"type": "string", "minLength": 1, "maxLength": 500}
+_LINE: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 500}
+_LONG_LINE = _LINE | {"maxLength": 4096}
 
-Project = Annotated[Line, AfterValidator(_project), WithJsonSchema(_LINE | {"pattern": "^[/~]"})]
+Project = Annotated[LongLine, AfterValidator(_project), WithJsonSchema(_LONG_LINE | {"pattern": "^[/~]"})]
 """A directory: absolute, or beginning with `~`."""
 Branch = Annotated[Line, AfterValidator(_branch), WithJsonSchema(_LINE)]
 """A branch that git accepts; `{id}` stands for the plan's id."""
 Revision = Annotated[Line, AfterValidator(_revision), WithJsonSchema(_LINE)]
 """A commit, a branch, a tag."""
-FileRule = Annotated[Line, AfterValidator(_file_rule), WithJsonSchema(_LINE)]
+FileRule = Annotated[LongLine, AfterValidator(_file_rule), WithJsonSchema(_LONG_LINE)]
 """A path or a glob inside the project."""
-ToolRule = Annotated[Line, AfterValidator(_tool_rule), WithJsonSchema(_LINE)]
+ToolRule = Annotated[LongLine, AfterValidator(_tool_rule), WithJsonSchema(_LONG_LINE)]
 """A tool, or what of it, in Claude Code's own syntax."""

@@ -16,7 +16,6 @@ from typing import Any
 from handoff.document_error import DocumentError, FieldError, Lines, path_text
 from handoff.json_lines import json_places
 from handoff.toml_lines import MOST_KEY_PARTS, find_long_key, toml_lines
-from handoff.yaml_tree import read_yaml
 
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 MOST_YAML = 64 * 1024
@@ -149,6 +148,8 @@ def _front_matter(fence: str, matter: str) -> Reading:
         raise _cannot(
             "the YAML front matter is too long", f"{MOST_YAML // 1024} KiB at most; TOML may be longer", 1
         )
+    from handoff.yaml_tree import read_yaml  # only few documents need it
+
     found = read_yaml(matter)
     return Reading(found.tree, lambda: found.lines, found.faults)
 

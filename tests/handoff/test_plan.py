@@ -216,6 +216,13 @@ def test_a_wrong_value_is_named_with_its_field_and_line(line, path):
 HEADERS: dict[str, Any] = {"handoff": 1, "project": '"~/x"', "prompt": '"hello"'}
 
 
+@pytest.mark.parametrize(
+    "title", ["レート\u3000制限", "👩\u200d💻 works", "a\u00a0b", '"quoted" \\ and more']
+)
+def test_a_title_may_be_in_any_language(title):
+    assert read(HEAD + f"prompt = 'x'\ntitle = '{title}'").title == title
+
+
 def steps(*written: str) -> str:
     return HEAD + "".join(f"[[steps]]\n{one}\n" for one in written)
 
