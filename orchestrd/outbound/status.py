@@ -21,6 +21,8 @@ from handoff.fields import VERSION, format_instant
 from handoff.root import Root
 from handoff.status import BEAT_SECONDS
 
+__all__ = ["BEAT_SECONDS", "MOST_PLANS", "StatusBoard"]
+
 PAUSE_SECONDS = 1.0
 """At least so long between two writes."""
 

@@ -124,7 +124,8 @@ def _follow(account: Account, record: Fields) -> None:
         case "gathered":
             account.gathered = record
         case "settling":
-            account.settling = record
+            # The first one: a daemon that was cut off and decides again changes nothing that may have been seen.
+            account.settling = account.settling or record
         case _:
             pass
 

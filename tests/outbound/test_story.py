@@ -295,3 +295,9 @@ def test_a_name_that_is_no_utf8_can_be_told(root: Root) -> None:
 def test_a_journal_that_does_not_say_how_it_ended_makes_no_result(root: Root) -> None:
     with pytest.raises(ValueError, match="does not say how it ended"):
         result(Telling(root).accepted())
+
+
+def test_an_ending_that_was_decided_twice_is_told_as_it_was_first(root: Root) -> None:
+    told = a_success(root).tell("settling", status="succeeded", settled="2026-12-01T00:00:00Z")
+
+    assert result(told).settled.isoformat() == "2026-11-30T23:59:59.500000+00:00"
