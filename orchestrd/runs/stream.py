@@ -91,6 +91,8 @@ class StreamFacts:
         self.result: ResultEvent | None = None
         self.result_is_final = False
         """Nothing came after the last result: no further turn had begun when the stream ended."""
+        self.tool_result_unanswered = False
+        """The last thing said was a tool's result: the model has not gone on from there."""
         self.structured_output: Any = None
         self.api_failure: ApiFailure | None = None
         self.rate_limit: RateLimit | None = None
@@ -196,7 +198,7 @@ class StreamFacts:
                 pass
 
     def _assistant(self, event: Mapping[str, Any]) -> None:
-        self.result_is_final = False
+        self.result_is_final = self.tool_result_unanswered = False
         message = an_object(event.get("message"))
         texts = []
         for block in objects(message.get("content")):
@@ -240,6 +242,7 @@ class StreamFacts:
             call = a_text(block.get("tool_use_id"))
             if block.get("type") != "tool_result" or call is None:
                 continue
+            self.tool_result_unanswered = True
             if block.get("is_error"):
                 # Older versions say only here why a call was denied, and only in the result that it was.
                 self._refusals[call] = plain_text(block.get("content"))[:_MOST_WHY]

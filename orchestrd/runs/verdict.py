@@ -11,27 +11,17 @@ The law of it, for the newest Claude Code and back to 2.1.59:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from handoff.result import Reason, Status
-from orchestrd.runs.stream import ApiFailure, ResultEvent, StreamFacts
+from orchestrd.runs.reasons import is_final, limit_resets_at, reason_of_result, says_session_refused
+from orchestrd.runs.stream import ResultEvent, StreamFacts
 
 RETRIED = frozenset({Reason.TIMEOUT, Reason.SILENCE, Reason.API, Reason.INTERRUPTED})
 """A further attempt may follow these; anything else would only fail again (PROTOCOL, section 4)."""
 
-_BY_SUBTYPE = {
-    "error_max_turns": Reason.MAX_TURNS,
-    "error_max_budget_usd": Reason.BUDGET,
-    "error_max_structured_output_retries": Reason.SCHEMA,
-}
-_BY_ERROR = {
-    "authentication_failed": Reason.AUTH,
-    "billing_error": Reason.BILLING,
-    "max_output_tokens": Reason.MAX_TOKENS,
-}
 _BY_RUNNER = {
     "timeout": Reason.TIMEOUT,
     "silence": Reason.SILENCE,
@@ -50,29 +40,10 @@ _OWN_WORDS = {
     Reason.MAX_TURNS: "It used up its turns (limits.max_turns).",
     Reason.BUDGET: "It used up its money (limits.max_usd).",
     Reason.SCHEMA: "The structured output that was asked for was not given.",
+    Reason.NO_OUTPUT: "Its turn was ended by a hook, before the model had come to an answer.",
     Reason.API: "No usable answer came from the API.",
     Reason.INTERRUPTED: "Its turn was broken off from outside.",
 }
-# Text is the last resort: these are the words of versions that give no code for it.
-_BY_TEXT = (
-    (
-        re.compile(r"usage limit reached|you've (?:hit|reached) your .{0,40}limit", re.IGNORECASE),
-        Reason.USAGE_LIMIT,
-    ),
-    (re.compile(r"credit balance is too low", re.IGNORECASE), Reason.BILLING),
-    (
-        re.compile(r"please run /login|invalid api key|authentication_error|oauth token", re.IGNORECASE),
-        Reason.AUTH,
-    ),
-    (re.compile(r"output token maximum|prompt is too long", re.IGNORECASE), Reason.MAX_TOKENS),
-    (re.compile(r"usage policy|unable to respond to this request", re.IGNORECASE), Reason.REFUSAL),
-)
-_BY_API_STATUS: Mapping[int | None, Reason] = {401: Reason.AUTH, 402: Reason.BILLING, 403: Reason.AUTH}
-_STATUS_IN_TEXT = re.compile(r"API Error:? \(?(\d{3})\b")
-_RESET_IN_TEXT = re.compile(r"limit reached\|(\d{10})\b")
-_SESSION_REFUSED = re.compile(r"No conversation found|Session ID \S+ is already in use", re.IGNORECASE)
-_FINAL_STATUSES = frozenset({400, 404, 405, 410, 413, 422})
-"""HTTP statuses that the same request gets again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +76,7 @@ def judge(
     if why == "stopped":
         return _ended(facts, Status.CANCELLED, Reason.CANCELLED, facts.summary)
     if facts.result is not None and facts.result_is_final:
-        reason = _reason_of_result(facts, facts.result, schema_wanted=schema_wanted)
+        reason = reason_of_result(facts, facts.result, schema_wanted=schema_wanted)
         if reason is None:
             return Outcome(Status.SUCCEEDED, resumable=facts.session_id is not None, summary=facts.summary)
         if why in ("ended", "lingered") or reason is not Reason.INTERRUPTED:
@@ -130,63 +101,19 @@ def _without_result(facts: StreamFacts, exit_record: Mapping[str, Any], stderr_t
         )
     if facts.saw_event:
         return _failed(facts, Reason.NO_OUTPUT, said or "Claude Code ended by itself without a result.")
-    refused = _SESSION_REFUSED.search(said) is not None
+    refused = says_session_refused(said)
     code = exit_record.get("exit_code")
     message = (said or f"Claude Code ended with code {code} and said nothing.") + _remedy(said)
     return Outcome(Status.FAILED, Reason.BAD_LAUNCH, resume_refused=refused, summary=message)
 
 
-def _reason_of_result(facts: StreamFacts, result: ResultEvent, *, schema_wanted: bool) -> Reason | None:
-    """None: it succeeded."""
-    if result.subtype in _BY_SUBTYPE:
-        return _BY_SUBTYPE[result.subtype]
-    if result.subtype == "error_during_execution":
-        return _reason_of_broken_turn(facts, result)
-    failed = (
-        result.is_error or result.subtype != "success" or result.terminal_reason not in (None, "completed")
-    )
-    if failed or facts.api_failure is not None:
-        return _reason_of_api_failure(facts, result, facts.api_failure)
-    if result.stop_reason == "refusal":
-        return Reason.REFUSAL
-    if result.stop_reason == "max_tokens":
-        return Reason.MAX_TOKENS
-    if schema_wanted and not result.has_structured_output:
-        return Reason.SCHEMA
-    return None
-
-
-def _reason_of_broken_turn(facts: StreamFacts, result: ResultEvent) -> Reason:
-    said = "\n".join(result.errors)
-    if _SESSION_REFUSED.search(said) or "Sandbox required" in said:
-        return Reason.BAD_LAUNCH
-    if (result.terminal_reason or "").startswith("aborted"):
-        return Reason.INTERRUPTED  # A SIGINT broke the turn off; the process then exits with 0.
-    # 2.1.59 says no more than this of a reply that it could not read: no error, no text, is_error false, exit code 0.
-    return _reason_of_api_failure(facts, result, facts.api_failure)
-
-
-def _reason_of_api_failure(facts: StreamFacts, result: ResultEvent, failure: ApiFailure | None) -> Reason:
-    status = _api_status(result, failure)
-    limited = facts.rate_limit is not None and facts.rate_limit.status == "rejected" and status == 429
-    if limited or (failure is not None and failure.api_error == "usage_limit_reached"):
-        return Reason.USAGE_LIMIT
-    if result.stop_reason == "refusal":
-        return Reason.REFUSAL
-    words = (failure.api_error, failure.error) if failure is not None else ()
-    coded = next((_BY_ERROR[word] for word in words if word in _BY_ERROR), None)
-    text = f"{result.text}\n{failure.text if failure else ''}"
-    told = next((reason for pattern, reason in _BY_TEXT if pattern.search(text)), None)
-    return coded or told or _BY_API_STATUS.get(status, Reason.API)
-
-
 def _failed_result(facts: StreamFacts, result: ResultEvent, reason: Reason, stderr_tail: str) -> Outcome:
     said = "\n".join(error for error in result.errors if not error.startswith("[ede_diagnostic]"))
     if reason is Reason.BAD_LAUNCH:
-        refused = _SESSION_REFUSED.search(said) is not None
+        refused = says_session_refused(said)
         return Outcome(Status.FAILED, reason, resume_refused=refused, summary=said or stderr_tail.strip())
-    final = reason is Reason.API and _is_final(result, facts.api_failure)
-    resets_at = _resets_at(facts, result) if reason is Reason.USAGE_LIMIT else None
+    final = reason is Reason.API and is_final(result, facts.api_failure)
+    resets_at = limit_resets_at(facts, result) if reason is Reason.USAGE_LIMIT else None
     own = _OWN_WORDS.get(reason, "")
     failure = facts.api_failure.text if facts.api_failure else ""
     # What Claude Code says of it, else our own words: older versions say nothing. Then what the model said last.
@@ -228,25 +155,6 @@ def _ended(
         summary=summary,
         limit_resets_at=limit_resets_at,
     )
-
-
-def _api_status(result: ResultEvent, failure: ApiFailure | None) -> int | None:
-    status = result.api_status or (failure.status if failure else None)
-    if status is not None:
-        return status
-    found = _STATUS_IN_TEXT.search(result.text)
-    return int(found.group(1)) if found else None
-
-
-def _is_final(result: ResultEvent, failure: ApiFailure | None) -> bool:
-    return _api_status(result, failure) in _FINAL_STATUSES or "issue with the selected model" in result.text
-
-
-def _resets_at(facts: StreamFacts, result: ResultEvent) -> float | None:
-    if facts.rate_limit is not None and facts.rate_limit.resets_at is not None:
-        return facts.rate_limit.resets_at
-    found = _RESET_IN_TEXT.search(result.text)
-    return float(found.group(1)) if found else None
 
 
 def _signal(exit_record: Mapping[str, Any]) -> int | None:

@@ -67,6 +67,8 @@ ENDINGS = [
     ("prompt-too-long", OLDEST, 1, Reason.MAX_TOKENS),
     ("refusal", NEWEST, 1, Reason.REFUSAL),
     ("refusal", OLDEST, 1, Reason.REFUSAL),
+    ("hook-stopped", NEWEST, 0, Reason.NO_OUTPUT),
+    ("hook-stopped", OLDEST, 0, Reason.NO_OUTPUT),
     ("sigint", NEWEST, 0, Reason.INTERRUPTED),
 ]
 
