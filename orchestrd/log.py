@@ -46,10 +46,15 @@ def start_logging(
     def without_secrets(record: Record) -> None:
         record["message"] = redactor.redact(record["message"].encode()).decode()
 
+    def to_stderr(text: str) -> None:
+        # The whole text: an exception's lines are added after the record was patched.
+        stderr.write(redactor.redact(text.encode("utf-8", "backslashreplace")).decode())
+        stderr.flush()
+
     logger.remove()
     logger.configure(patcher=without_secrets)
     logger.add(
-        stderr,
+        to_stderr,
         level=level,
         format=_ON_TERMINAL if stderr.isatty() else _ON_STDERR,
         colorize=stderr.isatty(),

@@ -90,6 +90,9 @@ class Systemd:
         if durable.remove(file, sync=False):
             done.append(f"removed {file}")
         _remove_link(unit_folder() / "default.target.wants" / UNIT)
+        drop_ins = unit_folder() / f"{UNIT}.d"
+        if drop_ins.is_dir():
+            done.append(f"left {drop_ins}, which you made yourself")
         if done and self._has_manager():
             self._call("daemon-reload")
             self._ask("reset-failed", UNIT)
