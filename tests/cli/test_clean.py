@@ -1,0 +1,136 @@
+"""`orchestrd clean`: what may go goes, work that is nowhere else stays, each with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@localhost")
+
+
+def git(where: Path, *words: str) -> str:
+    return subprocess.run(
+        ["git", *IDENTITY, *words], cwd=where, check=True, capture_output=True, text=True
+    ).stdout
+
+
+class Past:
+    """Plans that were settled some days ago, with what they left behind."""
+
+    def __init__(self, orchestrd, project: Path) -> None:
+        self.root = orchestrd.root
+        self.project = project
+        name = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        self.checkouts = orchestrd.home / ".local/state/orchestrd/checkouts" / name
+        self.checkouts.mkdir(parents=True)
+
+    def plan(self, plan: str, days: int = 30) -> Path:
+        settled = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        folder = self.root / "archive/2026-01" / plan
+        folder.mkdir(parents=True)
+        branch = f'[changes]\nbranch = "handoff/{plan}"\n'
+        fields = f'handoff = 1\nplan = "{plan}"\nstatus = "succeeded"\nsettled = {settled}\n'
+        (folder / "result.toml").write_text(fields + branch)
+        (folder / "accepted.json").write_text(json.dumps({"project": str(self.project)}))
+        return folder
+
+    def checkout(self, plan: str) -> Path:
+        path = self.checkouts / plan
+        git(self.project, "worktree", "add", "--quiet", "-b", f"handoff/{plan}", str(path))
+        (path / f"{plan}.txt").write_text("work\n")
+        git(path, "add", "--all")
+        git(path, "commit", "--quiet", "--message", plan)
+        return path
+
+    def branches(self) -> set[str]:
+        return set(git(self.project, "branch", "--format=%(refname:short)").split())
+
+
+@pytest.fixture
+def past(orchestrd, project) -> Past:
+    orchestrd("init")
+    return Past(orchestrd, project)
+
+
+def test_a_checkout_goes_when_all_of_it_is_committed_and_its_branch_stays_until_it_is_merged(orchestrd, past):
+    past.plan("done")
+    checkout = past.checkout("done")
+
+    said = orchestrd("clean")
+
+    assert said.code == 0, said.err
+    assert not checkout.exists()
+    assert f"removed   checkout  {checkout} — settled" in said.out
+    assert "kept      branch    handoff/done — is not merged" in said.out
+    assert "handoff/done" in past.branches()
+
+    git(past.project, "merge", "--quiet", "handoff/done")
+    said = orchestrd("clean")
+
+    assert "removed   branch    handoff/done — is merged" in said.out
+    assert "handoff/done" not in past.branches()
+
+
+@pytest.mark.parametrize("change", ["untracked", "changed", "detached"])
+def test_work_that_is_nowhere_else_stays(orchestrd, past, change):
+    past.plan("half")
+    checkout = past.checkout("half")
+    if change == "untracked":
+        (checkout / "more.txt").write_text("more\n")
+    elif change == "changed":
+        (checkout / "half.txt").write_text("other\n")
+    else:
+        git(checkout, "checkout", "--quiet", "--detach")
+        git(checkout, "commit", "--quiet", "--allow-empty", "--message", "on no branch")
+
+    said = orchestrd("clean")
+
+    assert said.code == 0
+    assert checkout.is_dir()
+    assert f"kept      checkout  {checkout} — holds " in said.out
+    assert "nothing to remove" in said.out
+
+
+def test_what_was_settled_lately_or_is_in_work_stays(orchestrd, past):
+    past.plan("fresh", days=1)
+    (past.root / "active/working").mkdir()
+    fresh, working = past.checkout("fresh"), past.checkout("working")
+
+    said = orchestrd("clean")
+
+    assert fresh.is_dir()
+    assert working.is_dir()
+    assert "its plan is in work" in said.out
+    assert "settled only 24 h" in said.out
+
+
+def test_archived_plans_go_when_they_are_older_than_the_configuration_keeps(orchestrd, past):
+    old, young = past.plan("old", days=91), past.plan("young", days=89)
+
+    said = orchestrd("clean")
+
+    assert f"removed   archive   {old} — settled" in said.out
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(orchestrd, past):
+    old = past.plan("old", days=100)
+    checkout = past.checkout("old")
+
+    said = orchestrd("clean", "--dry-run")
+
+    assert said.out.count("would go") == 2
+    assert old.is_dir()
+    assert checkout.is_dir()
+    found = json.loads(orchestrd("clean", "--dry-run", "--json").out)
+    assert {(one["kind"], one["goes"]) for one in found} == {
+        ("checkout", True),
+        ("archive", True),
+        ("branch", False),
+    }
