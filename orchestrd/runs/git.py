@@ -1,0 +1,201 @@
+"""The one way in which git is called.
+
+No hook, file watcher, signature or clean-up of the repository starts with it, nobody is asked anything, and nothing
+of the daemon's own environment points it elsewhere. Knows nothing of plans and checkouts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from handoff import durable
+
+TIMEOUT_SECONDS = 600.0
+"""Of one git: a checkout of a large repository over a slow filter takes minutes; one that hangs ends."""
+
+ALWAYS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "commit.gpgsign=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+    "advice.addEmbeddedRepo=false",
+    # What is committed for a plan is on the disk before its checkout goes: git's own default leaves loose objects
+    # to the system's leisure. Older gits do not know these and pass over them.
+    "core.fsync=committed,reference",
+    "core.fsyncMethod=batch",
+)
+
+KEPT = frozenset(
+    (
+        "GIT_ASKPASS",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_AUTHOR_NAME",
+        "GIT_CEILING_DIRECTORIES",
+        "GIT_COMMITTER_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_EXEC_PATH",
+        "GIT_SSH",
+        "GIT_SSH_COMMAND",
+        "GIT_SSL_CAINFO",
+    )
+)
+"""Of what begins with GIT_, this alone is passed on: who the user is, where the configuration lies, how a partial
+clone fetches what it lacks. Never GIT_DIR and its like, which a daemon started from a hook would inherit."""
+
+_LOCK_PAUSE_SECONDS = 0.05
+
+
+class GitMissing(Exception):
+    """There is no git on this machine."""
+
+
+class GitFailed(Exception):
+    """A git ended with an exit code that was not expected, or was ended for taking too long."""
+
+    def __init__(self, message: str, stderr: str = "", code: int | None = None, stdout: bytes = b"") -> None:
+        super().__init__(message)
+        self.message = message
+        self.stderr = stderr
+        self.code = code
+        """None: it took too long."""
+        self.stdout = stdout
+
+    def last_line(self) -> str:
+        """What git said, in a line."""
+        lines = [line.strip() for line in self.stderr.splitlines() if line.strip()]
+        fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+        return (fatal or lines or [self.message])[-1]
+
+
+class GitLock:
+    """The lock that every git of this daemon inherits.
+
+    A git outlives a killed daemon. The next one waits here until the last of them is done, before it touches what
+    they may be writing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = os.fspath(path)
+        self._fileno: int | None = None
+        self._guard = threading.Lock()
+
+    @property
+    def fileno(self) -> int | None:
+        """The descriptor that holds the lock; None: not taken yet."""
+        return self._fileno
+
+    def take(self, seconds: float = 30.0) -> None:
+        """Take the lock, waiting for a git that an earlier daemon left behind. Taken already: nothing happens.
+
+        Raises:
+            TimeoutError: it was held all the time.
+
+        """
+        with self._guard:
+            if self._fileno is None:
+                self._fileno = self._locked(time.monotonic() + seconds)
+
+    def release(self) -> None:
+        """Give it up, as far as no git holds it."""
+        with self._guard:
+            if self._fileno is not None:
+                durable.effects.close(self._fileno)
+                self._fileno = None
+
+    def _locked(self, deadline: float) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = durable.effects.open(self._path, flags, 0o600)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
+                    durable.effects.close(descriptor)
+                    raise
+            else:
+                return descriptor
+            if time.monotonic() >= deadline:
+                durable.effects.close(descriptor)
+                raise TimeoutError(
+                    f"{self._path} is held by a git that an earlier daemon started. "
+                    "Wait for it, or end it, then start again."
+                )
+            time.sleep(_LOCK_PAUSE_SECONDS)
+
+
+def run_git(  # noqa: PLR0913 - one door, as many handles as git has
+    args: Sequence[str],
+    cwd: str | os.PathLike[str],
+    *,
+    lock: GitLock | None,
+    extra: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    stdout: int | None = None,
+    codes: Sequence[int] = (0,),
+    timeout: float = TIMEOUT_SECONDS,  # noqa: ASYNC109 - nothing here is asynchronous
+) -> bytes:
+    """Run git in `cwd` and return what it wrote, unless that went to the descriptor `stdout`.
+
+    `extra` is added to its environment; `codes` are the exit codes that are no failure.
+
+    Raises:
+        GitMissing: there is none.
+        GitFailed: any other end.
+
+    """
+    settings = [word for setting in ALWAYS for word in ("-c", setting)]
+    descriptor = lock.fileno if lock is not None else None
+    try:
+        child = subprocess.Popen(
+            ["git", *settings, *args],
+            cwd=os.fspath(cwd),
+            env=git_environment(os.environ, extra or {}),
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE,
+            pass_fds=() if descriptor is None else (descriptor,),
+            # Ctrl-C in the daemon's terminal is not meant for it; and its filters end with it.
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        if not Path(cwd).is_dir():
+            raise GitFailed(f"{cwd}: no such folder", str(error)) from error
+        raise GitMissing("there is no git on PATH") from error
+    try:
+        out, err = child.communicate(stdin, timeout)
+    except subprocess.TimeoutExpired as error:
+        _end(child)
+        raise GitFailed(f"git {args[0]} took longer than {timeout:.0f} s and was ended") from error
+    except BaseException:
+        _end(child)
+        raise
+    if child.returncode not in codes:
+        said = err.decode("utf-8", "replace")
+        raise GitFailed(f"git {args[0]} ended with {child.returncode}", said, child.returncode, out or b"")
+    return out or b""
+
+
+def git_environment(environ: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """Build the environment of a git from the daemon's own."""
+    clean = {name: text for name, text in environ.items() if not name.startswith("GIT_") or name in KEPT}
+    return {**clean, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **extra}
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.communicate()
