@@ -19,7 +19,7 @@ from handoff.plain_errors import explain
 from handoff.reading import Reading, body_of, read_json, read_markdown, read_toml, text_of
 from handoff.wholesome import MOST_VALUES, faults_in, holds_too_much, is_wholesome
 
-__all__ = ["DocumentError", "FieldError", "Format", "dump", "line_of", "read_document"]
+__all__ = ["DocumentError", "FieldError", "Format", "as_written", "dump", "line_of", "read_document"]
 
 D = TypeVar("D", bound=Document)
 
@@ -61,6 +61,14 @@ def line_of(raw: bytes, format: Format, path: str) -> int | None:  # noqa: A002 
     except DocumentError:
         return None
     return line_at(lines, path_parts(path))
+
+
+def as_written(raw: bytes, format: Format, body_field: str | None = "prompt") -> dict[str, Any]:  # noqa: A002
+    """The values of a document as they were written, checked by nobody; none where it cannot be read at all."""
+    try:
+        return _read(raw, format, body_field).tree
+    except DocumentError:
+        return {}
 
 
 def dump(model: BaseModel, format: Format) -> bytes:  # noqa: A002 - the protocol's word

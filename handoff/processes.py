@@ -6,9 +6,7 @@ signal goes through a pidfd where there is one.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 
 from handoff import platform
 
@@ -69,6 +67,8 @@ def send_signal(pid: int, ticks: str | None, number: int) -> bool:
 
     Raises PermissionError where we may not.
     """
+    import signal  # late: it costs a runner a third of its start
+
     fd = pidfd_open(pid)
     try:
         # Opened first, then compared: the descriptor stays with the process that the comparison was about.
@@ -192,6 +192,8 @@ def _carries(entries: list[bytes], wanted: bytes) -> bool:
 
 
 def _marked_by_psutil(mark: str) -> list[int]:
+    import contextlib
+
     import psutil
 
     wanted = os.fsencode(mark)

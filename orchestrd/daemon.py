@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import assert_never
 
 from loguru import logger
@@ -31,8 +33,8 @@ from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lanes
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import Reception
-from orchestrd.outbound.publish import settle
-from orchestrd.outbound.sd_notify import notify_service
+from orchestrd.outbound.publish import Published, settle
+from orchestrd.outbound.sd_notify import notify
 from orchestrd.record.ids import Ids
 from orchestrd.record.ids import Orders as OrdersRegister
 from orchestrd.record.index import Index
@@ -45,7 +47,6 @@ from orchestrd.runs.execution import Executions
 from orchestrd.runs.git import GitLock
 from orchestrd.workers import Workers
 
-BEAT_SECONDS = 5.0
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
 CLAUDE, SPACE = "claude", "space"
@@ -87,6 +88,7 @@ class Daemon:
         self._environ = environ
         self._bell = Bell()
         self._posted: deque[Event] = deque()
+        self._published: deque[Published] = deque()
         self._put_off: deque[PutOff] = deque()
         self._leaving = False
         self._troubles: dict[str, Trouble] = {}
@@ -100,7 +102,7 @@ class Daemon:
             root, OrdersRegister.load(root), self._ids, self._journals, self._reception, self._engine.plan
         )
         self._git_lock = GitLock(root.git_lock)
-        self._runs = Executions(root, config, self._journals, self._git_lock, environ)
+        self._runs = Executions(root, config, self._journals, self._git_lock, environ, self._now)
         self._index = Index(root.index)
         self._lanes = Lanes(
             root,
@@ -112,7 +114,7 @@ class Daemon:
         )
         self._doorway = Doorway(self._lanes, self._reception, self._orders)
         self._workers = Workers(config.limits.max_parallel + 1, self._crashed)
-        self._reporting = Reporting(root, config, self._engine, self._runs, BEAT_SECONDS)
+        self._reporting = Reporting(root, config, self._engine, self._runs, time.time())
 
     def run(self) -> int:
         """Serve until told to stop."""
@@ -149,16 +151,16 @@ class Daemon:
             events.insert(0, PauseAsked(at))
         self._decide(events)
         for plan, told in found.in_hand:
-            self._decide(self._runs.adopt(plan, told, self._now()))
+            self._decide(self._runs.adopt(plan, told, self._project(plan), self._now()))
         self._decide(self._reception.look(self._now()))
         self._decide(self._orders.take_up(self._now()))
         self._lanes.start()
         logger.info("serving {} (pid {}): {} plans in hand", self._root.path, os.getpid(), len(found.events))
         self._turn()
-        notify_service("READY=1")
+        notify("READY=1")
 
     def _stop(self) -> None:
-        notify_service("STOPPING=1")
+        notify("STOPPING=1")
         self._lanes.stop()
         if not self._workers.finish(STOP_SECONDS):
             logger.warning("left git at work; the next daemon waits for it")
@@ -198,6 +200,7 @@ class Daemon:
         if self._reception.unread:
             self._decide(self._reception.look(self._now()))
         self._decide([Tick(self._now())])
+        self._put_into_index()
         self._report()
 
     def _decide(self, events: Iterable[Event]) -> None:
@@ -216,9 +219,9 @@ class Daemon:
     def _carry_out(self, command: Command) -> Iterable[Event]:
         match command:
             case Prepare(plan=plan):
-                self._hand_over(plan, lambda: self._runs.prepare(plan))
+                self._hand_over(plan, lambda: self._runs.prepare(plan, self._project(plan)))
             case StartRun(plan=plan):
-                return self._runs.start(command, self._now())
+                return self._runs.start(command, self._project(plan), self._now())
             case StopRun(plan=plan, why=why):
                 self._runs.stop(plan, why)
             case Gather(plan=plan):
@@ -252,7 +255,7 @@ class Daemon:
     def _settle(self, plan: PlanId) -> Event:
         """Publish a result; in a worker's thread."""
         published = settle(self._root, plan, self._runs.checkout_remover(plan))
-        self._reporting.settled(published)
+        self._published.append(published)
         return PlanPublished(self._now(), plan, published.result.status)
 
     def _hand_over(self, plan: PlanId, job: Callable[[], Event]) -> None:
@@ -274,6 +277,24 @@ class Daemon:
         while self._put_off and self._put_off[0].due <= at.boot:
             waiting = self._put_off.popleft()
             self._hand_over(waiting.plan, waiting.job)
+
+    def _project(self, plan: PlanId) -> Path:
+        held = self._engine.plan(plan)
+        return Path(held.facts.project if held else "")
+
+    def _put_into_index(self) -> None:
+        """The index is derived: what goes wrong with it is told, and mended by `orchestrd reindex`."""
+        rows = []
+        while self._published:
+            published = self._published.popleft()
+            self._reporting.settled(published)
+            rows.append(published.row)
+        try:
+            if rows:
+                self._index.put_many(rows)
+        except sqlite3.Error as error:
+            message = f"{self._root.index}: {error}"
+            self._trouble(Trouble("index", message, "stop the daemon, then run `orchestrd reindex`"))
 
     def _forget(self, plan: PlanId) -> None:
         self._runs.forget(plan)

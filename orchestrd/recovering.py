@@ -32,6 +32,8 @@ class Recovered:
     events: list[Event] = field(default_factory=list)
     in_hand: list[tuple[PlanId, Told]] = field(default_factory=list)
     """Plans of which a start was intended whose end nobody has judged."""
+    settling: list[PlanId] = field(default_factory=list)
+    """Plans whose journals say already how they end."""
     damaged: list[str] = field(default_factory=list)
     """Plans that are left alone because their journals cannot be believed."""
 
@@ -69,6 +71,8 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
             reception.take_up(taken)
             continue
         found.events.append(_event(taken, told, statuses, at))
+        if told.is_settling:
+            found.settling.append(taken.plan)
         if told.history.in_hand and told.history.ending is None:
             found.in_hand.append((taken.plan, told))
     return found

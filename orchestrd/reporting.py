@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handoff.root import Root
-from orchestrd import __version__
+from importlib.metadata import version
 from orchestrd.conditions import Trouble
 from orchestrd.config import Config
 from orchestrd.core.engine import Engine
@@ -38,7 +38,7 @@ class Reporting:
         self._config = config
         self._engine = engine
         self._runs = runs
-        self._board = StatusBoard(root, __version__, wall)
+        self._board = StatusBoard(root, version("orchestrd"), wall)
         self._settled: Counter[str] = Counter()
         self._plans_due = float("-inf")
         self._next = 0.0

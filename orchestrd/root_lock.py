@@ -8,7 +8,7 @@ import os
 from handoff.root import Root
 
 
-class RootIsServed(Exception):  # noqa: N818 - a state, not a fault
+class RootIsServed(Exception):
     """Another daemon serves this root."""
 
     def __init__(self, root: Root, holder: str) -> None:

@@ -17,7 +17,8 @@ class Workers:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._on_crash = on_crash
         self._threads = [
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True) for number in range(count)
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(count)
         ]
         for thread in self._threads:
             thread.start()

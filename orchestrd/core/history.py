@@ -30,6 +30,8 @@ class Told:
     """The last start that was intended."""
     outcome: RunOutcome | None = None
     """How that start ended, if its end was judged and nothing came of it yet."""
+    is_settling: bool = False
+    """How it ends is written down (`settling`)."""
     sequence: int = 0
     """The number of the journal's last line."""
 
@@ -77,7 +79,7 @@ def _follow(told: Told, record: Record) -> Told:
         case "settling":
             reason = record.get("reason")
             ending = Ending(Status(record["status"]), Reason(reason) if reason else None, record.get("message"))
-            return replace(told, history=replace(history, ending=ending, in_hand=False))
+            return replace(told, history=replace(history, ending=ending, in_hand=False), is_settling=True)
         case _:
             return told
 

@@ -7,11 +7,12 @@ daemon both use it, so a refusal reads the same in both.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from handoff.formats import DocumentError, FieldError, Format, line_of, read_document
+from handoff.formats import DocumentError, FieldError, Format, as_written, line_of, read_document
 from handoff.plan import Plan
 from handoff.result import Reason
 from handoff.root import PlanId
@@ -56,12 +57,13 @@ def check_plan(raw: bytes, file_format: Format, plan: PlanId, limits: Limits) ->
     try:
         written = read_document(Plan, raw, file_format)
     except DocumentError as error:
-        return Refused(Reason.INVALID, error.errors)
+        return Refused(Reason.INVALID, (*error.errors, *_missing_project(raw, file_format, error.errors)))
 
     def problem(path: str, message: str, hint: str) -> FieldError:
-        return FieldError(path=path, message=message, hint=hint, line=line_of(raw, file_format, path))
+        return FieldError(path, message, hint, line_of(raw, file_format, path))
 
-    project, errors = _find_project(written, problem)
+    project = _full_path(written.project)
+    errors = [problem(*wrong) for wrong in _wrong_with_project(written, project)]
     unsupported = [
         problem(path, "this version does not carry it out yet", hint) for path, hint in _later_fields(written)
     ]
@@ -71,21 +73,44 @@ def check_plan(raw: bytes, file_format: Format, plan: PlanId, limits: Limits) ->
     return _fill_in(written, plan, project, limits)
 
 
-def _find_project(written: Plan, problem: Any) -> tuple[Path, list[FieldError]]:
-    project = Path(os.path.realpath(os.path.expanduser(written.project)))  # noqa: PTH111 - as a shell expands it
-    if not project.is_dir():
-        there = "is not a directory" if project.exists() else "does not exist"
-        return project, [problem("project", f"{project} {there}", "name an existing directory")]
+def _missing_project(
+    raw: bytes, file_format: Format, told: Iterable[FieldError]
+) -> list[FieldError]:
+    """Whether the project is there, of a plan that is wrong in other ways: all its errors are told at once."""
+    project = as_written(raw, file_format).get("project")
+    if not isinstance(project, str) or any(error.path == "project" for error in told):
+        return []
+    wrong = _not_a_directory(_full_path(project))
+    return [FieldError(*wrong, line_of(raw, file_format, "project"))] if wrong else []
+
+
+def _full_path(project: str) -> Path:
+    return Path(os.path.realpath(os.path.expanduser(project)))
+
+
+def _not_a_directory(project: Path) -> tuple[str, str, str] | None:
+    """Path, message and hint."""
+    if project.is_dir():
+        return None
+    there = "is not a directory" if project.exists() else "does not exist"
+    return "project", f"{project} {there}", "name an existing directory"
+
+
+def _wrong_with_project(written: Plan, project: Path) -> list[tuple[str, str, str]]:
+    """What the plan wants of its project and cannot have."""
+    missing = _not_a_directory(project)
+    if missing:
+        return [missing]
     if lies_in_git(project):
-        return project, []
-    errors = []
+        return []
+    wrong = []
     if written.workspace.mode == "worktree":
         hint = 'make it one with "git init" and a first commit, or use mode = "directory"'
-        errors.append(problem("workspace.mode", f"{project} is not in a git repository", hint))
+        wrong.append(("workspace.mode", f"{project} is not in a git repository", hint))
     if written.accept.changes != "allowed":
         hint = "leave it out: without git nothing can be compared"
-        errors.append(problem("accept.changes", f"{project} is not in a git repository", hint))
-    return project, errors
+        wrong.append(("accept.changes", f"{project} is not in a git repository", hint))
+    return wrong
 
 
 def lies_in_git(folder: Path) -> bool:

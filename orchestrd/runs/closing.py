@@ -1,0 +1,71 @@
+"""A start that is over: from its stream and its runner's last words to the record `run-ended` of the plan's journal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from handoff.result import Payer
+from orchestrd.runs.environment import name_payer
+from orchestrd.runs.stream import StreamFacts
+from orchestrd.runs.verdict import Outcome
+
+STDERR_TAIL_BYTES = 4096
+
+
+def read_exit(run_folder: Path) -> dict[str, Any]:
+    """Read what the runner wrote last; empty where it died without a word."""
+    try:
+        found = json.loads((run_folder / "exit.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def stderr_tail(run_folder: Path) -> str:
+    """Read the end of what a run said on standard error."""
+    try:
+        with open(run_folder / "stderr.log", "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - STDERR_TAIL_BYTES))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def ended_fields(
+    facts: StreamFacts, end: Mapping[str, Any], outcome: Outcome, *, payer: str | None, booked_usd: float
+) -> dict[str, Any]:
+    """Put together the record of a start's end; what is not known is left out.
+
+    `booked_usd` is what was booked for the same session before: a resumed one tells its whole cost.
+    """
+    tokens = facts.tokens
+    named = name_payer(Payer(payer), facts.api_key_source) if payer else None
+    fields = {
+        "status": outcome.status.value,
+        "reason": outcome.reason.value if outcome.reason else None,
+        "retry": outcome.retry,
+        "resume_refused": outcome.resume_refused or None,
+        "session_id": facts.session_id if outcome.resumable else None,
+        "model": facts.model,
+        "payer": named.value if named else None,
+        "summary": outcome.summary,
+        "turns": facts.turns,
+        "cost_usd": round(facts.cost_to_book(booked_usd), 6),
+        "input_tokens": tokens.input,
+        "output_tokens": tokens.output,
+        "cache_read_tokens": tokens.cache_read,
+        "cache_write_tokens": tokens.cache_write,
+        "wall_seconds": end.get("wall_seconds"),
+        "cpu_seconds": end.get("cpu_seconds"),
+        "peak_memory_bytes": end.get("peak_memory_bytes"),
+        "first_output_seconds": end.get("first_output_seconds"),
+        "denied": [call.as_fields() for call in facts.denied] or None,
+        "output": facts.structured_output,
+        "limit_resets_at": outcome.limit_resets_at,
+        "log": "events.jsonl",
+    }
+    return {name: value for name, value in fields.items() if value is not None}

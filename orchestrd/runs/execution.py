@@ -1,0 +1,312 @@
+"""The runs of one daemon: started, followed, stopped, judged; and found again by the next daemon.
+
+Carries out what the engine orders and tells what came of it, in events. What it is about to do stands in the plan's
+journal before it does it, so whatever kills the daemon, the next one knows what to look for.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from handoff.plan import Plan
+from handoff.root import PlanId, Root
+from orchestrd.config import Config, checkouts_folder, root_name, trust_file
+from orchestrd.core.commands import StartRun
+from orchestrd.core.events import Event, Moment, RunEnded, WorkspaceFailed
+from orchestrd.core.history import Told, outcome_of
+from orchestrd.record.journals import Journals
+from orchestrd.runs import recovery
+from orchestrd.runs.claude import ClaudeCommand
+from orchestrd.runs.closing import ended_fields, read_exit, stderr_tail
+from orchestrd.runs.git import GitLock
+from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
+from orchestrd.runs.places import Places
+from orchestrd.runs.recovery import Found
+from orchestrd.runs.start import start_runner
+from orchestrd.runs.stream import StreamFacts
+from orchestrd.runs.trust import look_up_trust
+from orchestrd.runs.verdict import judge
+from orchestrd.runs.watch import RunWatch
+from orchestrd.secrets import Redactor, secret_names
+
+STEP = "main"
+"""The step of a plan with one prompt (PROTOCOL 9)."""
+GO_ON = (
+    "This session was interrupted before the task was done. Look at what is there already, then go on with the task "
+    "from where it stopped. Do not begin anew, and do not repeat what was done."
+)
+TAIL_SECONDS = 1.0
+"""How often what runs say is read while they go on."""
+PROBE_SECONDS = 0.1
+"""How often a run is asked whether it is over, where no descriptor tells."""
+IDLE_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Running:
+    """A start whose end has not been judged."""
+
+    plan: PlanId
+    number: int
+    attempt: int
+    session: str
+    since: float
+    """Wall seconds."""
+    watch: RunWatch
+    payer: str | None = None
+    booked_usd: float = 0.0
+    """What was booked for the same session before."""
+    facts: StreamFacts = field(default_factory=StreamFacts)
+
+    @property
+    def cost_usd(self) -> float:
+        """US dollars of this start so far, as far as Claude Code has told."""
+        return self.facts.cost_usd
+
+    def fields(self) -> dict[str, Any]:
+        """As `status/plans` shows it."""
+        return {
+            "step": STEP,
+            "attempt": self.attempt,
+            "since": datetime.fromtimestamp(int(self.since), UTC),
+            "turns": self.facts.turns,
+            "cost_usd": round(self.facts.cost_usd, 6),
+            "last_words": self.facts.last_words,
+            "log": f"active/{self.plan}/runs/{STEP}.{self.number}/events.jsonl",
+        }
+
+
+class Executions:
+    """`start`, `poll`, `stop`, `adopt` belong to the loop's thread; `prepare` and `gather` block and may be called in any."""
+
+    def __init__(
+        self,
+        root: Root,
+        config: Config,
+        journals: Journals,
+        git_lock: GitLock,
+        environ: Mapping[str, str],
+        now: Callable[[], Moment],
+    ) -> None:
+        self.claude: ClaudeCommand | None = None
+        """The binary that is there now; None: none, and then the engine starts nothing."""
+        self._root = root
+        self._journals = journals
+        self._environ = environ
+        self._now = now
+        self._settings = RunSettings.of(config)
+        names = secret_names(environ, config.secrets.names)
+        redact = Redactor({name: environ[name] for name in names}).redact
+        self._places = Places(root, checkouts_folder(root.path), journals, git_lock, now, redact)
+        self._running: dict[PlanId, Running] = {}
+        self._next_tail = 0.0
+
+    # -- what others look at --------------------------------------------------------------------------------------
+
+    def alive(self) -> int:
+        """How many runs are followed."""
+        return len(self._running)
+
+    def progress(self, plan: PlanId) -> Running | None:
+        """How a plan's run is getting on."""
+        return self._running.get(plan)
+
+    def pids(self) -> dict[tuple[PlanId, str, int], int]:
+        """The runner of each run that is alive, by plan, step and number."""
+        found = ((run.plan, run.number, run.watch.pid) for run in self._running.values())
+        return {(plan, STEP, number): pid for plan, number, pid in found if pid is not None}
+
+    def descriptors(self) -> list[int]:
+        """Descriptors that become readable when a run is over."""
+        found = (run.watch.fileno() for run in self._running.values())
+        return [descriptor for descriptor in found if descriptor is not None]
+
+    def next_look(self, at: Moment) -> float:
+        """Seconds until runs are to be looked at even if nothing rings."""
+        if not self._running:
+            return IDLE_SECONDS
+        if any(run.watch.fileno() is None for run in self._running.values()):
+            return PROBE_SECONDS
+        return max(0.0, self._next_tail - at.boot)
+
+    # -- workspaces -----------------------------------------------------------------------------------------------
+
+    def prepare(self, plan: PlanId, project: Path) -> Event:
+        """Make the workspace, or find it as it was made before."""
+        accepted = self._plan(plan)
+        if accepted is None:
+            return WorkspaceFailed(self._now(), plan, f"{self._root.plan_folder(plan)}: accepted.json cannot be read")
+        return self._places.prepare(plan, accepted, project)
+
+    def gather(self, plan: PlanId) -> Event:
+        """Commit and compare what the run left."""
+        return self._places.gather(plan, self._plan(plan))
+
+    def checkout_remover(self, plan: PlanId) -> Callable[[Path], None]:
+        """Return what removes the plan's checkout when its result is out."""
+        return self._places.remover(plan)
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+
+    def start(self, command: StartRun, project: Path, at: Moment) -> list[Event]:
+        """Start Claude Code as ordered. What keeps it from starting is the end of that run."""
+        session = command.session or str(uuid.uuid4())
+        launch = self._compose(command, session, project)
+        self._journals.append(
+            command.plan,
+            "run-intended",
+            sync=True,
+            step=STEP,
+            n=command.number,
+            attempt=command.attempt,
+            session_id=session,
+            resumes=command.session is not None,
+            **({"budget_usd": command.budget_usd} if command.budget_usd is not None else {}),
+        )
+        if isinstance(launch, str):
+            return [self._not_started(command, launch, at)]
+        self._launch(command, session, launch, at)
+        return []
+
+    def _compose(self, command: StartRun, session: str, project: Path) -> Launch | str:
+        """Put a start together; a text says why that cannot be."""
+        plan = self._plan(command.plan)
+        if self.claude is None or plan is None:
+            return "Claude Code is gone from this machine." if plan else "accepted.json cannot be read"
+        start = Start(
+            checkout=self._places.place_of(command.plan).cwd,
+            run_folder=self._run_folder(command.plan, command.number),
+            session_id=session,
+            prompt=GO_ON if command.session else plan.prompt or "",
+            resume=command.session is not None,
+            budget_usd=command.budget_usd,
+        )
+        trust = look_up_trust(project, trust_file(), self._environ)
+        try:
+            return compose(plan, start, claude=self.claude, trust=trust, environ=self._environ, settings=self._settings)
+        except NotLaunchable as error:
+            return str(error)
+
+    def _launch(self, command: StartRun, session: str, launch: Launch, at: Moment) -> None:
+        plan, number = command.plan, command.number
+        folder = self._run_folder(plan, number)
+        started = start_runner(folder, launch, mark=f"{root_name(self._root.path)}/{plan}/{STEP}.{number}")
+        self._journals.append(plan, "run-started", step=STEP, n=number, pid=started.pid)
+        self._running[plan] = Running(
+            plan=plan,
+            number=number,
+            attempt=command.attempt,
+            session=session,
+            since=at.wall,
+            watch=RunWatch.of_started(folder, started),
+            payer=launch.payer.value,
+            booked_usd=self._booked(plan, session),
+        )
+
+    def stop(self, plan: PlanId, why: str) -> None:
+        """Tell a run to stop; its end is found by `poll` like any other."""
+        run = self._running.get(plan)
+        if run is not None:
+            run.watch.stop(why)
+
+    def poll(self, at: Moment) -> list[Event]:
+        """Read what runs have said since the last look, and judge those that are over."""
+        events = []
+        tail = at.boot >= self._next_tail
+        for plan, run in list(self._running.items()):
+            over = run.watch.is_over()
+            if over or tail:
+                self._read(run)
+            if over:
+                del self._running[plan]
+                events.append(self._judge(run, at))
+        if tail:
+            self._next_tail = at.boot + TAIL_SECONDS
+        return events
+
+    def forget(self, plan: PlanId) -> None:
+        """The plan is settled."""
+        self._places.forget(plan)
+
+    # -- after a restart ------------------------------------------------------------------------------------------
+
+    def adopt(self, plan: PlanId, told: Told, project: Path, at: Moment) -> list[Event]:
+        """Go on with a start whose end nobody has judged: by the table in RELIABILITY."""
+        if told.outcome is not None:
+            return [RunEnded(at, plan, told.outcome)]
+        folder = self._run_folder(plan, told.number)
+        intended = next(
+            record
+            for record in self._journals.read(plan)
+            if record["event"] == "run-intended" and record["n"] == told.number
+        )
+        session = intended["session_id"]
+        found = recovery.inspect(folder)
+        if found is Found.NEVER_RAN:
+            command = StartRun(
+                plan, told.number, intended["attempt"], session if intended["resumes"] else None, intended.get("budget_usd")
+            )
+            launch = self._compose(command, session, project)
+            if isinstance(launch, str):
+                return [self._not_started(command, launch, at)]
+            self._launch(command, session, launch, at)
+            return []
+        run = Running(
+            plan=plan,
+            number=told.number,
+            attempt=intended["attempt"],
+            session=session,
+            since=at.wall,
+            watch=RunWatch.of_folder(folder),
+            booked_usd=self._booked(plan, session),
+        )
+        if found in {Found.ALIVE, Found.FINISHING}:
+            self._running[plan] = run
+            return []
+        if found is Found.DIED:
+            recovery.sweep(folder)
+        self._read(run)
+        return [self._judge(run, at)]
+
+    # -- small parts ----------------------------------------------------------------------------------------------
+
+    def _read(self, run: Running) -> None:
+        for line in run.watch.read_new_lines():
+            run.facts.feed(line)
+
+    def _judge(self, run: Running, at: Moment) -> Event:
+        """Write down how a start ended, and tell the engine."""
+        folder = self._run_folder(run.plan, run.number)
+        end = read_exit(folder)
+        if not end:
+            # The runner was killed: whatever it looked after may still be alive.
+            recovery.sweep(folder)
+        outcome = judge(run.facts, end, stderr_tail=stderr_tail(folder))
+        fields = ended_fields(run.facts, end, outcome, payer=run.payer, booked_usd=run.booked_usd)
+        record = self._journals.append(run.plan, "run-ended", step=STEP, n=run.number, **fields)
+        run.watch.close()
+        return RunEnded(at, run.plan, outcome_of(record))
+
+    def _not_started(self, command: StartRun, message: str, at: Moment) -> Event:
+        fields = {"status": "failed", "reason": "bad-launch", "retry": False, "summary": message}
+        record = self._journals.append(command.plan, "run-ended", step=STEP, n=command.number, **fields)
+        return RunEnded(at, command.plan, outcome_of(record))
+
+    def _booked(self, plan: PlanId, session: str) -> float:
+        records = self._journals.read(plan)
+        starts = {r["n"] for r in records if r["event"] == "run-intended" and r["session_id"] == session}
+        return float(sum(r.get("cost_usd") or 0 for r in records if r["event"] == "run-ended" and r["n"] in starts))
+
+    def _plan(self, plan: PlanId) -> Plan | None:
+        try:
+            return Plan.model_validate_json((self._root.plan_folder(plan) / "accepted.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def _run_folder(self, plan: PlanId, number: int) -> Path:
+        return self._root.plan_folder(plan) / "runs" / f"{STEP}.{number}"

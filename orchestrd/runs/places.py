@@ -1,0 +1,121 @@
+"""Where each plan works: its workspace made, found again, gathered and removed, with every intention written down first.
+
+Blocks, so it is called in workers' threads; each call can be repeated after a crash anywhere in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from handoff.plan import Plan
+from handoff.root import PlanId, Root
+from orchestrd.core.events import Event, EvidenceGathered, Moment, WorkspaceFailed, WorkspaceMade
+from orchestrd.record.journals import Journals
+from orchestrd.runs import changes, workspace
+from orchestrd.runs.git import GitLock
+from orchestrd.runs.workspace import Intent, WorkspaceError
+
+PATCH = "changes.patch"
+
+
+class Places:
+    """The workspaces of one root's plans. Checkouts lie outside the root, by plan id, and keep their path for ever."""
+
+    def __init__(
+        self,
+        root: Root,
+        checkouts: Path,
+        journals: Journals,
+        lock: GitLock,
+        now: Callable[[], Moment],
+        redact: Callable[[bytes], bytes],
+    ) -> None:
+        self._root = root
+        self._checkouts = checkouts
+        self._journals = journals
+        self._lock = lock
+        self._now = now
+        self._redact = redact
+        self._intents: dict[PlanId, Intent] = {}
+
+    def place_of(self, plan: PlanId) -> Intent:
+        """Where a plan works, of which `prepare` was called, by this daemon or one before."""
+        intent = self._intents.get(plan) or self._intended(plan)
+        if intent is None:
+            raise LookupError(f"the journal of {plan} names no workspace")
+        self._intents[plan] = intent
+        return intent
+
+    def prepare(self, name: PlanId, plan: Plan, project: Path) -> Event:
+        """Make the workspace of a plan, or find it as it was made before."""
+        try:
+            intent = self._intended(name) or self._decide(name, plan, project)
+            workspace.make(intent, self._lock)
+        except WorkspaceError as error:
+            self._journals.append(name, "workspace-failed", message=str(error))
+            return WorkspaceFailed(self._now(), name, str(error))
+        self._intents[name] = intent
+        self._journals.append(name, "workspace-made")
+        return WorkspaceMade(self._now(), name)
+
+    def gather(self, name: PlanId, plan: Plan) -> Event:
+        """Commit what a run left (where the plan says so), compare, and write the patch."""
+        intent = self._intents.get(name) or self._intended(name)
+        if intent is None:
+            return EvidenceGathered(self._now(), name, changed=None)
+        folder = self._root.plan_folder(name)
+        try:
+            found = changes.gather(
+                intent,
+                commit=plan.workspace.commit,
+                message=f"{plan.title or name}\n\nPlan: {name}\n",
+                patch=folder / PATCH,
+                lock=self._lock,
+                redact=self._redact,
+            )
+        except WorkspaceError as error:
+            return EvidenceGathered(self._now(), name, changed=None, problem=str(error))
+        self._journals.append(name, "gathered", **found.fields())
+        return EvidenceGathered(self._now(), name, changed=found.changed)
+
+    def remover(self, name: PlanId) -> Callable[[Path], None]:
+        """Return what removes a plan's checkout once its result is out."""
+
+        def remove(_checkout: Path) -> None:
+            intent = self._intents.get(name) or self._intended(name)
+            if intent is not None:
+                workspace.remove(intent, self._lock)
+
+        return remove
+
+    def forget(self, name: PlanId) -> None:
+        """The plan is settled."""
+        self._intents.pop(name, None)
+
+    def _decide(self, name: PlanId, plan: Plan, project: Path) -> Intent:
+        intent = workspace.decide(
+            project,
+            name,
+            mode=plan.workspace.mode or "directory",
+            base=plan.workspace.base,
+            branch=plan.workspace.branch,
+            checkout=self._checkouts / name,
+            lock=self._lock,
+        )
+        # Durable before anything is made: a branch or folder that nobody knows of would be left over.
+        self._journals.append(name, "workspace-intended", sync=True, **intent.fields())
+        return intent
+
+    def _intended(self, name: PlanId) -> Intent | None:
+        return last_intent(self._journals.read(name))
+
+
+def last_intent(records: Iterable[Mapping[str, Any]]) -> Intent | None:
+    """Find what a plan's journal says of its workspace."""
+    found = None
+    for record in records:
+        if record["event"] == "workspace-intended":
+            found = Intent.from_fields(record)
+    return found

@@ -1,0 +1,159 @@
+"""A real daemon on a root of its own, as a process, for tests: started, killed, started again, and proved to be gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from handoff.platform import processes_with_mark
+from handoff.root import Root, create_root
+from tests.waiting import wait_until
+
+MARK = "ORCHESTRD_TEST"
+FAKE_AGENT = Path(__file__).parent / "fake_agent.py"
+
+
+class Serving:
+    """One root and, most of the time, a daemon that serves it."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], claude: Path | None = None) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.home.mkdir(exist_ok=True)
+        self.root: Root = create_root(folder / "handoff")
+        self.mark = uuid.uuid4().hex
+        own = {
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "CLAUDE_CONFIG_DIR": str(self.home / ".claude"),
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "ORCHESTRD_CLAUDE": str(claude or FAKE_AGENT),
+            "ORCHESTRD_CLAUDE__ENV_PASS": f'["{MARK}", "FAKE_*"]',
+            MARK: self.mark,
+        }
+        passed = {name: os.environ[name] for name in ("ORCHESTRD_PORTABLE",) if name in os.environ}
+        self.environ = own | passed | dict(environ)
+        self.daemon: subprocess.Popen[bytes] | None = None
+        self.log = folder / "daemon.log"
+
+    def start(self, **settings: str) -> None:
+        """Start the daemon and wait until it says that it is there. `settings`: LIMITS__MAX_PARALLEL="3"."""
+        more = {f"ORCHESTRD_{name}": value for name, value in settings.items()}
+        with self.log.open("ab") as log:
+            self.daemon = subprocess.Popen(
+                [sys.executable, "-m", "orchestrd", "--root", str(self.root.path), "serve"],
+                env=self.environ | more,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        pid = self.daemon.pid
+        wait_until(lambda: self._is_up(pid), 20, f"the daemon to be up; it said: {self.said()}")
+
+    def kill(self) -> None:
+        """End the daemon by SIGKILL, as a crash would."""
+        assert self.daemon is not None
+        self.daemon.kill()
+        self.daemon.wait(10)
+
+    def stop(self) -> int:
+        """End the daemon by SIGTERM; return its exit code."""
+        assert self.daemon is not None
+        self.daemon.send_signal(signal.SIGTERM)
+        return self.daemon.wait(10)
+
+    def said(self) -> str:
+        """What the daemon wrote on stderr."""
+        return self.log.read_text("utf-8", "replace")[-3000:] if self.log.exists() else ""
+
+    def drop(self, name: str, content: str | bytes) -> None:
+        """Hand a file in, the right way."""
+        raw = content.encode() if isinstance(content, str) else content
+        temporary = self.root.inbox / f".{name}.tmp"
+        temporary.write_bytes(raw)
+        temporary.rename(self.root.inbox / name)
+
+    def order(self, name: str, content: str) -> None:
+        """Give an order, the right way."""
+        temporary = self.root.control / f".{name}.tmp"
+        temporary.write_text(content)
+        temporary.rename(self.root.control / name)
+
+    def result(self, plan: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait for a plan's result."""
+        files = (self.root.results / f"{plan}.toml", self.root.results / f"{plan}.json")
+        there = wait_until(
+            lambda: next((file for file in files if file.exists()), None),
+            seconds,
+            f"the result of {plan}; the daemon said: {self.said()}",
+        )
+        text = there.read_text("utf-8")
+        return tomllib.loads(text) if there.suffix == ".toml" else json.loads(text)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """What `status/NAME.json` says."""
+        return json.loads((self.root.status / f"{name}.json").read_text("utf-8"))
+
+    def journal(self, plan: str) -> list[dict[str, Any]]:
+        """A plan's journal, wherever its folder lies."""
+        return [json.loads(line) for line in (self.plan_folder(plan) / "journal.jsonl").read_text().splitlines()]
+
+    def plan_folder(self, plan: str) -> Path:
+        """Where a plan's folder lies now."""
+        active = self.root.active / plan
+        return active if active.exists() else next(self.root.archive.glob(f"*/{plan}"))
+
+    def processes(self) -> list[int]:
+        """Every process that this root's daemon started, directly or not, and that is alive."""
+        return [pid for pid in processes_with_mark(f"{MARK}={self.mark}") if self.daemon is None or pid != self.daemon.pid]
+
+    def _is_up(self, pid: int) -> bool:
+        assert self.daemon is not None
+        if self.daemon.poll() is not None:
+            raise AssertionError(f"the daemon ended with {self.daemon.returncode}; it said: {self.said()}")
+        try:
+            return bool(self.status("daemon")["pid"] == pid)
+        except (OSError, ValueError, KeyError):
+            return False
+
+
+@contextmanager
+def serving(folder: Path, environ: Mapping[str, str], claude: Path | None = None) -> Iterator[Serving]:
+    """Give a root; afterwards end its daemon and whatever it left, and fail where a finished daemon left something."""
+    here = Serving(folder, environ, claude)
+    try:
+        yield here
+    finally:
+        if here.daemon is not None and here.daemon.poll() is None:
+            here.daemon.kill()
+            here.daemon.wait(10)
+        for pid in here.processes():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def a_repository(folder: Path) -> Path:
+    """Make a small git repository with one commit."""
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text("# A project\n")
+    for words in (
+        ("init", "-q", "-b", "main"),
+        ("add", "."),
+        ("-c", "user.name=Ann", "-c", "user.email=ann@localhost", "commit", "-q", "-m", "Begin"),
+    ):
+        subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True)
+    return folder
