@@ -25,7 +25,7 @@ from handoff.quantities import Duration, Size
 PREFIX = "ORCHESTRD_"
 READ_FIRST = ("ORCHESTRD_ROOT", "ORCHESTRD_CONFIG", "ORCHESTRD_CLAUDE", "ORCHESTRD_PORTABLE")
 """Variables that are no settings of the file, and are read on their own."""
-MARKS = ("ORCHESTRD_RUN", "ORCHESTRD_MARK", "ORCHESTRD_PLAN", "ORCHESTRD_STEP")
+MARKS = ("ORCHESTRD_RUN",)
 """What the daemon writes into a run's environment; an `orchestrd` that is called there has to bear it."""
 
 DEFAULT_SECRETS = (
@@ -282,7 +282,7 @@ def _read_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str,
     names = {_variable(path): path for path in setting_names() if path != "root"}
     given, problems, behind = {}, [], {}
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name in READ_FIRST or name.startswith(MARKS):
+        if not name.startswith(PREFIX) or name in (*READ_FIRST, *MARKS):
             continue
         if name in names:
             given[name.lower()] = environ[name]

@@ -7,7 +7,6 @@ was so.
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from handoff.client import submit
 from handoff.root import PlanId, Root
 from orchestrd.carried import carried
 from orchestrd.rehearsal import load_script
+from orchestrd.runs.git import GitFailed, GitMissing, run_git
 from orchestrd.stage import Stage, set_stage
 from orchestrd.story import follow_plan
 from orchestrd.views.looking import plan_folder, read_result
@@ -24,6 +24,7 @@ from orchestrd.views.words import plain
 
 PLAN_SECONDS = 120.0
 PLAN_NAME = "say-goodbye.plan.md"
+_ADA = {"NAME": "Ada", "EMAIL": "ada@localhost"}
 
 
 class NotSo(Exception):
@@ -43,7 +44,7 @@ def tell() -> int:
             _tell_result(stage.root, plan, result)
             _tell_branch(project, result)
             _tell_request(stage.root, plan, result)
-    except (NotSo, TimeoutError) as error:
+    except (NotSo, TimeoutError, GitMissing, GitFailed) as error:
         print(f"\nThe demo failed: {plain(error)}\nWhat the daemon said lies in {folder}/daemon.log.")
         return 1
     _tell_end(folder, time.monotonic() - began)
@@ -154,9 +155,5 @@ def _demand(so: bool, otherwise: str) -> None:  # noqa: FBT001 - a claim and its
 
 
 def _git(project: Path, *words: str) -> str:
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@localhost", "-c", "commit.gpgsign=false")
-    own = ("git", "-c", "core.hooksPath=/dev/null", *identity)
-    answer = subprocess.run([*own, *words], cwd=project, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise NotSo(f"git {words[0]}: {answer.stderr.strip()}")
-    return answer.stdout
+    identity = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in _ADA.items()}
+    return run_git(words, project, lock=None, extra=identity).decode("utf-8", "replace")

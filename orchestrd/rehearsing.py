@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +16,7 @@ from handoff.root import PlanId, plan_id_of
 from orchestrd.config import Config, config_file
 from orchestrd.inbound.intake import Accepted, check_plan
 from orchestrd.rehearsal import ScriptError, load_script
+from orchestrd.runs.git import GitFailed, GitMissing, run_git
 from orchestrd.stage import StageBroken, set_stage
 from orchestrd.story import follow_plan
 from orchestrd.views.looking import read_result
@@ -54,8 +53,9 @@ def rehearse_plan(file: Path, script: Path | None, config: Config, *, keep: bool
             else:
                 print(page_of_result(stage.root, plan, result))
                 _show_diff(stage.root.path, result)
-    except (StageBroken, TimeoutError) as error:
-        print(f"orchestrd: {plain(error)}", file=sys.stderr)
+    except (StageBroken, TimeoutError, GitMissing, GitFailed) as error:
+        said = error.last_line() if isinstance(error, GitFailed) else error
+        print(f"orchestrd: {plain(said)}", file=sys.stderr)
         return 1
     finally:
         if keep:
@@ -106,16 +106,4 @@ def _show_diff(root: Path, result: dict[str, Any]) -> None:
 
 
 def _git(where: Path, *words: str) -> str:
-    own = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
-    answer = subprocess.run(
-        [*own, *words],
-        cwd=where,
-        env=os.environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if answer.returncode:
-        raise StageBroken(f"git {words[0]} in {where}: {answer.stderr.strip()}")
-    return answer.stdout
+    return run_git(words, where, lock=None).decode("utf-8", "replace")

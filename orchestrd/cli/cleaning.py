@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,14 +17,9 @@ from typing import Any
 from handoff import durable
 from handoff.root import PlanId, Root
 from orchestrd.config import checkouts_folder
+from orchestrd.runs.git import GitFailed, run_git
 from orchestrd.views.looking import plan_folder, read_result, settled_plans
 from orchestrd.views.words import how_long, read_json, read_time
-
-# As the daemon does: nothing that a repository brings along is executed.
-_GIT = (
-    *("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"),
-    *("-c", "commit.gpgsign=false", "-c", "gc.auto=0"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +58,20 @@ def look_for_old(root: Root, age_seconds: float, archive_keep_seconds: float) ->
 
 def remove(one: Old) -> str | None:
     """Remove it; returns what went wrong, None when it is gone."""
-    match one.kind:
-        case "checkout":
-            return _remove_checkout(Path(one.name), one.project)
-        case "branch":
-            # -d, not -D: git looks once more whether it is merged.
-            return _complaint(_git(one.project, "branch", "-d", "--", one.name))
-        case _:
-            durable.remove_tree(one.name)
-            return None
+    try:
+        match one.kind:
+            case "checkout":
+                _remove_checkout(Path(one.name), one.project)
+            case "branch" if one.project:
+                # -d, not -D: git looks once more whether it is merged.
+                _git(one.project, "branch", "-d", "--", one.name)
+            case _:
+                durable.remove_tree(one.name)
+    except GitFailed as error:
+        return error.last_line()
+    except OSError as error:
+        return str(error)
+    return None
 
 
 def _checkouts(root: Root, now: datetime, age_seconds: float) -> Iterator[Old]:
@@ -104,27 +103,28 @@ def _unsaved(checkout: Path) -> str | None:
     """Say what in a checkout is nowhere else; None when nothing is."""
     if not (checkout / ".git").exists():
         return "is no checkout of git"
-    status = _git(checkout, "status", "--porcelain", "--untracked-files=normal")
-    if status.returncode:
-        return _complaint(status)
-    if status.stdout.strip():
-        return "holds work that is not committed"
-    loose = _git(checkout, "log", "--oneline", "-1", "HEAD", "--not", "--branches", "--remotes")
-    if loose.returncode or loose.stdout.strip():
-        return "holds commits that are on no branch"
+    try:
+        if _git(checkout, "status", "--porcelain", "--untracked-files=normal").strip():
+            return "holds work that is not committed"
+        if _git(checkout, "log", "--oneline", "-1", "HEAD", "--not", "--branches", "--remotes").strip():
+            return "holds commits that are on no branch"
+    except GitFailed as error:
+        return f"cannot be looked at: {error.last_line()}"
     return None
 
 
 def _branch(root: Root, plan: PlanId, result: dict[str, Any], held: set[str]) -> list[Old]:
     name = (result.get("changes") or {}).get("branch")
     project = _project(root, plan)
-    if not name or project is None or not project.is_dir():
-        return []
-    if _git(project, "rev-parse", "--verify", "--quiet", f"refs/heads/{name}").returncode:
+    if (
+        not name
+        or project is None
+        or not _is_so(project, "rev-parse", "--verify", "--quiet", f"refs/heads/{name}")
+    ):
         return []
     if str(checkouts_folder(root.path) / plan) in held:
         return [Old("branch", name, goes=False, why="its checkout stays", project=project)]
-    if _git(project, "merge-base", "--is-ancestor", f"refs/heads/{name}", "HEAD").returncode:
+    if not _is_so(project, "merge-base", "--is-ancestor", f"refs/heads/{name}", "HEAD"):
         return [
             Old(
                 "branch",
@@ -143,21 +143,23 @@ def _project(root: Root, plan: PlanId) -> Path | None:
     return Path(os.path.expanduser(named)) if isinstance(named, str) else None
 
 
-def _remove_checkout(checkout: Path, project: Path | None) -> str | None:
+def _remove_checkout(checkout: Path, project: Path | None) -> None:
     problem = _unsaved(checkout)  # something may have happened since it was looked at
     if problem:
-        return problem
+        raise GitFailed(problem)
     if project is None or not project.is_dir():
-        shutil.rmtree(checkout, ignore_errors=True)
-        return None
-    return _complaint(_git(project, "worktree", "remove", "--", str(checkout)))
+        shutil.rmtree(checkout)
+    else:
+        _git(project, "worktree", "remove", "--", str(checkout))
 
 
-def _git(where: Path | None, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*_GIT, *words], cwd=where, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
+def _git(where: Path, *words: str) -> str:
+    return run_git(words, where, lock=None).decode("utf-8", "replace")
 
 
-def _complaint(answer: subprocess.CompletedProcess[str]) -> str | None:
-    return " ".join(answer.stderr.split()) or f"git: exit {answer.returncode}" if answer.returncode else None
+def _is_so(where: Path, *words: str) -> bool:
+    try:
+        _git(where, *words)
+    except GitFailed:
+        return False
+    return True
