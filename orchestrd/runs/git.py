@@ -137,7 +137,7 @@ class GitLock:
             time.sleep(_LOCK_PAUSE_SECONDS)
 
 
-def run_git(  # noqa: PLR0913 - one door, as many handles as git has
+def run_git(
     args: Sequence[str],
     cwd: str | os.PathLike[str],
     *,
@@ -146,7 +146,7 @@ def run_git(  # noqa: PLR0913 - one door, as many handles as git has
     stdin: bytes | None = None,
     stdout: int | None = None,
     codes: Sequence[int] = (0,),
-    timeout: float = TIMEOUT_SECONDS,  # noqa: ASYNC109 - nothing here is asynchronous
+    timeout: float = TIMEOUT_SECONDS,
 ) -> bytes:
     """Run git in `cwd` and return what it wrote, unless that went to the descriptor `stdout`.
 

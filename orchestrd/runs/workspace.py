@@ -1,0 +1,308 @@
+"""Where a plan works: a git worktree on a branch of its own, or its project in place.
+
+`decide` looks and changes nothing; what it decides stands in the plan's journal before `make` acts on it. `make` and
+`remove` can be repeated after any crash, and never throw away what somebody may have worked on. What a run left is
+gathered in `changes.py`; the journal is not known here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrd.runs import worktree
+from orchestrd.runs.git import GitFailed, GitLock, GitMissing, run_git
+from orchestrd.runs.workspace_error import WorkspaceError, from_git, no_git
+
+__all__ = ["Intent", "WorkspaceError", "decide", "make", "remove"]
+
+WORKTREE = "worktree"
+DIRECTORY = "directory"
+DEFAULT_BRANCH = "handoff/{id}"
+WITHOUT_FOLDER = "handoff-{id}"
+"""Where a branch named `handoff` leaves no room for branches below it."""
+NAMES_AT_ONCE = 16
+NAMES_AT_MOST = 4096
+
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*")
+"""Names that git accepts for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The workspace that a plan is to have."""
+
+    mode: str
+    """`worktree` or `directory`."""
+    project: Path
+    """Resolved."""
+    path: Path
+    """The root of the checkout; in place the project itself."""
+    cwd: Path
+    """Where Claude Code works: the project's place within the checkout."""
+    repository: Path | None = None
+    """The root of the work tree that the project lies in; None: it is in none."""
+    branch: str | None = None
+    """The branch of the checkout."""
+    base: str | None = None
+    """The commit it begins at, in full; in place that of HEAD."""
+    in_git: bool = False
+    """There is something to compare with."""
+
+    def fields(self) -> dict[str, Any]:
+        """As it stands in the journal."""
+        paths = {"project": self.project, "path": self.path, "cwd": self.cwd, "repository": self.repository}
+        texts = {name: str(path) for name, path in paths.items() if path is not None}
+        others = {"mode": self.mode, "branch": self.branch, "base": self.base, "in_git": self.in_git}
+        return {**texts, **{name: value for name, value in others.items() if value is not None}}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Intent:
+        """Read it from the journal; what else stands in the record is left alone."""
+        repository = fields.get("repository")
+        return cls(
+            mode=fields["mode"],
+            project=Path(fields["project"]),
+            path=Path(fields["path"]),
+            cwd=Path(fields["cwd"]),
+            repository=Path(repository) if repository is not None else None,
+            branch=fields.get("branch"),
+            base=fields.get("base"),
+            in_git=bool(fields.get("in_git")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a project lies in a repository."""
+
+    repository: Path
+    base: str
+    within: Path
+
+
+def decide(
+    project: Path,
+    plan_id: str,
+    *,
+    mode: str | None = None,
+    base: str | None = None,
+    branch: str = DEFAULT_BRANCH,
+    checkout: Path,
+    lock: GitLock | None,
+) -> Intent:
+    """Decide on a plan's workspace, which would be checked out at `checkout`; nothing is changed.
+
+    `mode` left out: a worktree in a git repository, in place elsewhere.
+
+    Raises:
+        WorkspaceError: there can be none.
+
+    """
+    project = Path(os.path.realpath(project))
+    in_place = Intent(DIRECTORY, project, project, project)
+    try:
+        place = _find_place(project, base if mode != DIRECTORY else None, mode, lock)
+        if place is None:
+            return in_place
+        if mode == DIRECTORY:
+            _demand_clean(project, place, lock)
+            return Intent(
+                DIRECTORY, project, project, project, place.repository, None, place.base, in_git=True
+            )
+        name = _free_branch(place.repository, branch.replace("{id}", plan_id), branch, lock)
+    except GitMissing as error:
+        if mode != WORKTREE and not worktree.lies_in_git(project):
+            return in_place
+        raise no_git(project) from error
+    except GitFailed as error:
+        raise from_git(error, "the workspace cannot be decided on", project) from error
+    checkout = Path(os.path.abspath(checkout))
+    return Intent(
+        WORKTREE, project, checkout, checkout / place.within, place.repository, name, place.base, in_git=True
+    )
+
+
+def make(intent: Intent, lock: GitLock | None) -> None:
+    """Make the workspace, or find it as it was made before; what a crash left half made is made whole.
+
+    Raises:
+        WorkspaceError: it cannot be made; nothing is left of the attempt.
+
+    """
+    if intent.mode == DIRECTORY:
+        if not intent.path.is_dir():
+            raise WorkspaceError(
+                "the project is gone", str(intent.path), "a folder", "bring it back, then retry the plan"
+            )
+        return
+    try:
+        worktree.make(worktree_of(intent), lock)
+    except GitMissing as error:
+        raise no_git(intent.project) from error
+    except GitFailed as error:
+        raise from_git(error, "the checkout cannot be made", intent.path) from error
+
+
+def remove(intent: Intent, lock: GitLock | None) -> bool:
+    """Remove the checkout, and its branch where that holds no work. True: there is no checkout (any more).
+
+    False: it stays, for there is work in it that is not committed, or it is not ours.
+    """
+    if intent.mode == DIRECTORY:
+        return False
+    try:
+        return worktree.remove(worktree_of(intent), lock)
+    except GitMissing as error:
+        raise no_git(intent.project) from error
+    except GitFailed as error:
+        raise from_git(error, "the checkout cannot be removed", intent.path) from error
+
+
+def worktree_of(intent: Intent) -> worktree.Worktree:
+    """The checkout of an intent whose mode is `worktree`."""
+    if intent.repository is None or intent.branch is None or intent.base is None:
+        message = f"no worktree is meant: {intent}"
+        raise ValueError(message)
+    return worktree.Worktree(intent.repository, intent.path, intent.branch, intent.base)
+
+
+def free_branch(repository: Path, wanted: str, lock: GitLock | None) -> str | None:
+    """Find a branch's name that nobody has: `wanted`, else with -2, -3, …; None: a branch above it is in the way."""
+    parts = wanted.split("/")
+    above = ["/".join(parts[:length]) for length in range(1, len(parts))]
+    for first in range(1, NAMES_AT_MOST, NAMES_AT_ONCE):
+        numbers = range(first, first + NAMES_AT_ONCE)
+        names = [wanted if number == 1 else f"{wanted}-{number}" for number in numbers]
+        asked = "".join(f"{worktree.HEADS}{name}\n" for name in (*above, *names))
+        told = run_git(["cat-file", "--batch-check"], repository, lock=lock, stdin=os.fsencode(asked))
+        free = [line.endswith(b" missing") for line in told.splitlines()]
+        if not all(free[: len(above)]):
+            return None
+        for name, is_free in zip(names, free[len(above) :], strict=True):
+            if is_free:
+                return name
+    raise WorkspaceError(
+        f"there are {NAMES_AT_MOST} branches named {wanted!r}", str(repository), "a free name", "remove some"
+    )
+
+
+def _find_place(project: Path, base: str | None, mode: str | None, lock: GitLock | None) -> _Place | None:
+    """Find the repository around a project and the commit to begin at; None: it lies in none, and need not."""
+    wanted = base or "HEAD"
+    if wanted.startswith("-"):
+        raise _no_base(wanted, project)
+    # One process answers all; it stops at the first thing that is not there, having told what went before.
+    asked = [
+        "--is-bare-repository",
+        "--is-inside-work-tree",
+        "--show-cdup",
+        wanted + "^{commit}",
+        wanted + ":./",
+    ]
+    try:
+        lines = (
+            run_git(["rev-parse", *asked], project, lock=lock).decode("utf-8", "surrogateescape").split("\n")
+        )
+    except GitFailed as error:
+        if "not a git repository (or any" in error.stderr:
+            if mode == WORKTREE:
+                raise _no_repository(project) from error
+            return None
+        lines = error.stdout.decode("utf-8", "surrogateescape").split("\n")
+        if len(lines) < 3 or error.code is None:
+            raise
+    bare, inside, up, *rest = lines
+    # What it cannot find it repeats as it was asked, before it complains.
+    commits = [line for line in rest if _COMMIT.fullmatch(line)]
+    if bare == "true" or inside != "true":
+        raise WorkspaceError(
+            "this is a bare repository, or git's own folder in one",
+            str(project),
+            "a project with a work tree",
+            "name a clone of it as the project",
+        )
+    repository = Path(os.path.realpath(project / up))
+    if not commits:
+        raise _no_base(wanted, project) if base else _no_commit(project)
+    within = project.relative_to(repository)
+    if mode != DIRECTORY and len(commits) < 2:
+        raise WorkspaceError(
+            f"the folder {str(within)!r} is not part of {wanted}",
+            str(project),
+            "a project that is committed there",
+            "commit it, or name another base",
+        )
+    return _Place(repository, commits[0], within)
+
+
+def _demand_clean(project: Path, place: _Place, lock: GitLock | None) -> None:
+    """A run in place is compared with HEAD: what was changed before it would count as its work."""
+    asked = ["status", "--porcelain", "-z", "--untracked-files=normal"]
+    told = run_git(asked, place.repository, lock=lock)
+    if told:
+        names = [entry[3:].decode("utf-8", "replace") for entry in told.split(b"\0") if entry[2:3] == b" "]
+        raise WorkspaceError(
+            f"there are changes that are not committed: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}",
+            str(project),
+            "a clean work tree where a plan works in place",
+            'commit or stash them, or let the plan work in a worktree ([workspace] mode = "worktree")',
+        )
+
+
+def _free_branch(repository: Path, wanted: str, pattern: str, lock: GitLock | None) -> str:
+    found = free_branch(repository, _checked(wanted, repository, lock), lock)
+    if found is None and pattern == DEFAULT_BRANCH:
+        found = free_branch(repository, wanted.replace("/", "-"), lock)
+    if found is None:
+        raise WorkspaceError(
+            f"a branch cannot be named {wanted!r}, for there is one whose name is the beginning of that",
+            str(repository),
+            "a name that no branch is in the way of",
+            "rename that branch, or give the plan another [workspace] branch",
+        )
+    return found
+
+
+def _checked(name: str, repository: Path, lock: GitLock | None) -> str:
+    if _PLAIN.fullmatch(name):
+        return name
+    try:
+        run_git(["check-ref-format", "--branch", name], repository, lock=lock)
+    except GitFailed as error:
+        raise WorkspaceError(
+            f"{name!r} is no name for a branch",
+            str(repository),
+            "what `git check-ref-format --branch` accepts",
+            "give the plan another [workspace] branch",
+        ) from error
+    return name
+
+
+def _no_base(base: str, project: Path) -> WorkspaceError:
+    return WorkspaceError(
+        f"there is no commit {base!r}",
+        str(project),
+        "a branch, tag or commit of the repository",
+        "correct [workspace] base, or fetch what it names",
+    )
+
+
+def _no_commit(project: Path) -> WorkspaceError:
+    return WorkspaceError(
+        "the repository has no commit", str(project), "a commit to begin at", "make a first commit"
+    )
+
+
+def _no_repository(project: Path) -> WorkspaceError:
+    return WorkspaceError(
+        "this is no git repository",
+        str(project),
+        'a git repository, for [workspace] mode = "worktree" was asked for',
+        'run git init and commit, or leave out the mode (or make it "directory")',
+    )

@@ -1,0 +1,61 @@
+"""Why there is no workspace: what is wrong, where, what was expected, what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from orchestrd.runs.git import GitFailed
+
+_FILTER = re.compile(
+    r"(?:external filter '(?P<command>[^']+)' failed|(?:smudge|clean) filter '?(?P<name>[^\s']+)'? failed)"
+)
+
+
+class WorkspaceError(Exception):
+    """A workspace cannot be made, compared or removed."""
+
+    def __init__(self, what: str, where: str, expected: str, remedy: str) -> None:
+        super().__init__(f"{where}: {what}. Expected: {expected}. What to do: {remedy}.")
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.remedy = remedy
+
+
+def no_git(project: Path) -> WorkspaceError:
+    """There is no git on this machine."""
+    return WorkspaceError(
+        "there is no git on this machine",
+        str(project),
+        "a git on the PATH of the daemon",
+        'install git, or give the plan [workspace] mode = "directory" outside a git repository',
+    )
+
+
+def from_git(error: GitFailed, what: str, where: Path) -> WorkspaceError:
+    """Make sense of what git said."""
+    said = error.stderr
+    if "dubious ownership" in said:
+        return WorkspaceError(
+            f"{what}: the repository belongs to another user, and git refuses to work in it",
+            str(where),
+            "a repository of the daemon's own user, or one that git is told to trust",
+            f"git config --global --add safe.directory {where}",
+        )
+    found = _FILTER.search(said)
+    if found:
+        name = found["name"] or found["command"]
+        return WorkspaceError(
+            f"{what}: the filter {name!r} that the repository demands fails",
+            str(where),
+            "the filters of .gitattributes to work for the daemon's user (for LFS: git-lfs on its PATH)",
+            "install the filter, or take it out of the git configuration",
+        )
+    if "No space left" in said:
+        return WorkspaceError(
+            f"{what}: the disk is full", str(where), "free space", "make room, then retry the plan"
+        )
+    return WorkspaceError(
+        f"{what}: {error.last_line()}", str(where), "git to succeed", "do what git says, then retry the plan"
+    )

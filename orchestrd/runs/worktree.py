@@ -1,0 +1,281 @@
+"""One git worktree from the outside: its folder, its registration in the repository, its branch.
+
+Both halves can be missing, after a crash or by what an agent did, and each is made good from the other. Git is called
+only where something has to be done: what can be seen in files is read there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from handoff import durable
+from orchestrd.runs.git import GitFailed, GitLock, run_git
+from orchestrd.runs.workspace_error import WorkspaceError
+
+MARKER = "orchestrd"
+"""In the registration of a checkout that is complete and ours."""
+INITIALISING = b"initializing"
+"""What git itself writes into `locked` for as long as it is making a worktree."""
+HEADS = "refs/heads/"
+
+
+@dataclass(frozen=True, slots=True)
+class Worktree:
+    """A checkout of ours."""
+
+    repository: Path
+    """The root of the user's work tree."""
+    path: Path
+    branch: str
+    base: str
+    """The commit it begins at, in full."""
+
+    @property
+    def ref(self) -> str:
+        """The branch's full name."""
+        return HEADS + self.branch
+
+
+def make(tree: Worktree, lock: GitLock | None) -> None:
+    """Make it, or make it whole."""
+    common = common_dir(tree.repository)
+    admin = registration(common, tree.path)
+    if admin is not None and _is_half_made(admin):
+        durable.remove_tree(tree.path, sync=False)
+        durable.remove_tree(admin, sync=False)
+        admin = None
+    if admin is None and os.path.lexists(tree.path):
+        admin = _registered_again(tree, common)
+    if admin is None:
+        _add(tree, lock)
+        admin = registration(common, tree.path)
+    elif not tree.path.is_dir():
+        _add(tree, lock, again=True)
+        admin = registration(common, tree.path) or admin
+    if admin is None:
+        raise WorkspaceError(
+            "git made a checkout and does not list it",
+            str(tree.path),
+            "a registered worktree",
+            "retry the plan",
+        )
+    link(tree, admin)
+    durable.publish_new(admin / MARKER, os.fsencode(tree.branch) + b"\n")
+
+
+def remove(tree: Worktree, lock: GitLock | None) -> bool:
+    """Remove checkout and registration, and the branch where it holds nothing. False: the checkout stays."""
+    try:
+        common = common_dir(tree.repository)
+    except WorkspaceError:
+        # The repository is gone; what the checkout holds may be all that is left of it.
+        return not os.path.lexists(tree.path)
+    admin = registration(common, tree.path)
+    if os.path.lexists(tree.path):
+        if admin is None or not (admin / MARKER).exists():
+            return False
+        link(tree, admin)
+        if not _removed_by_git(tree, lock):
+            return False
+    elif admin is not None:
+        durable.remove_tree(admin, sync=False)
+    _remove_empty_branch(tree, common, lock)
+    return True
+
+
+def registration(common: Path, path: Path) -> Path | None:
+    """Find the folder by which the repository knows the checkout at `path`."""
+    folder = common / "worktrees"
+    wanted = os.fsencode(path / ".git")
+    # Git names it after the checkout; only where that name was taken, all have to be looked at.
+    likely = folder / path.name
+    if _read(likely / "gitdir") == wanted:
+        return likely
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return None
+    return next((folder / name for name in names if _read(folder / name / "gitdir") == wanted), None)
+
+
+def common_dir(repository: Path) -> Path:
+    """Find the repository's own folder: `.git`, or what a file of that name points to.
+
+    Raises:
+        WorkspaceError: there is none.
+
+    """
+    entry = repository / ".git"
+    if entry.is_dir():
+        return Path(os.path.realpath(entry))
+    content = _read(entry)
+    if content is not None and content.startswith(b"gitdir: "):
+        git_dir = repository / os.fsdecode(content[len(b"gitdir: ") :])
+        common = _read(git_dir / "commondir")
+        found = git_dir if common is None else git_dir / os.fsdecode(common)
+        if found.is_dir():
+            return Path(os.path.realpath(found))
+    raise WorkspaceError(
+        "the repository is gone", str(repository), "the git repository of the project", "bring it back"
+    )
+
+
+def lies_in_git(folder: Path) -> bool:
+    """Tell whether a folder looks as if it lay in a repository, without asking git."""
+    return any((place / ".git").exists() for place in (folder, *folder.parents))
+
+
+def link(tree: Worktree, admin: Path) -> None:
+    """See to it that the checkout's `.git` leads to its registration. A repository that was made over it is kept."""
+    entry = tree.path / ".git"
+    wanted = b"gitdir: " + os.fsencode(admin) + b"\n"
+    try:
+        kind = os.lstat(entry).st_mode
+    except FileNotFoundError:
+        durable.replace(entry, wanted, mode=0o644)
+        return
+    if stat.S_ISREG(kind) and _same_place(_read(entry), admin, tree.path):
+        return
+    if stat.S_ISDIR(kind):
+        durable.move_new(entry, free_path(tree.path.with_name(tree.path.name + ".git-found")))
+    durable.replace(entry, wanted, mode=0o644)
+
+
+def free_path(path: Path) -> Path:
+    """Find a name that nothing has."""
+    number, free = 1, path
+    while os.path.lexists(free):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+def register(tree: Worktree, common: Path) -> Path:
+    """Register a checkout whose registration is gone; its branch must be there. The index is still to be read."""
+    folder = common / "worktrees"
+    durable.make_folder(folder, sync=False, mode=0o755)
+    admin = free_path(folder / tree.path.name)
+    durable.make_folder(admin, sync=False, mode=0o755)
+    durable.replace(admin / "commondir", b"../..\n", sync=False, mode=0o644)
+    durable.replace(admin / "HEAD", os.fsencode(f"ref: {tree.ref}\n"), sync=False, mode=0o644)
+    durable.replace(admin / "gitdir", os.fsencode(tree.path / ".git") + b"\n", sync=False, mode=0o644)
+    durable.publish_new(admin / MARKER, os.fsencode(tree.branch) + b"\n")
+    return admin
+
+
+def _is_half_made(admin: Path) -> bool:
+    return not (admin / MARKER).exists() and _read(admin / "locked") == INITIALISING
+
+
+def _registered_again(tree: Worktree, common: Path) -> Path | None:
+    """Take a folder that is there without a registration: ours by its `.git`, or put aside. None: the place is free."""
+    content = _read(tree.path / ".git")
+    if content is not None and _lies_below(content, common / "worktrees"):
+        return register(tree, common)
+    try:
+        durable.effects.rmdir(os.fspath(tree.path))
+    except OSError:
+        durable.move_new(tree.path, free_path(tree.path.with_name(tree.path.name + ".found")))
+    return None
+
+
+def _add(tree: Worktree, lock: GitLock | None, *, again: bool = False) -> None:
+    _make_folders(tree.path.parent)
+    anew = ["worktree", "add", "-q", "--no-track", "-b", tree.branch, "--", str(tree.path), tree.base]
+    there = ["worktree", "add", "-q", "-f", "--", str(tree.path), tree.branch]
+    if again:
+        run_git(there, tree.repository, lock=lock)
+        return
+    try:
+        run_git(anew, tree.repository, lock=lock)
+    except GitFailed as error:
+        if "already exists" not in error.stderr:
+            _remove_empty_branch(tree, common_dir(tree.repository), lock)
+            raise
+        # Made before a crash, if it is still where we began it; else it is somebody's.
+        tip = _tip(tree, lock)
+        if tip != tree.base:
+            raise WorkspaceError(
+                f"a branch {tree.branch!r} was made meanwhile by somebody else",
+                str(tree.repository),
+                "the name to be free, as it was when the plan was looked at",
+                "retry the plan",
+            ) from error
+        run_git([word for word in there if word != "-f"], tree.repository, lock=lock)
+
+
+def _tip(tree: Worktree, lock: GitLock | None) -> str | None:
+    try:
+        found = run_git(["rev-parse", "-q", "--verify", tree.ref + "^{commit}"], tree.repository, lock=lock)
+    except GitFailed:
+        return None
+    return found.decode().strip()
+
+
+def _removed_by_git(tree: Worktree, lock: GitLock | None) -> bool:
+    try:
+        run_git(["worktree", "remove", "--", str(tree.path)], tree.repository, lock=lock)
+    except GitFailed as error:
+        if "modified or untracked" in error.stderr or "locked working tree" in error.stderr:
+            return False
+        if "submodules" not in error.stderr:
+            raise
+        return _removed_with_submodules(tree, lock)
+    return True
+
+
+def _removed_with_submodules(tree: Worktree, lock: GitLock | None) -> bool:
+    """Git removes no checkout with submodules unless forced to. One that was filled may hold work: then it stays."""
+    listed = run_git(["ls-files", "-s", "-z"], tree.path, lock=lock)
+    for entry in listed.split(b"\0"):
+        if entry.startswith(b"160000 "):
+            inner = tree.path / os.fsdecode(entry.partition(b"\t")[2])
+            if inner.is_dir() and any(inner.iterdir()):
+                return False
+    if run_git(["status", "--porcelain", "-z", "--untracked-files=normal"], tree.path, lock=lock):
+        return False
+    run_git(["worktree", "remove", "--force", "--", str(tree.path)], tree.repository, lock=lock)
+    return True
+
+
+def _remove_empty_branch(tree: Worktree, common: Path, lock: GitLock | None) -> None:
+    """Delete the branch if it still is where we began it and nobody has it checked out."""
+    head = os.fsencode(f"ref: {tree.ref}")
+    admins = common / "worktrees"
+    places = [common, *(admins.iterdir() if admins.is_dir() else ())]
+    if any(_read(place / "HEAD") == head for place in places):
+        return
+    # One step, and only if the branch has not moved: no work can be lost in between.
+    run_git(["update-ref", "-d", tree.ref, tree.base], tree.repository, lock=lock, codes=(0, 1, 128))
+
+
+def _make_folders(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folders(folder.parent)
+        durable.make_folder(folder, sync=False)
+
+
+def _same_place(content: bytes | None, admin: Path, path: Path) -> bool:
+    if content is None or not content.startswith(b"gitdir: "):
+        return False
+    there = path / os.fsdecode(content[len(b"gitdir: ") :])
+    return there == admin or os.path.realpath(there) == os.path.realpath(admin)
+
+
+def _lies_below(content: bytes, folder: Path) -> bool:
+    if not content.startswith(b"gitdir: "):
+        return False
+    place = Path(os.path.realpath(os.fsdecode(content[len(b"gitdir: ") :])))
+    return place.parent == Path(os.path.realpath(folder))
+
+
+def _read(path: Path) -> bytes | None:
+    """Read one of git's one-line files, without its newline."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content.removesuffix(b"\n")
