@@ -92,13 +92,13 @@ def registration(common: Path, path: Path) -> Path | None:
     wanted = os.fsencode(path / ".git")
     # Git names it after the checkout; only where that name was taken, all have to be looked at.
     likely = folder / path.name
-    if _read(likely / "gitdir") == wanted:
+    if read_line(likely / "gitdir") == wanted:
         return likely
     try:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:
         return None
-    return next((folder / name for name in names if _read(folder / name / "gitdir") == wanted), None)
+    return next((folder / name for name in names if read_line(folder / name / "gitdir") == wanted), None)
 
 
 def common_dir(repository: Path) -> Path:
@@ -111,10 +111,10 @@ def common_dir(repository: Path) -> Path:
     entry = repository / ".git"
     if entry.is_dir():
         return Path(os.path.realpath(entry))
-    content = _read(entry)
+    content = read_line(entry)
     if content is not None and content.startswith(b"gitdir: "):
         git_dir = repository / os.fsdecode(content[len(b"gitdir: ") :])
-        common = _read(git_dir / "commondir")
+        common = read_line(git_dir / "commondir")
         found = git_dir if common is None else git_dir / os.fsdecode(common)
         if found.is_dir():
             return Path(os.path.realpath(found))
@@ -137,7 +137,7 @@ def link(tree: Worktree, admin: Path) -> None:
     except FileNotFoundError:
         durable.replace(entry, wanted, mode=0o644)
         return
-    if stat.S_ISREG(kind) and _same_place(_read(entry), admin, tree.path):
+    if stat.S_ISREG(kind) and _same_place(read_line(entry), admin, tree.path):
         return
     if stat.S_ISDIR(kind):
         durable.move_new(entry, free_path(tree.path.with_name(tree.path.name + ".git-found")))
@@ -166,13 +166,31 @@ def register(tree: Worktree, common: Path) -> Path:
     return admin
 
 
+def tip(tree: Worktree, lock: GitLock | None) -> str | None:
+    """Tell the commit that the branch is at; None: it is gone."""
+    try:
+        found = run_git(["rev-parse", "-q", "--verify", tree.ref + "^{commit}"], tree.repository, lock=lock)
+    except GitFailed:
+        return None
+    return found.decode().strip()
+
+
+def read_line(path: Path) -> bytes | None:
+    """Read one of git's one-line files, without its newline."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content.removesuffix(b"\n")
+
+
 def _is_half_made(admin: Path) -> bool:
-    return not (admin / MARKER).exists() and _read(admin / "locked") == INITIALISING
+    return not (admin / MARKER).exists() and read_line(admin / "locked") == INITIALISING
 
 
 def _registered_again(tree: Worktree, common: Path) -> Path | None:
     """Take a folder that is there without a registration: ours by its `.git`, or put aside. None: the place is free."""
-    content = _read(tree.path / ".git")
+    content = read_line(tree.path / ".git")
     if content is not None and _lies_below(content, common / "worktrees"):
         return register(tree, common)
     try:
@@ -196,7 +214,7 @@ def _add(tree: Worktree, lock: GitLock | None, *, again: bool = False) -> None:
             _remove_empty_branch(tree, common_dir(tree.repository), lock)
             raise
         # Made before a crash, if it is still where we began it; else it is somebody's.
-        tip = _tip(tree, lock)
+        tip = tip(tree, lock)
         if tip != tree.base:
             raise WorkspaceError(
                 f"a branch {tree.branch!r} was made meanwhile by somebody else",
@@ -205,14 +223,6 @@ def _add(tree: Worktree, lock: GitLock | None, *, again: bool = False) -> None:
                 "retry the plan",
             ) from error
         run_git([word for word in there if word != "-f"], tree.repository, lock=lock)
-
-
-def _tip(tree: Worktree, lock: GitLock | None) -> str | None:
-    try:
-        found = run_git(["rev-parse", "-q", "--verify", tree.ref + "^{commit}"], tree.repository, lock=lock)
-    except GitFailed:
-        return None
-    return found.decode().strip()
 
 
 def _removed_by_git(tree: Worktree, lock: GitLock | None) -> bool:
@@ -246,7 +256,7 @@ def _remove_empty_branch(tree: Worktree, common: Path, lock: GitLock | None) -> 
     head = os.fsencode(f"ref: {tree.ref}")
     admins = common / "worktrees"
     places = [common, *(admins.iterdir() if admins.is_dir() else ())]
-    if any(_read(place / "HEAD") == head for place in places):
+    if any(read_line(place / "HEAD") == head for place in places):
         return
     # One step, and only if the branch has not moved: no work can be lost in between.
     run_git(["update-ref", "-d", tree.ref, tree.base], tree.repository, lock=lock, codes=(0, 1, 128))
@@ -270,12 +280,3 @@ def _lies_below(content: bytes, folder: Path) -> bool:
         return False
     place = Path(os.path.realpath(os.fsdecode(content[len(b"gitdir: ") :])))
     return place.parent == Path(os.path.realpath(folder))
-
-
-def _read(path: Path) -> bytes | None:
-    """Read one of git's one-line files, without its newline."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    return content.removesuffix(b"\n")

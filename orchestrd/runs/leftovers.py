@@ -1,0 +1,112 @@
+"""Bring what a run left onto its plan's branch, whatever it did with branches and HEAD."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrd.runs import worktree
+from orchestrd.runs.git import GitFailed, GitLock, run_git
+from orchestrd.runs.standing import Standing, look
+from orchestrd.runs.workspace import free_branch
+
+NOBODY = ("orchestrd", "orchestrd@localhost")
+"""Who commits where the user has told git no name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Where the work is now."""
+
+    branch: str
+    head: str
+    uncommitted: bool
+
+
+def settle(
+    tree: worktree.Worktree,
+    env: Mapping[str, str],
+    standing: Standing,
+    *,
+    commit: bool,
+    message: str,
+    lock: GitLock | None,
+) -> Settled:
+    """See to it that a branch of the plan holds the work; commit what is in no commit, if that is wanted."""
+    branch, head = _on_a_branch(tree, env, standing, lock)
+    if not standing.is_dirty:
+        return Settled(branch, head, uncommitted=False)
+    if not commit:
+        return Settled(branch, head, uncommitted=True)
+    whole = _commit(tree, env, message, lock)
+    # Contents of submodules, and what git could not read, are in no commit even now.
+    after = look(env, tree.path, lock)
+    left = after.is_dirty if standing.has_submodules or not whole else False
+    return Settled(branch, after.head or head, left)
+
+
+def _on_a_branch(
+    tree: worktree.Worktree, env: Mapping[str, str], standing: Standing, lock: GitLock | None
+) -> tuple[str, str]:
+    """Have HEAD be on the plan's branch, with all that was committed: (branch, its commit).
+
+    The agent may have detached HEAD, switched to, made or renamed a branch. Its branches stay as they are; the plan's
+    is moved forward to where HEAD stands. Only where that would lose commits of it there is a second one.
+    """
+    head = standing.head
+    if standing.branch == tree.branch and head is not None:
+        return tree.branch, head
+    ours = worktree.tip(tree, lock)
+    if head is None:  # a branch without a commit was begun (git switch --orphan)
+        head = ours or tree.base
+    if ours is not None and ours != head and not _is_ancestor(ours, head, tree, lock):
+        if not standing.is_dirty and _is_ancestor(head, ours, tree, lock):
+            return tree.branch, ours
+        return _moved(free_branch(tree.repository, tree.branch, lock) or tree.branch, head, tree, env, lock)
+    return _moved(tree.branch, head, tree, env, lock)
+
+
+def _moved(
+    branch: str, head: str, tree: worktree.Worktree, env: Mapping[str, str], lock: GitLock | None
+) -> tuple[str, str]:
+    ref = worktree.HEADS + branch
+    run_git(["update-ref", "-m", "orchestrd: what the run left", ref, head], tree.path, lock=lock, extra=env)
+    # HEAD alone, never the files: what is not committed stays as it is.
+    run_git(["symbolic-ref", "HEAD", ref], tree.path, lock=lock, extra=env)
+    return branch, head
+
+
+def _is_ancestor(one: str, other: str, tree: worktree.Worktree, lock: GitLock | None) -> bool:
+    try:
+        run_git(["merge-base", "--is-ancestor", one, other], tree.repository, lock=lock)
+    except GitFailed as error:
+        if error.code != 1:
+            raise
+        return False
+    return True
+
+
+def _commit(tree: worktree.Worktree, env: Mapping[str, str], message: str, lock: GitLock | None) -> bool:
+    """Commit everything; False: some of it could not be."""
+    whole = True
+    try:
+        run_git(["add", "-A", "--ignore-errors"], tree.path, lock=lock, extra=env)
+    except GitFailed as error:
+        if error.code != 1:
+            raise
+        whole = False
+    words = ["commit", "-q", "--no-verify", "--allow-empty-message", "--cleanup=whitespace", "-m", message]
+    try:
+        run_git(["-c", "user.useConfigOnly=true", *words], tree.path, lock=lock, extra=env, codes=(0, 1))
+    except GitFailed as error:
+        if "auto-detection is disabled" not in error.stderr:
+            raise
+        name, email = NOBODY
+        identity = {
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": email,
+            "GIT_COMMITTER_NAME": name,
+            "GIT_COMMITTER_EMAIL": email,
+        }
+        run_git(words, tree.path, lock=lock, extra={**env, **identity}, codes=(0, 1))
+    return whole

@@ -1,0 +1,51 @@
+"""What an agent may have done to the checkout it worked in, made good: its registration, its branch, itself deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from handoff import durable
+from orchestrd.runs import worktree
+from orchestrd.runs.git import GitLock, run_git
+
+
+def recovered(tree: worktree.Worktree, common: Path, lock: GitLock | None) -> Path:
+    """Register a checkout whose registration was deleted during its run, with its branch and an index like it.
+
+    Raises:
+        WorkspaceError: the branch is gone too.
+
+    """
+    if worktree.tip(tree, lock) is None:
+        _restore_branch(tree, tree.base, lock)
+    admin = worktree.register(tree, common)
+    worktree.link(tree, admin)
+    extra = {"GIT_DIR": str(admin), "GIT_WORK_TREE": str(tree.path)}
+    run_git(["read-tree", "HEAD"], tree.path, lock=lock, extra=extra)
+    return admin
+
+
+def rescued(tree: worktree.Worktree, common: Path, admin: Path | None, lock: GitLock | None) -> str | None:
+    """Of a checkout that was deleted: the commit that its branch holds; None: there is neither branch nor HEAD.
+
+    What HEAD stood at without a branch goes onto the plan's, or it would be lost with the registration.
+    """
+    at = worktree.tip(tree, lock)
+    head = worktree.read_line(admin / "HEAD") if admin is not None else None
+    if head is None or head.startswith(b"ref: "):
+        return at
+    commit = head.decode()
+    if at is None or at == tree.base:
+        _restore_branch(tree, commit, lock)
+        return commit
+    return at
+
+
+def remove_stale_locks(admin: Path, common: Path, ref: str) -> None:
+    """Remove what a git of the run left locked when it was killed. Nothing of the run is alive any more."""
+    for lock in (admin / "index.lock", admin / "HEAD.lock", common / f"{ref}.lock"):
+        durable.remove(lock, sync=False)
+
+
+def _restore_branch(tree: worktree.Worktree, commit: str, lock: GitLock | None) -> None:
+    run_git(["update-ref", tree.ref, commit], tree.repository, lock=lock)
