@@ -99,7 +99,8 @@ def _redact_literal(line: bytes, form: bytes, label: bytes) -> bytes:
 
 def _split_at_quotes(line: bytes) -> list[bytes]:
     """Split at the quotes that begin and end strings: what is outside at even places, what is inside at odd ones."""
-    parts, start, quote = [], 0, line.find(b'"')
+    parts: list[bytes] = []
+    start, quote = 0, line.find(b'"')
     while quote >= 0:
         first = quote
         while first > start and line[first - 1] == _BACKSLASH:

@@ -29,7 +29,7 @@ def parse(text: bytes | str) -> Any:
     try:
         from _json import make_scanner
 
-        value, end = make_scanner(_Decoding)(document, 0)
+        value, end = make_scanner(_Decoding)(document, 0)  # type: ignore[arg-type]
     except (ImportError, StopIteration, SystemError):
         # Of what is no JSON the C part cannot even tell without `json` (SystemError): that one says what is wrong.
         end = -1

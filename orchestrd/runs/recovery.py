@@ -1,0 +1,90 @@
+"""What became of a start while nobody looked: the table of the lock, `started.json` and `exit.json`.
+
+Called by the daemon alone, which holds the root's lock: it tries the run's lock. Looking changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from handoff import platform
+from orchestrd.runs import tree
+from orchestrd.runs.start import LOCK, STARTED, take_lock
+
+EXIT = "exit.json"
+
+
+class Found(Enum):
+    """What a start was found as, and what follows."""
+
+    NEVER_RAN = "never ran, provably: make the same start again"
+    ALIVE = "alive: follow it"
+    FINISHED = "finished: judge it"
+    DIED = "died, or the power was cut: sweep its tree, then go on as `on_interrupt` says"
+    FINISHING = "has written its end and not gone yet: wait 10 s, then warn"
+
+
+def inspect(run_folder: Path) -> Found:
+    """Find out what became of a start."""
+    # The lock first: whoever lets it go has written its last word before.
+    held = is_locked(run_folder)
+    ended = (run_folder / EXIT).exists()
+    if held:
+        return Found.FINISHING if ended else Found.ALIVE
+    if ended:
+        return Found.FINISHED
+    return Found.DIED if (run_folder / STARTED).exists() else Found.NEVER_RAN
+
+
+def is_locked(run_folder: Path) -> bool:
+    """Try a run's lock, and let it go at once."""
+    if not (run_folder / LOCK).exists():
+        return False
+    descriptor = take_lock(run_folder)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
+def follow_pid(run_folder: Path) -> int | None:
+    """The pid of a runner that is alive; None: it has not said, or what has that number now is somebody else."""
+    started = read_started(run_folder)
+    pid, ticks, boot = (started.get(name) for name in ("pid", "start_ticks", "boot_id"))
+    if not isinstance(pid, int) or not isinstance(ticks, str) or not isinstance(boot, str):
+        return None
+    if not platform.same_boot(boot, platform.boot_id()) or platform.start_ticks(pid) != ticks:
+        return None
+    return pid
+
+
+def sweep(run_folder: Path) -> tree.Ended:
+    """End what a run left behind whose runner died, and prove that nothing is left; for a start found as DIED."""
+    launch = _read(run_folder / "launch.json")
+    mark, session = launch.get("mark"), launch.get("session_id")
+    if not isinstance(mark, str):
+        # The power was cut before this file was on the disk: no process outlived that.
+        return tree.Ended((), ())
+    return tree.sweep(mark, session if isinstance(session, str) else None)
+
+
+def read_started(run_folder: Path) -> dict[str, Any]:
+    """Read `started.json`; {} where there is none."""
+    return _read(run_folder / STARTED)
+
+
+def read_exit(run_folder: Path) -> dict[str, Any]:
+    """Read `exit.json`; {} where the run died with its runner."""
+    return _read(run_folder / EXIT)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}

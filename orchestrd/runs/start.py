@@ -1,0 +1,148 @@
+"""Starting one run: its folder, its lock, its runner. From before the fork until the runner's end the lock is held.
+
+What makes a start happen at most once: the lock is taken first; what was started before (`started.json`) is not
+started again; and the folder's name is on the disk before anything runs in it. Otherwise a power cut could take the
+folder, `started.json` in it, and the run would look as if it had never been. The files in it are not synced here: a
+start that a power cut takes is either not started, and they are written again, or not started again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from handoff import durable
+from orchestrd.runs import runner
+from orchestrd.runs.launch import Launch
+from orchestrd.runs.orders import PORTABLE
+from orchestrd.runs.scopes import scope_prefix
+
+STARTED = "started.json"
+LOCK = "lock"
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class StartRefused(RuntimeError):
+    """A start that cannot be made: it was made before, or somebody else is making it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A runner that we started."""
+
+    run_folder: Path
+    pid: int
+    process: subprocess.Popen[bytes]
+    """To be waited for, by `RunWatch`."""
+
+
+def start_runner(
+    run_folder: Path, launch: Launch, *, mark: str, scope: bool = False, attempt: int | None = None
+) -> StartedRun:
+    """Start Claude Code as `launch` says, beside a runner of its own, in the plan's `runs/STEP.N`.
+
+    `mark` names the run in the environment of all its processes; no other run on this machine may have it. With
+    `scope` the run gets a transient systemd scope, where there is a user manager, and outlives the daemon's service.
+
+    Raises StartRefused, OSError where the disk says no: then nothing runs.
+    """
+    _make_folder(run_folder)
+    lock = take_lock(run_folder)
+    if lock is None:
+        raise StartRefused(f"{run_folder}: somebody holds its lock, so this start is being made; follow it.")
+    try:
+        if (run_folder / STARTED).exists():
+            raise StartRefused(f"{run_folder}: this start was made before; take the next number.")
+        _write_files(run_folder, launch, mark, attempt)
+        process = _spawn(run_folder, lock, launch, scope=scope)
+    finally:
+        # The runner has its own by now: a lock of this kind is held until the last of them is closed.
+        os.close(lock)
+    return StartedRun(run_folder, process.pid, process)
+
+
+def take_lock(run_folder: Path) -> int | None:
+    """Try to take a run's lock; None: it is held. Only the daemon may: to others a try would look like a run."""
+    path = run_folder / LOCK
+    descriptor = os.open(path, _LOCK_FLAGS, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A lock file that was removed and made anew lets two hold "the" lock (RELIABILITY, trap 3).
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    return None
+
+
+def _make_folder(run_folder: Path) -> None:
+    runs = run_folder.parent
+    if not runs.exists():
+        durable.make_folder(runs)
+    durable.make_folder(run_folder)
+
+
+def _write_files(run_folder: Path, launch: Launch, mark: str, attempt: int | None) -> None:
+    files = {**launch.files, "input.jsonl": launch.stdin, "launch.json": _document(launch, mark, attempt)}
+    for name, content in files.items():
+        durable.replace(run_folder / name, content, sync=False)
+
+
+def _document(launch: Launch, mark: str, attempt: int | None) -> bytes:
+    document: dict[str, Any] = {
+        "attempt": attempt,
+        "session_id": launch.session_id,
+        "mark": mark,
+        "argv": list(launch.argv),
+        "cwd": str(launch.cwd),
+        "environment": sorted(launch.env),
+        "secret_names": list(launch.secret_names),
+        "limits": asdict(launch.limits),
+        "payer": str(launch.payer),
+        "libraries": _libraries(),
+    }
+    return json.dumps(
+        {name: value for name, value in document.items() if value is not None}, indent=1
+    ).encode()
+
+
+def _libraries() -> list[str]:
+    """Where psutil lies: a runner does without site-packages, but not everywhere without it."""
+    found = find_spec("psutil")
+    return [str(Path(found.origin).parent.parent)] if found and found.origin else []
+
+
+def _spawn(run_folder: Path, lock: int, launch: Launch, *, scope: bool) -> subprocess.Popen[bytes]:
+    folder = os.path.abspath(run_folder)
+    command = [sys.executable, "-I", "-S", runner.__file__, folder, str(lock)]
+    if scope:
+        command = [*scope_prefix(f"orchestrd run: {run_folder.parent.parent.name}"), *command]
+    # The runner itself is not marked (it marks Claude Code): what sweeps a run away must not find it.
+    environment = dict(launch.env)
+    if PORTABLE in os.environ:
+        environment[PORTABLE] = os.environ[PORTABLE]
+    log = os.open(run_folder / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=environment,
+            pass_fds=(lock,),
+            start_new_session=True,
+        )
+    finally:
+        os.close(log)

@@ -1,0 +1,239 @@
+"""What a runner does: one Claude Code, from its start to the proof that nothing of it is left.
+
+It outlives the daemon and talks to nobody but by files: `started.json` first, `events.jsonl` and `stderr.log` on the
+way, `exit.json` last. While it lives it holds the lock that the daemon took for it. One thread, the standard library,
+and few imports: each is paid at every run. It knows no policy: what a run's ending means is judged elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from handoff import durable, platform
+from orchestrd.runs import accounts, tree
+from orchestrd.runs.clocks import TERM_SECONDS, Clocks
+from orchestrd.runs.light_json import parse
+from orchestrd.runs.orders import Orders, StopSignal, patiently, read_orders, wish_to_stop
+from orchestrd.runs.relay import MOST_LINE_BYTES, MOST_STDERR_LINE_BYTES, Copy, Feed
+from orchestrd.runs.spawning import Agent, BadLaunch, spawn
+from orchestrd.secrets import Redactor
+
+DRAIN_SECONDS = 5.0
+"""How long what is left in the pipes is read when nobody is left to write into them."""
+_NEW_LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def supervise(folder: str, lock: int) -> int:
+    """Be the runner of the start whose folder this is. Return the exit code: 0, or 3 where it was started before."""
+    # Claude Code holding the lock would make a dead runner look alive.
+    os.set_inheritable(lock, False)  # noqa: FBT003 - its signature
+    signal = StopSignal()
+    started = os.path.join(folder, "started.json")
+    if os.path.lexists(started):
+        return 3
+    orders = read_orders(folder)
+    # Plainly replaced, not published: nobody but the holder of the lock writes here, and a rename that refuses to
+    # replace costs 5 ms (ctypes) before Claude Code is there.
+    patiently(lambda: durable.replace(started, accounts.started(orders.argv)))
+    account = accounts.Account(folder)
+    if signal.is_raised or os.path.lexists(os.path.join(folder, "stop.json")):
+        account.why, account.message = wish_to_stop(folder)
+    else:
+        _run(orders, account, signal)
+    _close_books(folder, account)
+    return 0
+
+
+def _run(orders: Orders, account: accounts.Account, signal: StopSignal) -> None:
+    files = [patiently(lambda name=name: _open_log(orders.folder, name)) for name in accounts.LOGS]  # type: ignore[misc]
+    told = os.open(os.path.join(orders.folder, "input.jsonl"), os.O_RDONLY | os.O_CLOEXEC)
+    account.begin()
+    try:
+        agent = spawn(orders.argv, orders.cwd, orders.environment)
+    except BadLaunch as error:
+        account.why, account.message = "bad-launch", str(error)
+        return
+    # After the start, because it costs 5 ms (ctypes): an orphan of these first moments is found by its mark.
+    platform.become_subreaper()
+    account.sample(processes=1)
+    Supervision(orders, account, signal, agent, told, files).run()
+
+
+def _open_log(folder: str, name: str) -> int:
+    return durable.effects.open(os.path.join(folder, name), _NEW_LOG, 0o600)
+
+
+def _close_books(folder: str, account: accounts.Account) -> None:
+    logs = [os.path.join(folder, name) for name in accounts.LOGS]
+    written = [path for path in logs if os.path.exists(path) and os.path.getsize(path)]
+    patiently(lambda: durable.sync_files(written))
+    account.sample(processes=0)
+    own_log = os.path.join(folder, "runner.log")
+    if os.path.exists(own_log) and not os.path.getsize(own_log):
+        durable.remove(own_log, sync=False)
+    content = account.document()
+    # Nothing may be left to do after this: whoever sees it goes on from here.
+    patiently(lambda: durable.publish_new(os.path.join(folder, "exit.json"), content))
+
+
+class Supervision:
+    """Claude Code at work, and its end."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        account: accounts.Account,
+        signal: StopSignal,
+        agent: Agent,
+        told: int,
+        files: list[int],
+    ) -> None:
+        redactor = Redactor(orders.secrets)
+        self._orders = orders
+        self._account = account
+        self._signal = signal
+        self._pid = agent.pid
+        self._feed = Feed(agent.stdin, told)
+        self._events = Copy(agent.stdout, files[0], redactor, most_line_bytes=MOST_LINE_BYTES)
+        self._errors = Copy(agent.stderr, files[1], redactor, most_line_bytes=MOST_STDERR_LINE_BYTES)
+        self._clocks = Clocks(**orders.limits, boot=account.began, awake=time.monotonic())
+        self._kill_at: float | None = None
+        self._waited_for = False
+
+    def run(self) -> None:
+        """Follow it to its end, end what it left, write down what is still in the pipes."""
+        while not self._waited_for:
+            self._wait()
+            self._collect()
+            if not self._waited_for:
+                self._hold_limits()
+        ended = tree.kill_tree(self._members, reap=self._collect)
+        self._account.killed_leftovers = len(ended.killed - {self._pid})
+        if ended.left:
+            self._account.add(f"These processes do not die: {', '.join(map(str, sorted(ended.left)))}.")
+        self._drain()
+
+    # -- while it lives -------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Wait until something can be done, and move what can be moved."""
+        poll = select.poll()
+        poll.register(self._signal.ear, select.POLLIN)
+        if self._feed.is_open and not self._feed.is_done:
+            poll.register(self._feed.pipe, select.POLLOUT)
+        for copy in (self._events, self._errors):
+            if copy.is_open and copy.retry_at is None:
+                poll.register(copy.pipe, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(self._pause() * 1000)}
+        now = time.monotonic()
+        self._signal.hush()
+        self._retry(now)
+        if self._feed.is_open and self._feed.pipe in ready:
+            self._feed.give()
+        if self._errors.is_open and self._errors.pipe in ready:
+            self._errors.take(now)
+        if self._events.is_open and self._events.pipe in ready:
+            self._listen(now)
+
+    def _pause(self) -> float:
+        now = time.monotonic()
+        waits = [self._clocks.seconds_left(platform.boot_seconds(), now)]
+        if self._kill_at is not None:
+            waits = [self._kill_at - now]
+        waits += [copy.retry_at - now for copy in (self._events, self._errors) if copy.retry_at is not None]
+        return max(0.001, min(waits))
+
+    def _retry(self, now: float) -> None:
+        for copy in (self._events, self._errors):
+            if copy.retry_at is not None:
+                self._clocks.deaf(now)
+                copy.push(now)
+
+    def _listen(self, now: float) -> None:
+        lines = self._events.take(now)
+        if not lines:
+            return
+        self._clocks.heard(now)
+        self._account.heard()
+        if not self._account.saw_result and b'"result"' in lines and _holds_result(lines):
+            self._account.saw_result = True
+            self._clocks.result_came(now)
+            # An open input would keep it alive for ever.
+            self._feed.close()
+
+    def _collect(self) -> None:
+        """Collect whoever has ended: Claude Code, and orphans that fell to us."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._pid:
+                self._waited_for = True
+                self._account.status = status
+
+    def _hold_limits(self) -> None:
+        now = time.monotonic()
+        if self._kill_at is not None:
+            if now >= self._kill_at:
+                # The rest of the tree follows at once, when this one is collected.
+                os.kill(self._pid, tree.SIGKILL)
+                self._kill_at = now + TERM_SECONDS
+            return
+        if self._signal.is_raised:
+            self._stop(*wish_to_stop(self._orders.folder))
+            return
+        over = self._clocks.overdue(platform.boot_seconds(), now)
+        if over is None and self._clocks.is_look_due(now):
+            held = tree.resident_bytes(tree.descendants(os.getpid()))
+            self._account.peak_memory_bytes = max(self._account.peak_memory_bytes, held)
+            over = self._clocks.too_much(held)
+        if over is not None:
+            self._stop(*over)
+
+    def _stop(self, why: str, message: str | None) -> None:
+        self._account.why, self._account.message = why, message
+        self._kill_at = time.monotonic() + TERM_SECONDS
+        os.kill(self._pid, tree.SIGTERM)  # not collected yet, so the number is still its own
+
+    # -- its end --------------------------------------------------------------------------------------------------
+
+    def _members(self) -> set[int]:
+        return {*tree.descendants(os.getpid()), *tree.marked(self._orders.mark)}
+
+    def _drain(self) -> None:
+        """Copy what is left in the pipes, however long a full disk makes that take."""
+        self._feed.close()
+        self._account.end()
+        give_up_at = time.monotonic() + DRAIN_SECONDS
+        while True:
+            now = time.monotonic()
+            self._retry(now)
+            copies = (self._events, self._errors)
+            if now > give_up_at:
+                # Somebody who does not die still holds the other end.
+                for copy in copies:
+                    if copy.is_open and copy.retry_at is None:
+                        copy.give_up(now)
+            waiting = [copy for copy in copies if copy.is_open or copy.retry_at is not None]
+            if not waiting:
+                return
+            if any(copy.retry_at is not None for copy in waiting):
+                give_up_at = now + DRAIN_SECONDS
+            self._wait()
+
+
+def _holds_result(lines: bytes) -> bool:
+    for line in lines.split(b"\n"):
+        if b'"result"' in line:
+            try:
+                event = parse(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and event.get("type") == "result":
+                return True
+    return False
