@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from loguru import logger
 
@@ -27,6 +27,7 @@ from orchestrd.config import Config
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import ConditionChanged, Event, Moment, PauseAsked, PlanPublished, RunEnded, Tick
+from orchestrd.core.history import Told
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
 from orchestrd.inbound.doorway import Doorway
@@ -74,7 +75,7 @@ class PutOff:
     """A job that failed, to be tried again."""
 
     due: float
-    job: Callable[[], Event]
+    job: Callable[[], Event | None]
     plan: PlanId
 
 
@@ -151,7 +152,7 @@ class Daemon:
             events.insert(0, PauseAsked(at))
         self._decide(events)
         for plan, told in found.in_hand:
-            self._decide(self._runs.adopt(plan, told, self._project(plan), self._now()))
+            self._adopt(plan, told)
         self._decide(self._reception.look(self._now()))
         self._decide(self._orders.take_up(self._now()))
         self._lanes.start()
@@ -204,24 +205,25 @@ class Daemon:
         self._report()
 
     def _decide(self, events: Iterable[Event]) -> None:
-        """Hand events to the engine and carry out what it orders, until nothing follows any more."""
-        waiting = deque(events)
-        while waiting:
-            event = waiting.popleft()
+        """Hand events to the engine and carry out what it orders."""
+        for event in events:
             before = self._engine.plan(event.plan) if isinstance(event, RunEnded) else None
             for command in self._engine.handle(event):
-                waiting.extend(self._carry_out(command))
+                self._carry_out(command)
             if before is not None and before.state in {State.WAITING, State.READY, State.PREPARING}:
                 self._note_further_attempt(before)
             if isinstance(event, PlanPublished):
                 self._forget(event.plan)
 
-    def _carry_out(self, command: Command) -> Iterable[Event]:
+    def _adopt(self, plan: PlanId, told: Told) -> None:
+        self._hand_over(plan, lambda: self._runs.adopt(plan, told, self._project(plan)))
+
+    def _carry_out(self, command: Command) -> None:
         match command:
             case Prepare(plan=plan):
                 self._hand_over(plan, lambda: self._runs.prepare(plan, self._project(plan)))
             case StartRun(plan=plan):
-                return self._runs.start(command, self._project(plan), self._now())
+                self._hand_over(plan, lambda: self._runs.start(command, self._project(plan)))
             case StopRun(plan=plan, why=why):
                 self._runs.stop(plan, why)
             case Gather(plan=plan):
@@ -234,12 +236,11 @@ class Daemon:
                 self._leaving = True
             case _:
                 assert_never(command)
-        return ()
 
     # -- plans ----------------------------------------------------------------------------------------------------
 
     def _note_further_attempt(self, plan: PlanInHand) -> None:
-        fields = {"session_id": plan.session} if plan.session else {}
+        fields: dict[str, Any] = {"session_id": plan.session} if plan.session else {}
         self._journals.append(plan.facts.plan, "run-again", same_attempt=plan.same_attempt, **fields)
 
     def _note_ending(self, command: Settle) -> None:
@@ -247,7 +248,7 @@ class Daemon:
             return
         ending = command.ending
         fields = {"reason": ending.reason.value if ending.reason else None, "message": ending.message}
-        given = {name: value for name, value in fields.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
         settled = format_time(time.time())
         self._journals.append(command.plan, "settling", status=ending.status.value, settled=settled, **given)
         self._noted_endings.add(command.plan)
@@ -258,17 +259,19 @@ class Daemon:
         self._published.append(published)
         return PlanPublished(self._now(), plan, published.result.status)
 
-    def _hand_over(self, plan: PlanId, job: Callable[[], Event]) -> None:
+    def _hand_over(self, plan: PlanId, job: Callable[[], Event | None]) -> None:
         """Have something done in another thread; its event comes back, or it is tried again later."""
 
         def do() -> None:
             try:
-                self._posted.append(job())
+                event = job()
             except Exception as error:  # noqa: BLE001 - one plan's trouble puts that plan off, and no other
                 self._put_off.append(PutOff(self._now().boot + PUT_OFF_SECONDS, job, plan))
                 self._trouble(Trouble(f"plan-{plan}", f"{plan}: {error}", "it is tried again every 5 s"))
             else:
                 self._over(f"plan-{plan}")
+                if event is not None:
+                    self._posted.append(event)
             self._bell.ring()
 
         self._workers.submit(do)

@@ -60,7 +60,7 @@ def _follow(told: Told, record: Record) -> Told:
                 history,
                 starts=record["n"],
                 attempt=record["attempt"],
-                resumes=history.resumes + bool(record["resumes"]),
+                resumes=history.resumes + (bool(record["resumes"]) and record["n"] > told.number),
                 session=record["session_id"] if record["resumes"] else None,
                 in_hand=True,
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +13,6 @@ from orchestrd.runs.stream import StreamFacts
 from orchestrd.runs.verdict import Outcome
 
 STDERR_TAIL_BYTES = 4096
-
-
-def read_exit(run_folder: Path) -> dict[str, Any]:
-    """Read what the runner wrote last; empty where it died without a word."""
-    try:
-        found = json.loads((run_folder / "exit.json").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def stderr_tail(run_folder: Path) -> str:

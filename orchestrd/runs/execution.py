@@ -22,7 +22,7 @@ from orchestrd.core.history import Told, outcome_of
 from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
 from orchestrd.runs.claude import ClaudeCommand
-from orchestrd.runs.closing import ended_fields, read_exit, stderr_tail
+from orchestrd.runs.closing import ended_fields, stderr_tail
 from orchestrd.runs.git import GitLock
 from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
 from orchestrd.runs.places import Places
@@ -82,7 +82,9 @@ class Running:
 
 
 class Executions:
-    """`start`, `poll`, `stop`, `adopt` belong to the loop's thread; `prepare` and `gather` block and may be called in any."""
+    """`prepare`, `start`, `adopt` and `gather` block and are called in workers' threads, one at a time for each plan; the rest
+    belongs to the loop.
+    """
 
     def __init__(
         self,
@@ -100,10 +102,14 @@ class Executions:
         self._environ = environ
         self._now = now
         self._settings = RunSettings.of(config)
+        # A service's runs get scopes of their own, so that they outlive its restart.
+        self._scoped = "INVOCATION_ID" in environ and "NOTIFY_SOCKET" in environ
         names = secret_names(environ, config.secrets.names)
         redact = Redactor({name: environ[name] for name in names}).redact
         self._places = Places(root, checkouts_folder(root.path), journals, git_lock, now, redact)
         self._running: dict[PlanId, Running] = {}
+        self._stops: dict[PlanId, str] = {}
+        """Why each run that is to stop is."""
         self._next_tail = 0.0
 
     # -- what others look at --------------------------------------------------------------------------------------
@@ -153,8 +159,11 @@ class Executions:
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
-    def start(self, command: StartRun, project: Path, at: Moment) -> list[Event]:
-        """Start Claude Code as ordered. What keeps it from starting is the end of that run."""
+    def start(self, command: StartRun, project: Path) -> Event | None:
+        """Start Claude Code as ordered; an event says why that cannot be, and ends the run.
+
+        May be repeated after an OSError: what was started is not started again.
+        """
         session = command.session or str(uuid.uuid4())
         launch = self._compose(command, session, project)
         self._journals.append(
@@ -169,9 +178,9 @@ class Executions:
             **({"budget_usd": command.budget_usd} if command.budget_usd is not None else {}),
         )
         if isinstance(launch, str):
-            return [self._not_started(command, launch, at)]
-        self._launch(command, session, launch, at)
-        return []
+            return self._not_started(command, launch)
+        self._launch(command, session, launch)
+        return None
 
     def _compose(self, command: StartRun, session: str, project: Path) -> Launch | str:
         """Put a start together; a text says why that cannot be."""
@@ -192,24 +201,33 @@ class Executions:
         except NotLaunchable as error:
             return str(error)
 
-    def _launch(self, command: StartRun, session: str, launch: Launch, at: Moment) -> None:
+    def _launch(self, command: StartRun, session: str, launch: Launch) -> None:
         plan, number = command.plan, command.number
         folder = self._run_folder(plan, number)
-        started = start_runner(folder, launch, mark=f"{root_name(self._root.path)}/{plan}/{STEP}.{number}")
+        mark = f"{root_name(self._root.path)}/{plan}/{STEP}.{number}"
+        started = start_runner(folder, launch, mark=mark, scope=self._scoped, attempt=command.attempt)
         self._journals.append(plan, "run-started", step=STEP, n=number, pid=started.pid)
-        self._running[plan] = Running(
+        run = Running(
             plan=plan,
             number=number,
             attempt=command.attempt,
             session=session,
-            since=at.wall,
-            watch=RunWatch.of_started(folder, started),
+            since=self._now().wall,
+            watch=RunWatch.of(started),
             payer=launch.payer.value,
             booked_usd=self._booked(plan, session),
         )
+        self._follow(run)
+
+    def _follow(self, run: Running) -> None:
+        self._running[run.plan] = run
+        if run.plan in self._stops:
+            run.watch.stop(self._stops[run.plan])
 
     def stop(self, plan: PlanId, why: str) -> None:
         """Tell a run to stop; its end is found by `poll` like any other."""
+        # Remembered first: the start may be under way in another thread, which looks here afterwards.
+        self._stops[plan] = why
         run = self._running.get(plan)
         if run is not None:
             run.watch.stop(why)
@@ -220,11 +238,11 @@ class Executions:
         tail = at.boot >= self._next_tail
         for plan, run in list(self._running.items()):
             over = run.watch.is_over()
-            if over or tail:
-                self._read(run)
             if over:
+                events.append(self._judge(run))
                 del self._running[plan]
-                events.append(self._judge(run, at))
+            elif tail:
+                self._read(run)
         if tail:
             self._next_tail = at.boot + TAIL_SECONDS
         return events
@@ -235,10 +253,10 @@ class Executions:
 
     # -- after a restart ------------------------------------------------------------------------------------------
 
-    def adopt(self, plan: PlanId, told: Told, project: Path, at: Moment) -> list[Event]:
+    def adopt(self, plan: PlanId, told: Told, project: Path) -> Event | None:
         """Go on with a start whose end nobody has judged: by the table in RELIABILITY."""
         if told.outcome is not None:
-            return [RunEnded(at, plan, told.outcome)]
+            return RunEnded(self._now(), plan, told.outcome)
         folder = self._run_folder(plan, told.number)
         intended = next(
             record
@@ -253,36 +271,37 @@ class Executions:
             )
             launch = self._compose(command, session, project)
             if isinstance(launch, str):
-                return [self._not_started(command, launch, at)]
-            self._launch(command, session, launch, at)
-            return []
+                return self._not_started(command, launch)
+            self._launch(command, session, launch)
+            return None
         run = Running(
             plan=plan,
             number=told.number,
             attempt=intended["attempt"],
             session=session,
-            since=at.wall,
-            watch=RunWatch.of_folder(folder),
+            since=self._now().wall,
+            watch=RunWatch.adopt(folder),
             booked_usd=self._booked(plan, session),
         )
         if found in {Found.ALIVE, Found.FINISHING}:
-            self._running[plan] = run
-            return []
-        if found is Found.DIED:
-            recovery.sweep(folder)
-        self._read(run)
-        return [self._judge(run, at)]
+            self._follow(run)
+            return None
+        return self._judge(run)
 
     # -- small parts ----------------------------------------------------------------------------------------------
 
-    def _read(self, run: Running) -> None:
-        for line in run.watch.read_new_lines():
+    def _read(self, run: Running) -> bool:
+        lines = run.watch.read_new_lines()
+        for line in lines:
             run.facts.feed(line)
+        return bool(lines)
 
-    def _judge(self, run: Running, at: Moment) -> Event:
+    def _judge(self, run: Running) -> Event:
         """Write down how a start ended, and tell the engine."""
         folder = self._run_folder(run.plan, run.number)
-        end = read_exit(folder)
+        while self._read(run):
+            pass
+        end = recovery.read_exit(folder)
         if not end:
             # The runner was killed: whatever it looked after may still be alive.
             recovery.sweep(folder)
@@ -290,12 +309,13 @@ class Executions:
         fields = ended_fields(run.facts, end, outcome, payer=run.payer, booked_usd=run.booked_usd)
         record = self._journals.append(run.plan, "run-ended", step=STEP, n=run.number, **fields)
         run.watch.close()
-        return RunEnded(at, run.plan, outcome_of(record))
+        self._stops.pop(run.plan, None)
+        return RunEnded(self._now(), run.plan, outcome_of(record))
 
-    def _not_started(self, command: StartRun, message: str, at: Moment) -> Event:
+    def _not_started(self, command: StartRun, message: str) -> Event:
         fields = {"status": "failed", "reason": "bad-launch", "retry": False, "summary": message}
         record = self._journals.append(command.plan, "run-ended", step=STEP, n=command.number, **fields)
-        return RunEnded(at, command.plan, outcome_of(record))
+        return RunEnded(self._now(), command.plan, outcome_of(record))
 
     def _booked(self, plan: PlanId, session: str) -> float:
         records = self._journals.read(plan)

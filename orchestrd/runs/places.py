@@ -60,10 +60,10 @@ class Places:
         self._journals.append(name, "workspace-made")
         return WorkspaceMade(self._now(), name)
 
-    def gather(self, name: PlanId, plan: Plan) -> Event:
+    def gather(self, name: PlanId, plan: Plan | None) -> Event:
         """Commit what a run left (where the plan says so), compare, and write the patch."""
         intent = self._intents.get(name) or self._intended(name)
-        if intent is None:
+        if intent is None or plan is None:
             return EvidenceGathered(self._now(), name, changed=None)
         folder = self._root.plan_folder(name)
         try:
@@ -117,5 +117,5 @@ def last_intent(records: Iterable[Mapping[str, Any]]) -> Intent | None:
     found = None
     for record in records:
         if record["event"] == "workspace-intended":
-            found = Intent.from_fields(record)
+            found = Intent.from_fields(dict(record))
     return found
