@@ -7,6 +7,7 @@ import os
 import select
 import signal
 from collections.abc import Iterable
+from contextlib import suppress
 
 
 class Bell:
@@ -19,10 +20,9 @@ class Bell:
 
     def ring(self) -> None:
         """Wake the loop. From any thread, and from a signal handler."""
-        try:
+        # Full: it was rung often enough. Closed: the loop has ended.
+        with suppress(OSError):
             os.write(self._clapper, b"!")
-        except OSError:
-            pass  # full: it was rung often enough; closed: the loop has ended
 
     def ring_on_signals(self) -> None:
         """Let every handled signal wake the loop, also one that comes just before it begins to wait."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from handoff.root import Root
-from importlib.metadata import version
 from orchestrd.conditions import Trouble
 from orchestrd.config import Config
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Moment
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
+from orchestrd.measuring import Measuring
 from orchestrd.outbound.publish import Published
 from orchestrd.outbound.sd_notify import notify, watchdog_seconds
 from orchestrd.outbound.status import BEAT_SECONDS, MOST_PLANS, StatusBoard
@@ -42,6 +43,7 @@ class Reporting:
         self._settled: Counter[str] = Counter()
         self._plans_due = float("-inf")
         self._next = 0.0
+        self._measuring = Measuring(root, config.sampling.interval_seconds, runs)
         self._since: dict[str, datetime] = {}
         self._said = ""
         self._watchdog_due = 0.0
@@ -52,7 +54,7 @@ class Reporting:
 
     def next_look(self, at: Moment) -> float:
         """Seconds until there is something to write."""
-        return max(0.0, self._next - at.boot)
+        return min(max(0.0, self._next - at.boot), self._measuring.next_look(at))
 
     def turn(self, at: Moment, troubles: Sequence[Trouble], ignored: Iterable[tuple[str, str]]) -> None:
         """Write what is due."""
@@ -61,6 +63,8 @@ class Reporting:
         if at.boot >= self._plans_due:
             self._plans_due = at.boot + PLANS_SECONDS
             self._board.set_plans(*self._plans())
+        if self._measuring.turn(at):
+            self._board.set_usage(self._measuring.now)
         self._next = at.boot + self._board.write(at.wall, at.boot)
 
     def stopped(self, at: Moment) -> None:

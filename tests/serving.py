@@ -1,4 +1,4 @@
-"""A real daemon on a root of its own, as a process, for tests: started, killed, started again, and proved to be gone."""
+"""A real daemon on a root of its own, as a process, for tests: started, killed, started again, proved to be gone."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ class Serving:
 
     def journal(self, plan: str) -> list[dict[str, Any]]:
         """A plan's journal, wherever its folder lies."""
-        return [json.loads(line) for line in (self.plan_folder(plan) / "journal.jsonl").read_text().splitlines()]
+        return [
+            json.loads(line) for line in (self.plan_folder(plan) / "journal.jsonl").read_text().splitlines()
+        ]
 
     def plan_folder(self, plan: str) -> Path:
         """Where a plan's folder lies now."""
@@ -117,7 +119,11 @@ class Serving:
 
     def processes(self) -> list[int]:
         """Every process that this root's daemon started, directly or not, and that is alive."""
-        return [pid for pid in processes_with_mark(f"{MARK}={self.mark}") if self.daemon is None or pid != self.daemon.pid]
+        return [
+            pid
+            for pid in processes_with_mark(f"{MARK}={self.mark}")
+            if self.daemon is None or pid != self.daemon.pid
+        ]
 
     def _is_up(self, pid: int) -> bool:
         assert self.daemon is not None

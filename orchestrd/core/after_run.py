@@ -34,7 +34,11 @@ class Over:
 def decide_after_run(plan: PlanInHand, outcome: RunOutcome) -> Again | Over:
     """Decide what follows a run of `plan` that ended as `outcome`; its cost is booked already."""
     if plan.cancelled is not None and not outcome.succeeded:
-        return Over(Ending(Status.CANCELLED, Reason.CANCELLED, f"Cancelled: {plan.cancelled}" if plan.cancelled else None))
+        return Over(
+            Ending(
+                Status.CANCELLED, Reason.CANCELLED, f"Cancelled: {plan.cancelled}" if plan.cancelled else None
+            )
+        )
     if outcome.succeeded:
         return Over(Ending(Status.SUCCEEDED))
     if outcome.resume_refused and plan.session is not None:
@@ -48,7 +52,11 @@ def decide_after_run(plan: PlanInHand, outcome: RunOutcome) -> Again | Over:
         return Over(failed)
     left = remaining_usd(plan)
     if left is not None and left <= 0:
-        return Over(Ending(Status.FAILED, Reason.BUDGET, "What the plan may cost is used up, so it was not tried again."))
+        return Over(
+            Ending(
+                Status.FAILED, Reason.BUDGET, "What the plan may cost is used up, so it was not tried again."
+            )
+        )
     fresh = plan.resumes >= MOST_RESUMES or (interrupted and plan.facts.on_interrupt == "restart")
     pause = PAUSES_SECONDS[min(plan.attempt, len(PAUSES_SECONDS)) - 1]
     return Again(pause, None if fresh else outcome.session)
@@ -61,7 +69,7 @@ def remaining_usd(plan: PlanInHand) -> float | None:
     return max(0.0, plan.facts.max_usd - plan.spent_usd)
 
 
-def judge_evidence(plan: PlanInHand, changed: bool | None, problem: str | None) -> Ending:
+def judge_evidence(plan: PlanInHand, *, changed: bool | None, problem: str | None) -> Ending:
     """Hold what the run claims against what is there: `changes = "expected"` and `"forbidden"`."""
     ending = plan.decided or Ending(Status.FAILED, Reason.NO_OUTPUT)
     if ending.status is not Status.SUCCEEDED:
@@ -70,7 +78,9 @@ def judge_evidence(plan: PlanInHand, changed: bool | None, problem: str | None) 
         return Ending(Status.FAILED, Reason.WORKSPACE, problem)
     if plan.facts.changes == "expected" and changed is False:
         if plan.denied:
-            message = "Changes were expected and there are none; some tool calls were denied (see steps.denied)."
+            message = (
+                "Changes were expected and there are none; some tool calls were denied (see steps.denied)."
+            )
             return Ending(Status.FAILED, Reason.PERMISSION, message)
         return Ending(Status.FAILED, Reason.NO_CHANGES, "Changes were expected and there are none.")
     if plan.facts.changes == "forbidden" and changed:

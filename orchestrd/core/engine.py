@@ -87,11 +87,13 @@ class Engine:
         commands = self._react(event)
         commands += self._let_time_pass(event.at)
         commands += self._admit(event.at)
-        if self.draining and not any(plan.state in HOLDS_A_SLOT or plan.state is State.SETTLING for plan in self.plans()):
+        if self.draining and not any(
+            plan.state in HOLDS_A_SLOT or plan.state is State.SETTLING for plan in self.plans()
+        ):
             commands.append(Leave())
         return commands
 
-    def _react(self, event: Event) -> list[Command]:  # noqa: PLR0911, C901 - one line an event
+    def _react(self, event: Event) -> list[Command]:  # noqa: C901, PLR0912 - one line an event
         match event:
             case told.PlanAccepted():
                 return self._accept(event.at, event.facts, event.settled)
@@ -130,7 +132,11 @@ class Engine:
     # -- coming in ------------------------------------------------------------------------------------------------
 
     def _accept(
-        self, at: Moment, facts: PlanFacts, settled: Mapping[PlanId, Status], history: told.History | None = None
+        self,
+        at: Moment,
+        facts: PlanFacts,
+        settled: Mapping[PlanId, Status],
+        history: told.History | None = None,
     ) -> list[Command]:
         if facts.plan in self._plans:
             message = f"plan {facts.plan} is in hand already"
@@ -176,7 +182,9 @@ class Engine:
     def _weigh(self, plan: PlanInHand, at: Moment) -> list[Command]:
         """Find out what a waiting plan waits for; with nothing left it is ready."""
         if plan.is_overdue(at):
-            return self._give_up(plan, Ending(Status.EXPIRED, Reason.EXPIRED, "It was not started before it expired."))
+            return self._give_up(
+                plan, Ending(Status.EXPIRED, Reason.EXPIRED, "It was not started before it expired.")
+            )
         plan.wait = what_it_waits_for(plan, at)
         if plan.wait is None:
             self._move(plan, Trigger.FREED)
@@ -256,7 +264,7 @@ class Engine:
 
     def _gathered(self, event: told.EvidenceGathered) -> list[Command]:
         plan = self._known(event.plan)
-        ending = judge_evidence(plan, event.changed, event.problem)
+        ending = judge_evidence(plan, changed=event.changed, problem=event.problem)
         self._move(plan, Trigger.EVIDENCE_GATHERED)
         return [Settle(event.plan, ending)]
 

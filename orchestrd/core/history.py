@@ -7,7 +7,7 @@ read what a newer one wrote.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from handoff.result import Reason, Status
@@ -21,7 +21,7 @@ Record = Mapping[str, Any]
 class Told:
     """All that a daemon needs to go on with a plan."""
 
-    history: History = History()
+    history: History = field(default_factory=History)
     checked: bool = False
     """Its content was looked at: it is accepted, refused or a duplicate."""
     facts: Record | None = None
@@ -78,7 +78,9 @@ def _follow(told: Told, record: Record) -> Told:
             return replace(told, history=replace(history, cancelled=record.get("why") or ""))
         case "settling":
             reason = record.get("reason")
-            ending = Ending(Status(record["status"]), Reason(reason) if reason else None, record.get("message"))
+            ending = Ending(
+                Status(record["status"]), Reason(reason) if reason else None, record.get("message")
+            )
             return replace(told, history=replace(history, ending=ending, in_hand=False), is_settling=True)
         case _:
             return told

@@ -10,7 +10,7 @@ from orchestrd.core.events import Ending, History, Moment, PlanFacts
 from orchestrd.core.plan_life import State, Trigger, next_state
 
 
-class EngineFault(Exception):  # noqa: N818 - a fault of the program, not an error of a user
+class EngineFault(Exception):
     """The engine was told something that cannot be: a bug of the caller."""
 
 

@@ -54,7 +54,11 @@ class Doorway:
         inbox = _in_order(found, Lane.INBOX)
         self._plans = deque(inbox)
         self.ignored = tuple((file.shown, why) for file, why in _ignored(found))
-        orders = [file for file, _ in _in_order(found, Lane.CONTROL) if self._is_done(file, self._orders.is_worth_taking)]
+        orders = [
+            file
+            for file, _ in _in_order(found, Lane.CONTROL)
+            if self._is_done(file, self._orders.is_worth_taking)
+        ]
         return self._orders.take(orders, at)
 
     def take_plans(self, at: Moment) -> list[Event]:
@@ -86,6 +90,8 @@ def _in_order(found: LaneFindings, lane: Lane) -> list[Found]:
 
 
 def _ignored(found: LaneFindings) -> list[tuple[LaneFile, str]]:
-    replies = [(file, "no request is open that it would answer") for file in found.ready if file.lane is Lane.REPLIES]
+    replies = [
+        (file, "no request is open that it would answer") for file in found.ready if file.lane is Lane.REPLIES
+    ]
     bad = [(file, f"the file {why}") for file, why in found.bad if file.lane is Lane.REPLIES]
     return [*found.ignored, *replies, *bad]

@@ -73,9 +73,7 @@ def check_plan(raw: bytes, file_format: Format, plan: PlanId, limits: Limits) ->
     return _fill_in(written, plan, project, limits)
 
 
-def _missing_project(
-    raw: bytes, file_format: Format, told: Iterable[FieldError]
-) -> list[FieldError]:
+def _missing_project(raw: bytes, file_format: Format, told: Iterable[FieldError]) -> list[FieldError]:
     """Whether the project is there, of a plan that is wrong in other ways: all its errors are told at once."""
     project = as_written(raw, file_format).get("project")
     if not isinstance(project, str) or any(error.path == "project" for error in told):

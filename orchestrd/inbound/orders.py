@@ -57,7 +57,7 @@ class OrderInHand:
 class Orders:
     """Takes orders and carries them out. Lives in the loop's thread."""
 
-    def __init__(  # noqa: PLR0913 - the rooms that it stands between
+    def __init__(
         self,
         root: Root,
         log: Register,
@@ -88,7 +88,7 @@ class Orders:
         events: list[Event] = []
         for file in files:
             order = OrderInHand(self._next, file.name, Format.of(file.name))
-            lane_file = os.path.join(self._root.control, file.name)  # noqa: PTH118 - names hold any byte
+            lane_file = os.path.join(self._root.control, file.name)
             try:
                 durable.move_new(lane_file, self._root.orders / order.name)
             except FileNotFoundError:
@@ -160,7 +160,9 @@ class Orders:
                 return Answer(Outcome.NOTHING, f"no plan {plan} is known")
             events = self._reception.take([lying], at)
             if not events:
-                return Answer(Outcome.NOTHING, f"the file of {plan} was taken back, or is still being written")
+                return Answer(
+                    Outcome.NOTHING, f"the file of {plan} was taken back, or is still being written"
+                )
         elif (held := self._in_hand(plan)) is None:
             return Answer(Outcome.NOTHING, f"{plan} is settled already")
         elif held.state in {State.SETTLING, State.GATHERING}:
@@ -181,7 +183,10 @@ class Orders:
         if held is not None:
             if held.state is State.WAITING:
                 return Answer(Outcome.DONE, f"{plan} is looked at now", events=(LookAgain(at, plan),))
-            return Answer(Outcome.NOTHING, f"{plan} is {held.state.value}; a retry is for a plan that waits or is settled")
+            return Answer(
+                Outcome.NOTHING,
+                f"{plan} is {held.state.value}; a retry is for a plan that waits or is settled",
+            )
         if not self._ids.has(plan):
             return Answer(Outcome.NOTHING, f"no plan {plan} is known")
         again = self._reception.accept_again(plan, one.number, at)

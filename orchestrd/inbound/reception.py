@@ -27,9 +27,9 @@ from orchestrd.core.history import facts_of
 from orchestrd.inbound.intake import Accepted, Refused, check_plan
 from orchestrd.inbound.lanes import LaneFile
 from orchestrd.record import journal
+from orchestrd.record.archived import archived_folder, status_of
 from orchestrd.record.ids import IdLine, Ids
 from orchestrd.record.journals import Journals
-from orchestrd.record.archived import archived_folder, status_of
 
 MOST_AT_ONCE = 256
 """Files of one turn of the loop: a burst of 20,000 must not keep the daemon from its runs."""
@@ -119,7 +119,7 @@ class Reception:
         )
 
     def _take_of(self, one: Taken) -> durable.Take:
-        lane_file = os.path.join(self._root.inbox, one.source)  # noqa: PTH118 - names hold any byte
+        lane_file = os.path.join(self._root.inbox, one.source)
         folder = self._root.plan_folder(one.plan)
         return durable.Take(lane_file, folder, plan_file(one.file_format), _first_line(one))
 
@@ -217,9 +217,7 @@ class Reception:
         known = {name: status for name in facts.after if (status := self._status_of(name)) is not None}
         return PlanAccepted(at, facts, known), id_line(one, sha256, key)
 
-    def _refuse(
-        self, one: Taken, refused: Refused, sha256: str | None, at: Moment
-    ) -> tuple[Event, IdLine]:
+    def _refuse(self, one: Taken, refused: Refused, sha256: str | None, at: Moment) -> tuple[Event, IdLine]:
         fields = optional(sha256=sha256, key=refused.key, title=refused.title)
         errors = [error_fields(error) for error in refused.errors]
         self._journals.append(one.plan, "refused", reason=refused.reason.value, errors=errors, **fields)
@@ -230,7 +228,9 @@ class Reception:
     ) -> tuple[Event, IdLine]:
         fields = optional(key=checked.plan.key, title=checked.plan.title)
         self._journals.append(one.plan, "duplicate", duplicate_of=first, sha256=sha256, **fields)
-        return PlanRefused(at, one.plan, Ending(Status.DUPLICATE, Reason.DUPLICATE)), id_line(one, sha256, None)
+        return PlanRefused(at, one.plan, Ending(Status.DUPLICATE, Reason.DUPLICATE)), id_line(
+            one, sha256, None
+        )
 
     def _status_of(self, plan: PlanId) -> Status | None:
         """How a plan ended that is settled; None where it is in hand or unknown."""
@@ -305,7 +305,9 @@ def error_fields(error: FieldError) -> dict[str, Any]:
 
 def bad_file_error(why: str) -> FieldError:
     """The error of a file that was not read at all."""
-    return FieldError("", f"the file {why}", "write the plan as a plain file of your own, at most 1 MiB", None)
+    return FieldError(
+        "", f"the file {why}", "write the plan as a plain file of your own, at most 1 MiB", None
+    )
 
 
 def still_written_error() -> FieldError:

@@ -82,8 +82,9 @@ class Running:
 
 
 class Executions:
-    """`prepare`, `start`, `adopt` and `gather` block and are called in workers' threads, one at a time for each plan; the rest
-    belongs to the loop.
+    """Carries runs out. The rest belongs to the loop, but `prepare`, `start`, `adopt` and `gather` block.
+
+    Those are called in workers' threads, one at a time for each plan.
     """
 
     def __init__(
@@ -146,7 +147,9 @@ class Executions:
         """Make the workspace, or find it as it was made before."""
         accepted = self._plan(plan)
         if accepted is None:
-            return WorkspaceFailed(self._now(), plan, f"{self._root.plan_folder(plan)}: accepted.json cannot be read")
+            return WorkspaceFailed(
+                self._now(), plan, f"{self._root.plan_folder(plan)}: accepted.json cannot be read"
+            )
         return self._places.prepare(plan, accepted, project)
 
     def gather(self, plan: PlanId) -> Event:
@@ -197,7 +200,9 @@ class Executions:
         )
         trust = look_up_trust(project, trust_file(), self._environ)
         try:
-            return compose(plan, start, claude=self.claude, trust=trust, environ=self._environ, settings=self._settings)
+            return compose(
+                plan, start, claude=self.claude, trust=trust, environ=self._environ, settings=self._settings
+            )
         except NotLaunchable as error:
             return str(error)
 
@@ -267,7 +272,11 @@ class Executions:
         found = recovery.inspect(folder)
         if found is Found.NEVER_RAN:
             command = StartRun(
-                plan, told.number, intended["attempt"], session if intended["resumes"] else None, intended.get("budget_usd")
+                plan,
+                told.number,
+                intended["attempt"],
+                session if intended["resumes"] else None,
+                intended.get("budget_usd"),
             )
             launch = self._compose(command, session, project)
             if isinstance(launch, str):
@@ -320,7 +329,9 @@ class Executions:
     def _booked(self, plan: PlanId, session: str) -> float:
         records = self._journals.read(plan)
         starts = {r["n"] for r in records if r["event"] == "run-intended" and r["session_id"] == session}
-        return float(sum(r.get("cost_usd") or 0 for r in records if r["event"] == "run-ended" and r["n"] in starts))
+        return float(
+            sum(r.get("cost_usd") or 0 for r in records if r["event"] == "run-ended" and r["n"] in starts)
+        )
 
     def _plan(self, plan: PlanId) -> Plan | None:
         try:

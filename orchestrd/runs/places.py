@@ -1,6 +1,6 @@
-"""Where each plan works: its workspace made, found again, gathered and removed, with every intention written down first.
+"""Where each plan works: its workspace made, found again, gathered and removed.
 
-Blocks, so it is called in workers' threads; each call can be repeated after a crash anywhere in it.
+Every intention is written down before anything is made. It blocks, so it is called in workers' threads; each call can be repeated after a crash anywhere in it.
 """
 
 from __future__ import annotations

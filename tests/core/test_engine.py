@@ -190,7 +190,9 @@ def test_a_plan_that_was_never_started_expires(ready: bool) -> None:
 
     (settle,) = engine.handle(Tick(at(10)))
 
-    assert settle == Settle(PlanId("short-lived"), Ending(Status.EXPIRED, Reason.EXPIRED, settle.ending.message))
+    assert settle == Settle(
+        PlanId("short-lived"), Ending(Status.EXPIRED, Reason.EXPIRED, settle.ending.message)
+    )
 
 
 def test_what_is_transient_is_tried_again_after_a_pause_and_resumes_its_session() -> None:
