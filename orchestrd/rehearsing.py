@@ -17,7 +17,7 @@ from orchestrd.config import Config, config_file
 from orchestrd.inbound.intake import Accepted, check_plan
 from orchestrd.rehearsal import ScriptError, load_script
 from orchestrd.runs.git import GitFailed, GitMissing, run_git
-from orchestrd.stage import StageBroken, set_stage
+from orchestrd.stage import Stage, StageBroken, set_stage
 from orchestrd.story import follow_plan
 from orchestrd.views.looking import read_result
 from orchestrd.views.page import page_of_result
@@ -47,7 +47,7 @@ def rehearse_plan(file: Path, script: Path | None, config: Config, *, keep: bool
         content = dump(_moved(read_document(Plan, raw, Format.of(file.name)), project), Format.TOML)
         with set_stage(folder, wanted, config.claude.command, _settings()) as stage:
             seconds = (accepted.plan.limits.timeout or config.limits.timeout) * 4
-            result = _run(stage.root, content, plan, seconds, quiet=as_json)
+            result = _run(stage, content, plan, seconds, quiet=as_json)
             if as_json:
                 print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
             else:
@@ -65,12 +65,12 @@ def rehearse_plan(file: Path, script: Path | None, config: Config, *, keep: bool
     return 0 if result.get("status") == "succeeded" else 1
 
 
-def _run(root: Any, content: bytes, plan: PlanId, seconds: float, *, quiet: bool) -> dict[str, Any]:
-    submit(root, content, f"{plan}.toml")
-    for line in follow_plan(root, plan, seconds):
+def _run(stage: Stage, content: bytes, plan: PlanId, seconds: float, *, quiet: bool) -> dict[str, Any]:
+    submit(stage.root, content, f"{plan}.toml")
+    for line in follow_plan(stage.root, plan, seconds, stage.daemon):
         if not quiet:
             print(line, flush=True)
-    return read_result(root, plan) or {}
+    return read_result(stage.root, plan) or {}
 
 
 def _moved(written: Plan, project: Path) -> Plan:

@@ -7,6 +7,7 @@ made up, and the model listens on loopback.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -78,11 +79,14 @@ def set_stage(
         environ = _environment(folder, claude, model) | dict(settings or {})
         began = time.monotonic()
         daemon = _start(folder, root, environ)
+        # Ended by a signal we would leave everything running.
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             _await_daemon(folder, root, daemon)
             yield Stage(folder, root, claude, model, daemon, time.monotonic() - began)
         finally:
             _stop(root, daemon)
+            signal.signal(signal.SIGTERM, before)
 
 
 def _environment(folder: Path, claude: ClaudeCommand, model: Rehearsal) -> dict[str, str]:

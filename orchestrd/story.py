@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,8 +13,8 @@ from orchestrd.views.looking import plan_folder, read_result
 from orchestrd.views.words import plain, read_lines
 
 
-def follow_plan(root: Root, plan: PlanId, seconds: float) -> Iterator[str]:
-    """Yield lines until the plan has its result. Raises TimeoutError when there is none after `seconds`."""
+def follow_plan(root: Root, plan: PlanId, seconds: float, daemon: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield lines until the plan has its result. Raises TimeoutError when none can come or has come."""
     began = time.monotonic()
     streams = Streams(root, plan)
     told = 0
@@ -31,6 +32,8 @@ def follow_plan(root: Root, plan: PlanId, seconds: float) -> Iterator[str]:
         yield from _indented(streams.fresh())
         if over:
             return
+        if daemon.poll() is not None:
+            raise TimeoutError(f"the daemon has ended (exit {daemon.returncode})")
         if time.monotonic() - began > seconds:
             raise TimeoutError(f"{plan}: no result after {seconds:g} s")
         time.sleep(0.03)

@@ -33,7 +33,7 @@ class Teller:
 
     def __init__(self) -> None:
         self._began: datetime | None = None
-        self._turns = 0
+        self._checkout = ""
 
     def tell(self, line: bytes) -> Iterator[str]:
         """Yield the lines that one line of `events.jsonl` is worth."""
@@ -55,15 +55,19 @@ class Teller:
         self._began = self._began or now
         return f"{how_long((now - self._began).total_seconds()):>7} "
 
-    def next_turn(self) -> int:
-        """Count a reply of the model."""
-        self._turns += 1
-        return self._turns
+    def enter(self, checkout: object) -> None:
+        """Remember where the run works: paths in it are told as they are seen from there."""
+        self._checkout = f"{checkout}/" if checkout else ""
+
+    def from_within(self, text: str) -> str:
+        """Shorten the paths in a text."""
+        return text.replace(self._checkout, "") if self._checkout else text
 
 
-def _tell_system(_teller: Teller, event: dict[str, Any]) -> Iterator[str]:
+def _tell_system(teller: Teller, event: dict[str, Any]) -> Iterator[str]:
     match event.get("subtype"):
         case "init":
+            teller.enter(event.get("cwd"))
             version = event.get("claude_code_version")
             parts = (
                 f"Claude Code {version}" if version else "Claude Code",
@@ -94,14 +98,14 @@ def _tell_assistant(teller: Teller, event: dict[str, Any]) -> Iterator[str]:
                 yield f"{clock}{mark}{first}"
                 yield from (f"{' ' * 8}{mark}{line}" for line in more)
             case "tool_use":
-                yield f"{clock}{mark}→ {plain(block.get('name'))} {_summary(block.get('input'))}".rstrip()
+                yield f"{clock}{mark}→ {plain(block.get('name'))} {_summary(teller, block.get('input'))}".rstrip()
 
 
 def _tell_user(teller: Teller, event: dict[str, Any]) -> Iterator[str]:
     content = (event.get("message") or {}).get("content")
     for block in content if isinstance(content, list) else ():
         if isinstance(block, dict) and block.get("type") == "tool_result":
-            text = _text_of(block.get("content"))
+            text = teller.from_within(_text_of(block.get("content")))
             if block.get("is_error"):
                 yield f"{teller.clock(event)}  ✗ {one_line(text, WIDTH)}"
             else:
@@ -138,11 +142,12 @@ def _tell_result(_teller: Teller, event: dict[str, Any]) -> Iterator[str]:
     yield "── " + " · ".join(parts)
 
 
-def _summary(given: Any) -> str:
+def _summary(teller: Teller, given: Any) -> str:
     if not isinstance(given, dict):
         return ""
     found = next((given[name] for name in _TELLING if isinstance(given.get(name), str)), None)
-    return one_line(found if found is not None else json.dumps(given, ensure_ascii=False), WIDTH)
+    told = found if found is not None else json.dumps(given, ensure_ascii=False)
+    return one_line(teller.from_within(told), WIDTH)
 
 
 def _text_of(content: Any) -> str:

@@ -51,7 +51,9 @@ def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
 
 
 def how_long(seconds: float) -> str:
-    """Say a span for people: 42 s, 3 m 10 s, 2 h 5 m."""
+    """Say a span for people: 0.4 s, 42 s, 3 m 10 s, 2 h 5 m."""
+    if 0 <= seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"

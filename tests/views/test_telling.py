@@ -32,11 +32,11 @@ def test_what_claude_said_and_did_reads_as_lines():
 
     assert told(init, said, back, end) == [
         "── Claude Code 2.1.330 · sonnet",
-        "    0 s I look first.",
+        "  0.0 s I look first.",
         "        Then I act.",
-        "    0 s → Bash git status",
-        "    7 s   ← clean  (+2 lines)",
-        "── success · 2 turns · $0.0123 so far · 9 s",
+        "  0.0 s → Bash git status",
+        "  7.0 s   ← clean  (+2 lines)",
+        "── success · 2 turns · $0.0123 so far · 9.0 s",
     ]
 
 
