@@ -133,7 +133,7 @@ def _gather_worktree(tree: worktree.Worktree, wish: _Wish) -> Changes:
 
 def _gather_branch(tree: worktree.Worktree, common: Path, admin: Path | None, wish: _Wish) -> Changes:
     """The checkout is gone. Its branch is not, nor what HEAD stood at, if that is another commit."""
-    head = rescue.rescued(tree, common, admin, wish.lock)
+    head = rescue.rescued(tree, admin, wish.lock)
     if head is None:
         raise WorkspaceError(
             f"the checkout and its branch {tree.branch!r} were both deleted during the run",

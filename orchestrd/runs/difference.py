@@ -11,7 +11,14 @@ from pathlib import Path
 from handoff import durable
 from orchestrd.runs.git import GitLock, run_git
 
-PLAIN = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty", "-M")
+PLAIN = (
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--ignore-submodules=dirty",
+    "--submodule=short",
+    "-M",
+)
 """Nothing of the user's configuration decides what a difference looks like, nor which program makes it."""
 PATCH = ("--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
 

@@ -18,14 +18,10 @@ def recovered(tree: worktree.Worktree, common: Path, lock: GitLock | None) -> Pa
     """
     if worktree.tip(tree, lock) is None:
         _restore_branch(tree, tree.base, lock)
-    admin = worktree.register(tree, common)
-    worktree.link(tree, admin)
-    extra = {"GIT_DIR": str(admin), "GIT_WORK_TREE": str(tree.path)}
-    run_git(["read-tree", "HEAD"], tree.path, lock=lock, extra=extra)
-    return admin
+    return worktree.register(tree, common, lock)
 
 
-def rescued(tree: worktree.Worktree, common: Path, admin: Path | None, lock: GitLock | None) -> str | None:
+def rescued(tree: worktree.Worktree, admin: Path | None, lock: GitLock | None) -> str | None:
     """Of a checkout that was deleted: the commit that its branch holds; None: there is neither branch nor HEAD.
 
     What HEAD stood at without a branch goes onto the plan's, or it would be lost with the registration.

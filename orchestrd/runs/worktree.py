@@ -48,7 +48,7 @@ def make(tree: Worktree, lock: GitLock | None) -> None:
         durable.remove_tree(admin, sync=False)
         admin = None
     if admin is None and os.path.lexists(tree.path):
-        admin = _registered_again(tree, common)
+        admin = _registered_again(tree, common, lock)
     if admin is None:
         _add(tree, lock)
         admin = registration(common, tree.path)
@@ -153,8 +153,8 @@ def free_path(path: Path) -> Path:
     return free
 
 
-def register(tree: Worktree, common: Path) -> Path:
-    """Register a checkout whose registration is gone; its branch must be there. The index is still to be read."""
+def register(tree: Worktree, common: Path, lock: GitLock | None) -> Path:
+    """Register a checkout whose registration is gone; its branch must be there. No file in it is touched."""
     folder = common / "worktrees"
     durable.make_folder(folder, sync=False, mode=0o755)
     admin = free_path(folder / tree.path.name)
@@ -162,6 +162,8 @@ def register(tree: Worktree, common: Path) -> Path:
     durable.replace(admin / "commondir", b"../..\n", sync=False, mode=0o644)
     durable.replace(admin / "HEAD", os.fsencode(f"ref: {tree.ref}\n"), sync=False, mode=0o644)
     durable.replace(admin / "gitdir", os.fsencode(tree.path / ".git") + b"\n", sync=False, mode=0o644)
+    extra = {"GIT_DIR": str(admin), "GIT_WORK_TREE": str(tree.path)}
+    run_git(["read-tree", "HEAD"], tree.path, lock=lock, extra=extra)
     durable.publish_new(admin / MARKER, os.fsencode(tree.branch) + b"\n")
     return admin
 
@@ -188,11 +190,11 @@ def _is_half_made(admin: Path) -> bool:
     return not (admin / MARKER).exists() and read_line(admin / "locked") == INITIALISING
 
 
-def _registered_again(tree: Worktree, common: Path) -> Path | None:
+def _registered_again(tree: Worktree, common: Path, lock: GitLock | None) -> Path | None:
     """Take a folder that is there without a registration: ours by its `.git`, or put aside. None: the place is free."""
     content = read_line(tree.path / ".git")
     if content is not None and _lies_below(content, common / "worktrees"):
-        return register(tree, common)
+        return register(tree, common, lock)
     try:
         durable.effects.rmdir(os.fspath(tree.path))
     except OSError:
@@ -214,8 +216,7 @@ def _add(tree: Worktree, lock: GitLock | None, *, again: bool = False) -> None:
             _remove_empty_branch(tree, common_dir(tree.repository), lock)
             raise
         # Made before a crash, if it is still where we began it; else it is somebody's.
-        tip = tip(tree, lock)
-        if tip != tree.base:
+        if tip(tree, lock) != tree.base:
             raise WorkspaceError(
                 f"a branch {tree.branch!r} was made meanwhile by somebody else",
                 str(tree.repository),
