@@ -18,7 +18,7 @@ from handoff.platform import processes_with_mark
 from handoff.root import Root, create_root
 from tests.waiting import wait_until
 
-MARK = "ORCHESTRD_TEST"
+MARK = "TEST_OF_ORCHESTRD"
 FAKE_AGENT = Path(__file__).parent / "fake_agent.py"
 
 

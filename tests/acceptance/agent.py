@@ -1,0 +1,46 @@
+#!/usr/bin/env -S python3 -I -S
+"""The fake agent, with a ledger that tells times, and with gates: a test says when it goes on.
+
+    await FILE        wait until that file is there
+    meddle FILE TEXT  write a file by its whole path, outside the checkout
+"""
+
+import os
+import sys
+import time
+
+FAKE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "fake_agent.py")
+fake = {"__name__": "fake_agent", "__file__": FAKE}
+with open(FAKE, "rb") as source:
+    exec(compile(source.read(), FAKE, "exec"), fake)
+
+
+def ledger(word):
+    path = os.environ.get("FAKE_LEDGER")
+    if path:
+        line = f"{word} {os.environ.get('ORCHESTRD_RUN', '-')} {os.getpid()} {time.monotonic()}\n"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(descriptor, line.encode())
+        os.close(descriptor)
+
+
+def await_gate(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+
+def meddle(rest):
+    path, _, text = rest.partition(" ")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+
+
+fake["ledger"] = ledger
+fake["ACTIONS"] |= {"await": await_gate, "meddle": meddle}
+
+if __name__ == "__main__":
+    code = fake["main"]()
+    if "--version" not in sys.argv:
+        ledger("end")
+    sys.stdout.flush()
+    os._exit(code)

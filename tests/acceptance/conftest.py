@@ -1,0 +1,24 @@
+"""A root, a daemon for it and a project: real ones, and proved to be gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.stage import AGENT, LEDGER
+from tests.serving import Serving, a_repository, serving
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Serving]:
+    """A root whose daemon is not started yet."""
+    with serving(tmp_path, {"FAKE_LEDGER": str(tmp_path / LEDGER)}, AGENT) as here:
+        yield here
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A git repository with one commit."""
+    return a_repository(tmp_path / "project")
