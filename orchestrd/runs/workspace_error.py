@@ -7,8 +7,9 @@ from pathlib import Path
 
 from orchestrd.runs.git import GitFailed
 
-_FILTER = re.compile(
-    r"(?:external filter '(?P<command>[^']+)' failed|(?:smudge|clean) filter '?(?P<name>[^\s']+)'? failed)"
+_FILTERS = (
+    re.compile(r"(?:smudge|clean) filter '?([^\s']+)'? failed"),
+    re.compile(r"external filter '([^']+)' failed"),
 )
 
 
@@ -43,11 +44,10 @@ def from_git(error: GitFailed, what: str, where: Path) -> WorkspaceError:
             "a repository of the daemon's own user, or one that git is told to trust",
             f"git config --global --add safe.directory {where}",
         )
-    found = _FILTER.search(said)
+    found = next((match for pattern in _FILTERS if (match := pattern.search(said))), None)
     if found:
-        name = found["name"] or found["command"]
         return WorkspaceError(
-            f"{what}: the filter {name!r} that the repository demands fails",
+            f"{what}: the filter {found[1]!r} that the repository demands fails",
             str(where),
             "the filters of .gitattributes to work for the daemon's user (for LFS: git-lfs on its PATH)",
             "install the filter, or take it out of the git configuration",

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import subprocess
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from orchestrd.runs import worktree
 from orchestrd.runs.workspace import Intent, WorkspaceError, decide, make, remove
 from tests.repositories import Repository, a_repository, isolate_git
+from tests.runs.traps import booby_trapped
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_making_it_again_changes_nothing_of_what_was_done_there(repository):
 
 
 def test_no_hook_watcher_signature_or_cleanup_of_the_repository_is_started(repository, tmp_path):
-    hooked = _booby_trapped(repository, tmp_path)
+    hooked = booby_trapped(repository, tmp_path)
 
     intent = made(repository)
     (intent.path / "work").write_text("done")
@@ -477,32 +477,6 @@ def test_a_checkout_with_empty_submodules_can_be_removed_a_filled_one_stays(repo
 
     assert remove(empty, None) is True
     assert remove(filled, None) is False
-
-
-def _booby_trapped(repository: Repository, folder: Path) -> Path:
-    """Have everything that a git may start on its own leave a trace, and fail."""
-    trace = folder / "trace"
-    script = folder / "trap"
-    script.write_text(f"#!/bin/sh\necho $0 >> '{trace}'\nexit 1\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    for hook in (
-        "post-checkout",
-        "pre-commit",
-        "post-commit",
-        "commit-msg",
-        "reference-transaction",
-        "post-index-change",
-    ):
-        (repository.path / ".git" / "hooks" / hook).symlink_to(script)
-    for key, text in {
-        "core.fsmonitor": str(script),
-        "commit.gpgsign": "true",
-        "gpg.program": str(script),
-        "gc.auto": "1",
-        "gc.autoDetach": "false",
-    }.items():
-        repository.git("config", key, text)
-    return trace
 
 
 def _everything(folder: Path) -> dict[str, bytes]:

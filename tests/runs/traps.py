@@ -1,0 +1,34 @@
+"""What a git must not start."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from tests.repositories import Repository
+
+
+def booby_trapped(repository: Repository, folder: Path) -> Path:
+    """Have everything that a git may start on its own leave a trace, and fail."""
+    trace = folder / "trace"
+    script = folder / "trap"
+    script.write_text(f"#!/bin/sh\necho $0 >> '{trace}'\nexit 1\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    for hook in (
+        "post-checkout",
+        "pre-commit",
+        "post-commit",
+        "commit-msg",
+        "reference-transaction",
+        "post-index-change",
+    ):
+        (repository.path / ".git" / "hooks" / hook).symlink_to(script)
+    for key, text in {
+        "core.fsmonitor": str(script),
+        "commit.gpgsign": "true",
+        "gpg.program": str(script),
+        "gc.auto": "1",
+        "gc.autoDetach": "false",
+    }.items():
+        repository.git("config", key, text)
+    return trace
