@@ -11,8 +11,7 @@ import signal
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -30,6 +29,7 @@ from orchestrd.core.events import ConditionChanged, Event, Moment, PauseAsked, P
 from orchestrd.core.history import Told
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
+from orchestrd.errands import Errands
 from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lanes
 from orchestrd.inbound.orders import Orders
@@ -46,13 +46,11 @@ from orchestrd.reporting import Reporting
 from orchestrd.root_lock import RootLock
 from orchestrd.runs.execution import Executions
 from orchestrd.runs.git import GitLock
-from orchestrd.workers import Workers
+from orchestrd.troubles import Troubles
 
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
 CLAUDE, SPACE = "claude", "space"
-PUT_OFF_SECONDS = 5.0
-"""After a trouble (a full disk, say) the same thing is tried again so much later."""
 
 
 def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
@@ -70,15 +68,6 @@ def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
         lock.release()
 
 
-@dataclass(frozen=True, slots=True)
-class PutOff:
-    """A job that failed, to be tried again."""
-
-    due: float
-    job: Callable[[], Event | None]
-    plan: PlanId
-
-
 class Daemon:
     """One daemon for one root."""
 
@@ -88,11 +77,9 @@ class Daemon:
         self._lock = lock
         self._environ = environ
         self._bell = Bell()
-        self._posted: deque[Event] = deque()
         self._published: deque[Published] = deque()
-        self._put_off: deque[PutOff] = deque()
         self._leaving = False
-        self._troubles: dict[str, Trouble] = {}
+        self._troubles = Troubles()
         self._noted_endings: set[PlanId] = set()
         self._engine = Engine(config.limits.max_parallel)
         self._ids = Ids.load(root)
@@ -114,7 +101,7 @@ class Daemon:
             polling=config.lanes.polling,
         )
         self._doorway = Doorway(self._lanes, self._reception, self._orders)
-        self._workers = Workers(config.limits.max_parallel + 1, self._crashed)
+        self._errands = Errands(config.limits.max_parallel + 1, self._troubles, self._now, self._bell.ring)
         self._reporting = Reporting(root, config, self._engine, self._runs, time.time())
 
     def run(self) -> int:
@@ -145,7 +132,9 @@ class Daemon:
         at = self._now()
         found = recover(self._root, self._ids, self._journals, self._reception, at)
         for problem in found.damaged:
-            self._trouble(Trouble("journal-damaged", problem, "look at that file; the plan is left alone"))
+            self._troubles.raise_(
+                Trouble("journal-damaged", problem, "look at that file; the plan is left alone")
+            )
         self._noted_endings.update(found.settling)
         events = [*self._look_at_machine(at), *found.events]
         if self._orders.is_paused():
@@ -163,7 +152,7 @@ class Daemon:
     def _stop(self) -> None:
         notify("STOPPING=1")
         self._lanes.stop()
-        if not self._workers.finish(STOP_SECONDS):
+        if not self._errands.finish(STOP_SECONDS):
             logger.warning("left git at work; the next daemon waits for it")
         self._reporting.stopped(self._now())
         self._index.close()
@@ -176,22 +165,17 @@ class Daemon:
         """How long nothing has to be done unless something happens, in seconds."""
         at = self._now()
         waits = [self._doorway.next_look(at), self._reporting.next_look(at), self._runs.next_look(at)]
-        engine = self._engine.next_look(at)
-        if engine is not None:
-            waits.append(engine)
-        if self._put_off:
-            waits.append(self._put_off[0].due - at.boot)
+        waits += [
+            wait for wait in (self._engine.next_look(at), self._errands.next_look(at)) if wait is not None
+        ]
         if self._reception.unread:
             waits.append(self._config.lanes.settle_seconds)
-        return 0.0 if self._posted else max(0.0, min(waits))
+        return max(0.0, min(waits))
 
     def _turn(self) -> None:
         at = self._now()
-        events: list[Event] = []
-        while self._posted:
-            events.append(self._posted.popleft())
-        self._decide([*events, *self._runs.poll(at)])
-        self._retry_put_off(at)
+        self._decide([*self._errands.reports(), *self._runs.poll(at)])
+        self._errands.turn(at)
         if self._doorway.is_due(at):
             self._decide(self._look_at_machine(at))
             self._decide(self._doorway.look(at))
@@ -216,21 +200,21 @@ class Daemon:
                 self._forget(event.plan)
 
     def _adopt(self, plan: PlanId, told: Told) -> None:
-        self._hand_over(plan, lambda: self._runs.adopt(plan, told, self._project(plan)))
+        self._errands.run(plan, lambda: self._runs.adopt(plan, told, self._project(plan)))
 
     def _carry_out(self, command: Command) -> None:
         match command:
             case Prepare(plan=plan):
-                self._hand_over(plan, lambda: self._runs.prepare(plan, self._project(plan)))
+                self._errands.run(plan, lambda: self._runs.prepare(plan, self._project(plan)))
             case StartRun(plan=plan):
-                self._hand_over(plan, lambda: self._runs.start(command, self._project(plan)))
+                self._errands.run(plan, lambda: self._runs.start(command, self._project(plan)))
             case StopRun(plan=plan, why=why):
                 self._runs.stop(plan, why)
             case Gather(plan=plan):
-                self._hand_over(plan, lambda: self._runs.gather(plan))
+                self._errands.run(plan, lambda: self._runs.gather(plan))
             case Settle(plan=plan):
                 self._note_ending(command)
-                self._hand_over(plan, lambda: self._settle(plan))
+                self._errands.run(plan, lambda: self._settle(plan))
             case Leave():
                 self._reporting.why = "drained"
                 self._leaving = True
@@ -259,28 +243,6 @@ class Daemon:
         self._published.append(published)
         return PlanPublished(self._now(), plan, published.result.status)
 
-    def _hand_over(self, plan: PlanId, job: Callable[[], Event | None]) -> None:
-        """Have something done in another thread; its event comes back, or it is tried again later."""
-
-        def do() -> None:
-            try:
-                event = job()
-            except Exception as error:  # noqa: BLE001 - one plan's trouble puts that plan off, and no other
-                self._put_off.append(PutOff(self._now().boot + PUT_OFF_SECONDS, job, plan))
-                self._trouble(Trouble(f"plan-{plan}", f"{plan}: {error}", "it is tried again every 5 s"))
-            else:
-                self._over(f"plan-{plan}")
-                if event is not None:
-                    self._posted.append(event)
-            self._bell.ring()
-
-        self._workers.submit(do)
-
-    def _retry_put_off(self, at: Moment) -> None:
-        while self._put_off and self._put_off[0].due <= at.boot:
-            waiting = self._put_off.popleft()
-            self._hand_over(waiting.plan, waiting.job)
-
     def _project(self, plan: PlanId) -> Path:
         held = self._engine.plan(plan)
         return Path(held.facts.project if held else "")
@@ -297,7 +259,7 @@ class Daemon:
                 self._index.put_many(rows)
         except sqlite3.Error as error:
             message = f"{self._root.index}: {error}"
-            self._trouble(Trouble("index", message, "stop the daemon, then run `orchestrd reindex`"))
+            self._troubles.raise_(Trouble("index", message, "stop the daemon, then run `orchestrd reindex`"))
 
     def _forget(self, plan: PlanId) -> None:
         self._runs.forget(plan)
@@ -319,30 +281,14 @@ class Daemon:
     def _condition(self, word: str, trouble: Trouble | None, at: Moment) -> list[Event]:
         was = word in self._troubles
         if trouble is not None:
-            self._trouble(trouble)
+            self._troubles.raise_(trouble)
         elif was:
-            self._over(word)
+            self._troubles.clear(word)
         return [ConditionChanged(at, word, holds=trouble is not None)] if was != (trouble is not None) else []
-
-    def _trouble(self, trouble: Trouble) -> None:
-        """Show a trouble, and log it once."""
-        known = self._troubles.get(trouble.word)
-        if known is None or known.message != trouble.message:
-            logger.warning("{}; to do: {}", trouble.message, trouble.remedy)
-            self._troubles[trouble.word] = trouble
-
-    def _over(self, word: str) -> None:
-        trouble = self._troubles.pop(word, None)
-        if trouble is not None:
-            logger.info("over: {}", trouble.message)
 
     def _report(self) -> None:
         lanes = [Trouble(problem.word, problem.message, problem.remedy) for problem in self._doorway.problems]
-        self._reporting.turn(self._now(), [*self._troubles.values(), *lanes], self._doorway.ignored)
-
-    def _crashed(self, error: BaseException) -> None:
-        logger.error("a worker failed: {!r}", error)
-        self._bell.ring()
+        self._reporting.turn(self._now(), [*self._troubles, *lanes], self._doorway.ignored)
 
     def _wake(self) -> None:
         """Called by the watcher's thread."""

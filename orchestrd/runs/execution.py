@@ -322,7 +322,7 @@ class Executions:
         return RunEnded(self._now(), run.plan, outcome_of(record))
 
     def _not_started(self, command: StartRun, message: str) -> Event:
-        fields = {"status": "failed", "reason": "bad-launch", "retry": False, "summary": message}
+        fields: dict[str, Any] = {"status": "failed", "reason": "bad-launch", "retry": False, "summary": message}
         record = self._journals.append(command.plan, "run-ended", step=STEP, n=command.number, **fields)
         return RunEnded(self._now(), command.plan, outcome_of(record))
 
