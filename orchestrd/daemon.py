@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -19,21 +20,20 @@ from loguru import logger
 
 from handoff import platform
 from handoff.root import PlanId, Root, create_root
-from orchestrd import conditions
 from orchestrd.bell import Bell
-from orchestrd.conditions import Trouble
 from orchestrd.config import Config
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.engine import Engine
-from orchestrd.core.events import ConditionChanged, Event, Moment, PauseAsked, PlanPublished, RunEnded, Tick
+from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunEnded, Tick
 from orchestrd.core.history import Told
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
-from orchestrd.errands import Errands
+from orchestrd.errands import AGAIN_SECONDS, Errands
 from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lanes
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import Reception
+from orchestrd.machine import Machine
 from orchestrd.outbound.publish import Published, settle
 from orchestrd.outbound.sd_notify import notify
 from orchestrd.record.ids import Ids
@@ -46,11 +46,11 @@ from orchestrd.reporting import Reporting
 from orchestrd.root_lock import RootLock
 from orchestrd.runs.execution import Executions
 from orchestrd.runs.git import GitLock
-from orchestrd.troubles import Troubles
+from orchestrd.troubles import Trouble, Troubles
 
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
-CLAUDE, SPACE = "claude", "space"
+DISK = "disk"
 
 
 def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
@@ -79,6 +79,10 @@ class Daemon:
         self._bell = Bell()
         self._published: deque[Published] = deque()
         self._leaving = False
+        self._not_before = 0.0
+        """Boot seconds: nothing is taken in before, for the disk refused it."""
+        self._orders_left = True
+        """Orders that a daemon before us, or a refusing disk, left unfinished are to be looked for."""
         self._troubles = Troubles()
         self._noted_endings: set[PlanId] = set()
         self._engine = Engine(config.limits.max_parallel)
@@ -101,6 +105,7 @@ class Daemon:
             polling=config.lanes.polling,
         )
         self._doorway = Doorway(self._lanes, self._reception, self._orders)
+        self._machine = Machine(root, config, environ, self._troubles)
         self._errands = Errands(config.limits.max_parallel + 1, self._troubles, self._now, self._bell.ring)
         self._reporting = Reporting(root, config, self._engine, self._runs, time.time())
 
@@ -142,8 +147,6 @@ class Daemon:
         self._decide(events)
         for plan, told in found.in_hand:
             self._adopt(plan, told)
-        self._decide(self._reception.look(self._now()))
-        self._decide(self._orders.take_up(self._now()))
         self._lanes.start()
         logger.info("serving {} (pid {}): {} plans in hand", self._root.path, os.getpid(), len(found.events))
         self._turn()
@@ -164,29 +167,52 @@ class Daemon:
     def _pause(self) -> float:
         """How long nothing has to be done unless something happens, in seconds."""
         at = self._now()
-        waits = [self._doorway.next_look(at), self._reporting.next_look(at), self._runs.next_look(at)]
-        waits += [
-            wait for wait in (self._engine.next_look(at), self._errands.next_look(at)) if wait is not None
-        ]
+        lanes = self._doorway.next_look(at)
         if self._reception.unread:
-            waits.append(self._config.lanes.settle_seconds)
-        return max(0.0, min(waits))
+            lanes = min(lanes, self._config.lanes.settle_seconds)
+        waits = [
+            max(lanes, self._not_before - at.boot),
+            self._reporting.next_look(at),
+            self._runs.next_look(at),
+            self._engine.next_look(at),
+            self._errands.next_look(at),
+        ]
+        return max(0.0, min(wait for wait in waits if wait is not None))
 
     def _turn(self) -> None:
         at = self._now()
-        self._decide([*self._errands.reports(), *self._runs.poll(at)])
+        self._decide(self._errands.reports())
+        for plan in self._runs.poll(at):
+            self._judge(plan)
         self._errands.turn(at)
-        if self._doorway.is_due(at):
-            self._decide(self._look_at_machine(at))
-            self._decide(self._doorway.look(at))
-        if self._engine.draining or SPACE in self._troubles:
-            self._doorway.leave_plans()
-        self._decide(self._doorway.take_plans(self._now()))
-        if self._reception.unread:
-            self._decide(self._reception.look(self._now()))
+        if at.boot >= self._not_before:
+            self._take_in(at)
         self._decide([Tick(self._now())])
         self._put_into_index()
         self._report()
+
+    def _take_in(self, at: Moment) -> None:
+        """Let in what lies in the lanes. Where the disk refuses, nothing is lost, and it is tried again later."""
+        try:
+            if self._orders_left:
+                self._decide(self._orders.take_up(at))
+                self._orders_left = False
+            if self._doorway.is_due(at):
+                self._decide(self._look_at_machine(at))
+                self._decide(self._doorway.look(at))
+            if self._engine.draining or not self._machine.may_take:
+                self._doorway.leave_plans()
+            self._decide(self._doorway.take_plans(self._now()))
+            if self._reception.unread:
+                self._decide(self._reception.look(self._now()))
+        except OSError as error:
+            self._not_before = at.boot + AGAIN_SECONDS
+            self._orders_left = True
+            message = f"{error.filename or self._root.path}: {error.strerror or error}; no plan is taken"
+            remedy = f"free space, or repair the disk; it is tried again every {AGAIN_SECONDS:g} s"
+            self._troubles.raise_(Trouble(DISK, message, remedy))
+        else:
+            self._troubles.clear(DISK)
 
     def _decide(self, events: Iterable[Event]) -> None:
         """Hand events to the engine and carry out what it orders."""
@@ -198,6 +224,9 @@ class Daemon:
                 self._note_further_attempt(before)
             if isinstance(event, PlanPublished):
                 self._forget(event.plan)
+
+    def _judge(self, plan: PlanId) -> None:
+        self._errands.run(plan, lambda: self._runs.judge(plan))
 
     def _adopt(self, plan: PlanId, told: Told) -> None:
         self._errands.run(plan, lambda: self._runs.adopt(plan, told, self._project(plan)))
@@ -213,8 +242,7 @@ class Daemon:
             case Gather(plan=plan):
                 self._errands.run(plan, lambda: self._runs.gather(plan))
             case Settle(plan=plan):
-                self._note_ending(command)
-                self._errands.run(plan, lambda: self._settle(plan))
+                self._errands.run(plan, lambda: self._settle(command))
             case Leave():
                 self._reporting.why = "drained"
                 self._leaving = True
@@ -225,7 +253,9 @@ class Daemon:
 
     def _note_further_attempt(self, plan: PlanInHand) -> None:
         fields: dict[str, Any] = {"session_id": plan.session} if plan.session else {}
-        self._journals.append(plan.facts.plan, "run-again", same_attempt=plan.same_attempt, **fields)
+        # Without this line the next daemon decides on that run's end once more, and alike.
+        with suppress(OSError):
+            self._journals.append(plan.facts.plan, "run-again", same_attempt=plan.same_attempt, **fields)
 
     def _note_ending(self, command: Settle) -> None:
         if command.plan in self._noted_endings:
@@ -237,8 +267,10 @@ class Daemon:
         self._journals.append(command.plan, "settling", status=ending.status.value, settled=settled, **given)
         self._noted_endings.add(command.plan)
 
-    def _settle(self, plan: PlanId) -> Event:
+    def _settle(self, command: Settle) -> Event:
         """Publish a result; in a worker's thread."""
+        plan = command.plan
+        self._note_ending(command)
         published = settle(self._root, plan, self._runs.checkout_remover(plan))
         self._published.append(published)
         return PlanPublished(self._now(), plan, published.result.status)
@@ -269,22 +301,9 @@ class Daemon:
     # -- the machine, and telling of it ---------------------------------------------------------------------------
 
     def _look_at_machine(self, at: Moment) -> list[Event]:
-        """See whether what every run needs is there; tell the engine when that has changed."""
-        claude = conditions.look_for_claude(self._config.claude.command, self._environ)
-        self._runs.claude = None if isinstance(claude, Trouble) else claude
-        space = conditions.look_for_space(self._root)
-        return [
-            *self._condition(CLAUDE, claude if isinstance(claude, Trouble) else None, at),
-            *self._condition(SPACE, space, at),
-        ]
-
-    def _condition(self, word: str, trouble: Trouble | None, at: Moment) -> list[Event]:
-        was = word in self._troubles
-        if trouble is not None:
-            self._troubles.raise_(trouble)
-        elif was:
-            self._troubles.clear(word)
-        return [ConditionChanged(at, word, holds=trouble is not None)] if was != (trouble is not None) else []
+        events = self._machine.look(at)
+        self._runs.claude = self._machine.claude
+        return events
 
     def _report(self) -> None:
         lanes = [Trouble(problem.word, problem.message, problem.remedy) for problem in self._doorway.problems]

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from loguru import logger
 
 from handoff.root import PlanId
-from orchestrd.conditions import Trouble
 from orchestrd.core.events import Event, Moment
-from orchestrd.troubles import Troubles
+from orchestrd.troubles import Trouble, Troubles
 from orchestrd.workers import Workers
 
 AGAIN_SECONDS = 5.0
@@ -53,7 +52,7 @@ class Errands:
             except Exception as error:  # noqa: BLE001 - the border of one plan's errand
                 self._put_off.append(_PutOff(self._now().boot + AGAIN_SECONDS, plan, errand))
                 remedy = f"mend that; it is tried again every {AGAIN_SECONDS:g} s"
-                self._troubles.raise_(Trouble(word, f"{plan}: {error}", remedy))
+                self._troubles.raise_(Trouble(word, f"{plan}: {str(error) or type(error).__name__}", remedy))
             else:
                 self._troubles.clear(word)
                 if event is not None:

@@ -15,7 +15,8 @@ from handoff.result import Status
 from handoff.root import PlanId, Root
 from orchestrd.core.events import Event, Moment, PlanRecovered, PlanRefused
 from orchestrd.core.history import Told, facts_of, read_history
-from orchestrd.inbound.reception import Reception, Taken, id_line, taken_from
+from orchestrd.inbound.reception import Reception
+from orchestrd.inbound.taken import Taken
 from orchestrd.record import journal
 from orchestrd.record.archived import status_of
 from orchestrd.record.ids import IdLine, Ids
@@ -46,6 +47,9 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
     for name in os.listdir(root.active):
         plan = PlanId(name)
         folder = root.plan_folder(plan)
+        if not folder.is_dir():
+            found.damaged.append(f"{folder} is no plan's folder")
+            continue
         if PLAN_FILES.isdisjoint(os.listdir(folder)):
             # A start that was cut before its plan was moved in: the file still lies in its lane.
             durable.remove_tree(folder)
@@ -55,7 +59,10 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
         except (JournalDamaged, OSError) as error:
             found.damaged.append(str(error))
             continue
-        taken, told = taken_from(plan, records[0]), read_history(records)
+        if not records:
+            found.damaged.append(f"{folder / durable.JOURNAL} is empty")
+            continue
+        taken, told = Taken.from_record(plan, records[0]), read_history(records)
         journals.begin(plan, told.sequence)
         ids.arrived(taken.arrival)
         known.append((taken, told))
@@ -68,7 +75,7 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
     statuses = _statuses_of(root, ids)
     for taken, told in known:
         if not told.checked:
-            reception.take_up(taken)
+            reception.take_up(taken, told.sequence)
             continue
         found.events.append(_event(taken, told, statuses, at))
         if told.is_settling:
@@ -81,7 +88,7 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
 def _missing_line(taken: Taken, told: Told) -> IdLine:
     facts = told.facts or {}
     key = facts.get("key") if taken.retry_of is None else None
-    return id_line(taken, facts.get("sha256"), key)
+    return taken.id_line(facts.get("sha256"), key)
 
 
 def _event(taken: Taken, told: Told, status: Callable[[PlanId], Status | None], at: Moment) -> Event:

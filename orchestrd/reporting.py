@@ -12,7 +12,6 @@ from importlib.metadata import version
 from typing import Any
 
 from handoff.root import Root
-from orchestrd.conditions import Trouble
 from orchestrd.config import Config
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Moment
@@ -23,6 +22,7 @@ from orchestrd.outbound.publish import Published
 from orchestrd.outbound.sd_notify import notify, watchdog_seconds
 from orchestrd.outbound.status import BEAT_SECONDS, MOST_PLANS, StatusBoard
 from orchestrd.runs.execution import Executions
+from orchestrd.troubles import Trouble
 
 SHOWN_AS = {State.READY: State.WAITING, State.PREPARING: State.RUNNING, State.GATHERING: State.RUNNING}
 """The states that a reader of `status/` need not know of."""

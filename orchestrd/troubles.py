@@ -1,12 +1,20 @@
-"""What is wrong with the machine or with a plan's way: shown in `status/` while it lasts, logged when it comes and goes."""
+"""What is wrong with the machine or a plan: shown in `status/` while it lasts, logged when it comes and goes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from loguru import logger
 
-from orchestrd.conditions import Trouble
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong with the machine."""
+
+    word: str
+    message: str
+    remedy: str
 
 
 class Troubles:

@@ -20,8 +20,10 @@ from handoff.settling import BadFile, StillWritten, read_settled, shown
 from orchestrd.core.events import CancelAsked, DrainAsked, Event, LookAgain, Moment, PauseAsked, ResumeAsked
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
+from orchestrd.inbound.again import accept_again
 from orchestrd.inbound.lanes import LaneFile
-from orchestrd.inbound.reception import Newcomer, Reception, opened
+from orchestrd.inbound.reception import Newcomer, Reception
+from orchestrd.inbound.taken import opened
 from orchestrd.record.ids import Ids, OrderLine
 from orchestrd.record.ids import Orders as Register
 from orchestrd.record.journals import Journals
@@ -189,11 +191,10 @@ class Orders:
             )
         if not self._ids.has(plan):
             return Answer(Outcome.NOTHING, f"no plan {plan} is known")
-        again = self._reception.accept_again(plan, one.number, at)
-        if again is None:
+        new_plan = accept_again(self._root, self._ids, self._reception, plan, one.number, at)
+        if new_plan is None:
             return Answer(Outcome.NOTHING, f"the archive holds the plan {plan} no longer; hand it in anew")
-        new_plan, events = again
-        return Answer(Outcome.DONE, new_plan=new_plan, events=tuple(events))
+        return Answer(Outcome.DONE, new_plan=new_plan, events=tuple(self._reception.look(at)))
 
 
 def _line(one: OrderInHand, order: Order | None, answer: Answer, at: Moment) -> OrderLine:

@@ -62,6 +62,8 @@ class Running:
     booked_usd: float = 0.0
     """What was booked for the same session before."""
     facts: StreamFacts = field(default_factory=StreamFacts)
+    is_judged: bool = False
+    """It is over, and its end is being written down."""
 
     @property
     def cost_usd(self) -> float:
@@ -82,7 +84,7 @@ class Running:
 
 
 class Executions:
-    """Carries runs out. The rest belongs to the loop, but `prepare`, `start`, `adopt` and `gather` block.
+    """Carries runs out. The rest belongs to the loop, but `prepare`, `start`, `adopt`, `judge` and `gather` block.
 
     Those are called in workers' threads, one at a time for each plan.
     """
@@ -130,7 +132,7 @@ class Executions:
 
     def descriptors(self) -> list[int]:
         """Descriptors that become readable when a run is over."""
-        found = (run.watch.fileno() for run in self._running.values())
+        found = (run.watch.fileno() for run in list(self._running.values()) if not run.is_judged)
         return [descriptor for descriptor in found if descriptor is not None]
 
     def next_look(self, at: Moment) -> float:
@@ -237,20 +239,27 @@ class Executions:
         if run is not None:
             run.watch.stop(why)
 
-    def poll(self, at: Moment) -> list[Event]:
-        """Read what runs have said since the last look, and judge those that are over."""
-        events = []
+    def poll(self, at: Moment) -> list[PlanId]:
+        """Read what runs have said since the last look; name the plans whose run is over, to be judged."""
+        over = []
         tail = at.boot >= self._next_tail
         for plan, run in list(self._running.items()):
-            over = run.watch.is_over()
-            if over:
-                events.append(self._judge(run))
-                del self._running[plan]
+            if run.is_judged:
+                continue
+            if run.watch.is_over():
+                run.is_judged = True
+                over.append(plan)
             elif tail:
                 self._read(run)
         if tail:
             self._next_tail = at.boot + TAIL_SECONDS
-        return events
+        return over
+
+    def judge(self, plan: PlanId) -> Event:
+        """Write down how a run that is over ended, and tell the engine."""
+        event = self._judge(self._running[plan])
+        del self._running[plan]
+        return event
 
     def forget(self, plan: PlanId) -> None:
         """The plan is settled."""
@@ -322,7 +331,12 @@ class Executions:
         return RunEnded(self._now(), run.plan, outcome_of(record))
 
     def _not_started(self, command: StartRun, message: str) -> Event:
-        fields: dict[str, Any] = {"status": "failed", "reason": "bad-launch", "retry": False, "summary": message}
+        fields: dict[str, Any] = {
+            "status": "failed",
+            "reason": "bad-launch",
+            "retry": False,
+            "summary": message,
+        }
         record = self._journals.append(command.plan, "run-ended", step=STEP, n=command.number, **fields)
         return RunEnded(self._now(), command.plan, outcome_of(record))
 

@@ -1,0 +1,56 @@
+"""`retry` of a settled plan: its bytes are accepted as a new plan (PROTOCOL, section 7)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from handoff import durable
+from handoff.formats import Format
+from handoff.root import PlanId, Root
+from orchestrd.core.events import Moment
+from orchestrd.inbound.reception import Reception
+from orchestrd.inbound.taken import Taken, plan_file
+from orchestrd.record import journal
+from orchestrd.record.archived import archived_folder
+from orchestrd.record.ids import Ids
+
+
+def accept_again(
+    root: Root, ids: Ids, reception: Reception, plan: PlanId, order: int, at: Moment
+) -> PlanId | None:
+    """Put a settled plan's bytes into `active/` under the next free id, for reception to look at.
+
+    Repeated for the same `order`, it finds the plan that it made. None: the archive has the plan no longer.
+    """
+    made = _made_by(root, order)
+    if made is not None:
+        return made
+    folder = archived_folder(root, plan)
+    files = [] if folder is None else [folder / plan_file(kind) for kind in Format]
+    there = next((path for path in files if path.is_file()), None)
+    if folder is None or there is None:
+        return None
+    one = Taken(
+        plan=ids.allot(plan),
+        source=journal.read_journal(folder / durable.JOURNAL)[0]["source"],
+        file_format=Format(there.suffix[1:]),
+        taken=datetime.fromtimestamp(at.wall, UTC),
+        arrival=ids.next_arrival(),
+        size=there.stat().st_size,
+        retry_of=plan,
+        order=order,
+    )
+    # From here on it is taken like any other file, with all that makes that durable.
+    copy = root.orders / f"{order}-{one.file_name}"
+    durable.replace(copy, there.read_bytes())
+    durable.take(copy, root.plan_folder(one.plan), one.file_name, one.first_line())
+    reception.take_up(one)
+    return one.plan
+
+
+def _made_by(root: Root, order: int) -> PlanId | None:
+    for folder in root.active.iterdir():
+        first = journal.read_journal(folder / durable.JOURNAL)[:1]
+        if first and first[0].get("order") == order:
+            return PlanId(folder.name)
+    return None

@@ -1,0 +1,83 @@
+"""A plan's file that was taken and not yet looked at, and how a journal's first line tells of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from handoff.formats import Format
+from handoff.root import PlanId
+from orchestrd.record import journal
+from orchestrd.record.ids import IdLine
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A plan's file that lies in `active/ID/` and was not looked at yet."""
+
+    plan: PlanId
+    source: str
+    file_format: Format
+    taken: datetime
+    arrival: int
+    size: int = 0
+    bad_file: str | None = None
+    """Why it must not be opened; completes "the file …"."""
+    retry_of: PlanId | None = None
+    order: int | None = None
+    """The order that made it."""
+
+    @property
+    def file_name(self) -> str:
+        """What the plan's file is called in its folder."""
+        return plan_file(self.file_format)
+
+    def first_line(self) -> bytes:
+        """The journal's first line, which is on the disk before the file is moved in."""
+        fields = {"source": self.source, "format": self.file_format.value, "arrival": self.arrival}
+        more = optional(size=self.size, bad_file=self.bad_file, retry_of=self.retry_of, order=self.order)
+        return journal.first_line(fields | more, self.taken.timestamp())
+
+    def id_line(self, sha256: str | None, key: str | None) -> IdLine:
+        """Its line in the register of ids."""
+        return IdLine(self.plan, self.source, key, sha256, self.taken, self.retry_of)
+
+    @classmethod
+    def from_record(cls, plan: PlanId, record: Mapping[str, Any]) -> Taken:
+        """Read a journal's first line."""
+        return cls(
+            plan=plan,
+            source=record["source"],
+            file_format=Format(record["format"]),
+            taken=journal.time_of(record),
+            arrival=record["arrival"],
+            size=record.get("size", 0),
+            bad_file=record.get("bad_file"),
+            retry_of=record.get("retry_of"),
+            order=record.get("order"),
+        )
+
+
+def plan_file(file_format: Format) -> str:
+    """What a plan's file is called in its folder."""
+    return f"plan.{file_format.value}"
+
+
+def optional(**fields: Any) -> dict[str, Any]:
+    """Keep the fields that have a value."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    """Hold a folder open, so that a name in it cannot be led elsewhere by exchanging the folder."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
