@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff import durable
-from orchestrd.runs import difference, rescue, worktree
+from orchestrd.runs import difference, registrations, rescue, worktree
 from orchestrd.runs.git import GitFailed, GitLock, GitMissing, run_git
 from orchestrd.runs.leftovers import settle
 from orchestrd.runs.standing import Standing, look
@@ -107,12 +107,12 @@ def _gather_in_place(repository: Path, base: str, wish: _Wish) -> Changes:
     changes = Changes(branch=standing.branch, base=base, head=head, uncommitted=standing.is_dirty)
     if head == base and not standing.is_dirty:
         return _unchanged(changes, wish)
-    return _compared(changes, {}, repository, worktree.common_dir(repository), wish)
+    return _compared(changes, {}, repository, registrations.common_dir(repository), wish)
 
 
 def _gather_worktree(tree: worktree.Worktree, wish: _Wish) -> Changes:
-    common = worktree.common_dir(tree.repository)
-    admin = worktree.registration(common, tree.path)
+    common = registrations.common_dir(tree.repository)
+    admin = registrations.registration(common, tree.path)
     if not tree.path.is_dir():
         return _gather_branch(tree, common, admin, wish)
     if admin is None:

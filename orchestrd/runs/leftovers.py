@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrd.runs import worktree
+from orchestrd.runs.branches import free_branch
 from orchestrd.runs.git import GitFailed, GitLock, run_git
 from orchestrd.runs.standing import Standing, look
-from orchestrd.runs.workspace import free_branch
 
 NOBODY = ("orchestrd", "orchestrd@localhost")
 """Who commits where the user has told git no name."""

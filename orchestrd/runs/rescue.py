@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from handoff import durable
-from orchestrd.runs import worktree
+from orchestrd.runs import registrations, worktree
 from orchestrd.runs.git import GitLock, run_git
 
 
@@ -27,7 +27,7 @@ def rescued(tree: worktree.Worktree, admin: Path | None, lock: GitLock | None) -
     What HEAD stood at without a branch goes onto the plan's, or it would be lost with the registration.
     """
     at = worktree.tip(tree, lock)
-    head = worktree.read_line(admin / "HEAD") if admin is not None else None
+    head = registrations.read_line(admin / "HEAD") if admin is not None else None
     if head is None or head.startswith(b"ref: "):
         return at
     commit = head.decode()

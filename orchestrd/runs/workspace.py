@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrd.runs import worktree
+from orchestrd.runs import registrations, worktree
+from orchestrd.runs.branches import DEFAULT_BRANCH, named_branch
 from orchestrd.runs.git import GitFailed, GitLock, GitMissing, run_git
 from orchestrd.runs.workspace_error import WorkspaceError, from_git, no_git
 
@@ -22,15 +23,8 @@ __all__ = ["Intent", "WorkspaceError", "decide", "make", "remove"]
 
 WORKTREE = "worktree"
 DIRECTORY = "directory"
-DEFAULT_BRANCH = "handoff/{id}"
-WITHOUT_FOLDER = "handoff-{id}"
-"""Where a branch named `handoff` leaves no room for branches below it."""
-NAMES_AT_ONCE = 16
-NAMES_AT_MOST = 4096
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
-_PLAIN = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*")
-"""Names that git accepts for certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +109,9 @@ def decide(
             return Intent(
                 DIRECTORY, project, project, project, place.repository, None, place.base, in_git=True
             )
-        name = _free_branch(place.repository, branch.replace("{id}", plan_id), branch, lock)
+        name = named_branch(place.repository, branch.replace("{id}", plan_id), branch, lock)
     except GitMissing as error:
-        if mode != WORKTREE and not worktree.lies_in_git(project):
+        if mode != WORKTREE and not registrations.lies_in_git(project):
             return in_place
         raise no_git(project) from error
     except GitFailed as error:
@@ -172,30 +166,10 @@ def worktree_of(intent: Intent) -> worktree.Worktree:
     return worktree.Worktree(intent.repository, intent.path, intent.branch, intent.base)
 
 
-def free_branch(repository: Path, wanted: str, lock: GitLock | None) -> str | None:
-    """Find a branch's name that nobody has: `wanted`, else with -2, -3, …; None: a branch above it is in the way."""
-    parts = wanted.split("/")
-    above = ["/".join(parts[:length]) for length in range(1, len(parts))]
-    for first in range(1, NAMES_AT_MOST, NAMES_AT_ONCE):
-        numbers = range(first, first + NAMES_AT_ONCE)
-        names = [wanted if number == 1 else f"{wanted}-{number}" for number in numbers]
-        asked = "".join(f"{worktree.HEADS}{name}\n" for name in (*above, *names))
-        told = run_git(["cat-file", "--batch-check"], repository, lock=lock, stdin=os.fsencode(asked))
-        free = [line.endswith(b" missing") for line in told.splitlines()]
-        if not all(free[: len(above)]):
-            return None
-        for name, is_free in zip(names, free[len(above) :], strict=True):
-            if is_free:
-                return name
-    raise WorkspaceError(
-        f"there are {NAMES_AT_MOST} branches named {wanted!r}", str(repository), "a free name", "remove some"
-    )
-
-
 def _find_place(project: Path, base: str | None, mode: str | None, lock: GitLock | None) -> _Place | None:
     """Find the repository around a project and the commit to begin at; None: it lies in none, and need not."""
     wanted = base or "HEAD"
-    if wanted.startswith("-"):
+    if wanted.startswith("-") or not wanted.isprintable():
         raise _no_base(wanted, project)
     # One process answers all; it stops at the first thing that is not there, having told what went before.
     asked = [
@@ -253,35 +227,6 @@ def _demand_clean(project: Path, place: _Place, lock: GitLock | None) -> None:
             "a clean work tree where a plan works in place",
             'commit or stash them, or let the plan work in a worktree ([workspace] mode = "worktree")',
         )
-
-
-def _free_branch(repository: Path, wanted: str, pattern: str, lock: GitLock | None) -> str:
-    found = free_branch(repository, _checked(wanted, repository, lock), lock)
-    if found is None and pattern == DEFAULT_BRANCH:
-        found = free_branch(repository, wanted.replace("/", "-"), lock)
-    if found is None:
-        raise WorkspaceError(
-            f"a branch cannot be named {wanted!r}, for there is one whose name is the beginning of that",
-            str(repository),
-            "a name that no branch is in the way of",
-            "rename that branch, or give the plan another [workspace] branch",
-        )
-    return found
-
-
-def _checked(name: str, repository: Path, lock: GitLock | None) -> str:
-    if _PLAIN.fullmatch(name):
-        return name
-    try:
-        run_git(["check-ref-format", "--branch", name], repository, lock=lock)
-    except GitFailed as error:
-        raise WorkspaceError(
-            f"{name!r} is no name for a branch",
-            str(repository),
-            "what `git check-ref-format --branch` accepts",
-            "give the plan another [workspace] branch",
-        ) from error
-    return name
 
 
 def _no_base(base: str, project: Path) -> WorkspaceError:

@@ -7,12 +7,15 @@ only where something has to be done: what can be seen in files is read there.
 from __future__ import annotations
 
 import os
+import re
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from handoff import durable
 from orchestrd.runs.git import GitFailed, GitLock, run_git
+from orchestrd.runs.registrations import common_dir, read_line, registration
 from orchestrd.runs.workspace_error import WorkspaceError
 
 MARKER = "orchestrd"
@@ -20,6 +23,9 @@ MARKER = "orchestrd"
 INITIALISING = b"initializing"
 """What git itself writes into `locked` for as long as it is making a worktree."""
 HEADS = "refs/heads/"
+
+_STUMBLED = re.compile(r"failed to read .*worktrees/|could not create .*worktrees")
+_PAUSES = (0.005, 0.02, 0.05, 0.1, 0.2, 0.4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,48 +92,6 @@ def remove(tree: Worktree, lock: GitLock | None) -> bool:
     return True
 
 
-def registration(common: Path, path: Path) -> Path | None:
-    """Find the folder by which the repository knows the checkout at `path`."""
-    folder = common / "worktrees"
-    wanted = os.fsencode(path / ".git")
-    # Git names it after the checkout; only where that name was taken, all have to be looked at.
-    likely = folder / path.name
-    if read_line(likely / "gitdir") == wanted:
-        return likely
-    try:
-        names = sorted(os.listdir(folder))
-    except FileNotFoundError:
-        return None
-    return next((folder / name for name in names if read_line(folder / name / "gitdir") == wanted), None)
-
-
-def common_dir(repository: Path) -> Path:
-    """Find the repository's own folder: `.git`, or what a file of that name points to.
-
-    Raises:
-        WorkspaceError: there is none.
-
-    """
-    entry = repository / ".git"
-    if entry.is_dir():
-        return Path(os.path.realpath(entry))
-    content = read_line(entry)
-    if content is not None and content.startswith(b"gitdir: "):
-        git_dir = repository / os.fsdecode(content[len(b"gitdir: ") :])
-        common = read_line(git_dir / "commondir")
-        found = git_dir if common is None else git_dir / os.fsdecode(common)
-        if found.is_dir():
-            return Path(os.path.realpath(found))
-    raise WorkspaceError(
-        "the repository is gone", str(repository), "the git repository of the project", "bring it back"
-    )
-
-
-def lies_in_git(folder: Path) -> bool:
-    """Tell whether a folder looks as if it lay in a repository, without asking git."""
-    return any((place / ".git").exists() for place in (folder, *folder.parents))
-
-
 def link(tree: Worktree, admin: Path) -> None:
     """See to it that the checkout's `.git` leads to its registration. A repository that was made over it is kept."""
     entry = tree.path / ".git"
@@ -177,15 +141,6 @@ def tip(tree: Worktree, lock: GitLock | None) -> str | None:
     return found.decode().strip()
 
 
-def read_line(path: Path) -> bytes | None:
-    """Read one of git's one-line files, without its newline."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    return content.removesuffix(b"\n")
-
-
 def _is_half_made(admin: Path) -> bool:
     return not (admin / MARKER).exists() and read_line(admin / "locked") == INITIALISING
 
@@ -207,10 +162,10 @@ def _add(tree: Worktree, lock: GitLock | None, *, again: bool = False) -> None:
     anew = ["worktree", "add", "-q", "--no-track", "-b", tree.branch, "--", str(tree.path), tree.base]
     there = ["worktree", "add", "-q", "-f", "--", str(tree.path), tree.branch]
     if again:
-        run_git(there, tree.repository, lock=lock)
+        _patiently(there, tree.repository, lock)
         return
     try:
-        run_git(anew, tree.repository, lock=lock)
+        _patiently(anew, tree.repository, lock)
     except GitFailed as error:
         if "already exists" not in error.stderr:
             _remove_empty_branch(tree, common_dir(tree.repository), lock)
@@ -223,12 +178,29 @@ def _add(tree: Worktree, lock: GitLock | None, *, again: bool = False) -> None:
                 "the name to be free, as it was when the plan was looked at",
                 "retry the plan",
             ) from error
-        run_git([word for word in there if word != "-f"], tree.repository, lock=lock)
+        _patiently([word for word in there if word != "-f"], tree.repository, lock)
+
+
+def _patiently(args: list[str], repository: Path, lock: GitLock | None) -> None:
+    """Call git, again where it stumbled over another worktree that was just being made or removed.
+
+    It reads the registration of every worktree, and gives up over a half-written one. What it had done of its own it
+    takes back then.
+    """
+    for pause_seconds in (*_PAUSES, None):
+        try:
+            run_git(args, repository, lock=lock)
+        except GitFailed as error:
+            if pause_seconds is None or not _STUMBLED.search(error.stderr):
+                raise
+            time.sleep(pause_seconds)
+        else:
+            return
 
 
 def _removed_by_git(tree: Worktree, lock: GitLock | None) -> bool:
     try:
-        run_git(["worktree", "remove", "--", str(tree.path)], tree.repository, lock=lock)
+        _patiently(["worktree", "remove", "--", str(tree.path)], tree.repository, lock)
     except GitFailed as error:
         if "modified or untracked" in error.stderr or "locked working tree" in error.stderr:
             return False
@@ -248,7 +220,7 @@ def _removed_with_submodules(tree: Worktree, lock: GitLock | None) -> bool:
                 return False
     if run_git(["status", "--porcelain", "-z", "--untracked-files=normal"], tree.path, lock=lock):
         return False
-    run_git(["worktree", "remove", "--force", "--", str(tree.path)], tree.repository, lock=lock)
+    _patiently(["worktree", "remove", "--force", "--", str(tree.path)], tree.repository, lock)
     return True
 
 

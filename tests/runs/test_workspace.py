@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -85,13 +88,12 @@ def test_a_base_is_a_branch_a_tag_or_a_commit(repository):
     assert decided(repository, base="HEAD~1").base == first
 
 
-@pytest.mark.parametrize("base", ["nope", "--help", "v1.0", ""])
+@pytest.mark.parametrize("base", ["nope", "--help", "v1.0", "HEAD:README.md", "nul\0"])
 def test_a_missing_base_is_named(repository, base):
-    if not base:
-        assert decided(repository, base=base).base == repository.git("rev-parse", "HEAD")
-        return
-    with pytest.raises(WorkspaceError, match=f"no commit '{base}'"):
+    with pytest.raises(WorkspaceError) as caught:
         decided(repository, base=base)
+
+    assert caught.value.what == f"there is no commit {base!r}"
 
 
 def test_a_repository_without_a_commit_is_refused(tmp_path, repository):
@@ -199,7 +201,9 @@ def test_a_branch_named_handoff_moves_the_default_beside_it(repository):
         decided(repository, branch="handoff/x/{id}")
 
 
-@pytest.mark.parametrize("name", ["a b", "-x", "a..b", "x.lock", "{id}~"])
+@pytest.mark.parametrize(
+    "name", ["a b", "-x", "a..b", "x.lock", "{id}~", "@{-1}", "HEAD", "", "new\nline", "nul\0"]
+)
 def test_what_is_no_branchs_name_is_refused(repository, name):
     with pytest.raises(WorkspaceError, match="no name for a branch"):
         decided(repository, branch=name)
@@ -334,6 +338,31 @@ def test_two_checkouts_of_one_name_from_two_roots_do_not_meet(repository, tmp_pa
     assert remove(other, None)
     assert (one.path / "README.md").is_file()
     assert remove(one, None)
+
+
+def test_another_worktree_that_is_just_being_made_is_no_obstacle(repository):
+    intent = made(repository)
+    half = repository.path / ".git" / "worktrees" / "half"
+    half.mkdir()
+    for name in ("commondir", "gitdir", "HEAD"):
+        (half / name).write_text("")
+    finished = threading.Timer(0.1, shutil.rmtree, [half])
+    finished.start()
+
+    assert remove(intent, None) is True
+
+    finished.join()
+
+
+def test_many_plans_of_one_repository_are_made_and_removed_side_by_side(repository):
+    def come_and_go(number: int) -> bool:
+        return remove(made(repository, f"plan-{number}"), None)
+
+    with ThreadPoolExecutor(4) as threads:
+        gone = list(threads.map(come_and_go, range(24)))
+
+    assert all(gone)
+    assert repository.branches() == ["main"]
 
 
 def test_a_filter_that_fails_is_named_and_nothing_is_left(repository):
