@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 
 from tests.serving import Serving
+from tests.waiting import wait_until
 
 AGENT = Path(__file__).parent / "agent.py"
 LEDGER = "ledger.txt"
@@ -78,3 +79,42 @@ def git(folder: Path, *words: str) -> str:
     ended = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr.decode("utf-8", "replace")
     return ended.stdout.decode().strip()
+
+
+def orders(here: Serving) -> list[dict[str, Any]]:
+    """What came of the orders so far."""
+    path = here.root.orders_log
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def give(here: Serving, name: str, **fields: Any) -> dict[str, Any]:
+    """Give an order and wait for what comes of it."""
+    here.order(f"{name}.toml", as_toml(fields))
+    return wait_until(
+        lambda: next((line for line in orders(here) if line["file"].endswith(f"{name}.toml")), None),
+        10,
+        f"an outcome of the order {name}; the daemon said: {here.said()}",
+    )
+
+
+def shown_plans(here: Serving) -> dict[str, dict[str, Any]]:
+    """The plans in `status/plans`, by id."""
+    return {plan["id"]: plan for plan in here.status("plans")["plans"]}
+
+
+def waits_for(here: Serving, plan: str) -> str | None:
+    """What `status/plans` says that a plan waits for."""
+    return shown_plans(here).get(plan, {}).get("waiting_for")
+
+
+def runs_now(here: Serving, plan: str) -> Entry:
+    """Wait until the agent works on a plan."""
+    return wait_until(lambda: next(iter(starts(here, plan)[-1:]), None), 15, f"a run of {plan}; {here.said()}")
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
