@@ -60,7 +60,8 @@ def settle(root: Root, plan_id: PlanId, remove_checkout: Callable[[Path], object
     records = journal.open_for_append(path)
     account = account_of(records)
     file_format = format_of(account)
-    plan = plan_in(folder, file_format)
+    # A file that must not be opened (a terabyte, say) is not opened here either.
+    plan = None if account.taken.get("bad_file") else plan_in(folder, file_format)
     content = _result_in_folder(folder, plan_id, records, plan, file_format)
     result = result_in(content, file_format)
     _tell(root, plan_id, result, plan, account, content)
