@@ -18,11 +18,10 @@ With nothing told it says a word and succeeds. FAKE_LEDGER names a file that gai
     environment FILE  write NAME=value lines       read-all        wait for the end of stdin
 """
 
+import _signal
 import os
 import sys
 import time
-
-import _signal
 
 VERSION = "2.1.330"
 SETTINGS = ("exit", "no-result", "linger", "fail", "torn", "signal", "read-all")
@@ -104,8 +103,12 @@ def instructions(text):
 
 def read_prompt():
     line = sys.stdin.buffer.readline().decode("utf-8", "replace")
-    # The content is the only string that a prompt can be in; what JSON escapes in it is of no interest here.
-    return line.partition('"content"')[2].partition('"')[2].replace("\\n", "\n")
+    at = line.find('"', line.find('"content"') + len('"content"'))
+    if at < 0:
+        return ""
+    from _json import scanstring  # `json` would take half of the time that this program needs
+
+    return scanstring(line, at + 1, False)[0]
 
 
 def session():

@@ -44,7 +44,7 @@ class RunWatch:
         return cls(run_folder, follow_pid(run_folder))
 
     def fileno(self) -> int | None:
-        """Return a descriptor that becomes readable when the runner is gone; None where there is none: ask `is_over`."""
+        """Return a descriptor that becomes readable when the runner is gone; None where none can: ask `is_over`."""
         return self._pidfd
 
     def is_over(self) -> bool:

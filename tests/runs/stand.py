@@ -1,0 +1,118 @@
+"""A stand on which real runners run a fake Claude Code, with proof afterwards that nothing of them is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from handoff import platform
+from handoff.result import Payer
+from orchestrd.runs import tree
+from orchestrd.runs.launch import Launch, RunLimits, user_message
+from orchestrd.runs.start import StartedRun, start_runner
+from orchestrd.runs.watch import RunWatch
+from tests.waiting import wait_until
+
+FAKE_AGENT = Path(__file__).parent.parent / "fake_agent.py"
+FAKE = (sys.executable, "-I", "-S", str(FAKE_AGENT))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over, as its files tell."""
+
+    folder: Path
+    exit: dict[str, Any]
+    lines: list[bytes]
+    stderr: bytes
+
+    def texts(self) -> list[str]:
+        """What the agent said."""
+        events = [json.loads(line) for line in self.lines]
+        return [part["text"] for event in events for part in event.get("message", {}).get("content", ())]
+
+
+class Stand:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan_folder = folder / "active" / "plan"
+        self.plan_folder.mkdir(parents=True)
+        self.checkout = folder / "checkout"
+        self.checkout.mkdir()
+        self.ledger = folder / "ledger"
+        self.mark = f"stand-{uuid.uuid4()}"
+        self._started: list[StartedRun] = []
+
+    def run_folder(self, number: int = 1) -> Path:
+        return self.plan_folder / "runs" / f"main.{number}"
+
+    def launch(
+        self,
+        prompt: str = "Go.",
+        *,
+        argv: tuple[str, ...] = FAKE,
+        cwd: Path | None = None,
+        secrets: dict[str, str] | None = None,
+        timeout: float = 60,
+        silence: float = 60,
+        first_event: float = 60,
+        memory: int | None = None,
+    ) -> Launch:
+        env = {"PATH": os.environ["PATH"], "FAKE_LEDGER": str(self.ledger), **(secrets or {})}
+        return Launch(
+            argv=argv,
+            cwd=cwd or self.checkout,
+            env=env,
+            secret_names=tuple(secrets or ()),
+            stdin=user_message(prompt),
+            files={},
+            limits=RunLimits(timeout, silence, first_event, memory),
+            session_id=str(uuid.uuid4()),
+            payer=Payer.NOBODY,
+        )
+
+    def start(self, prompt: str = "Go.", *, number: int = 1, **launch: Any) -> StartedRun:
+        started = start_runner(self.run_folder(number), self.launch(prompt, **launch), mark=self.mark)
+        self._started.append(started)
+        return started
+
+    def run(self, prompt: str = "Go.", *, number: int = 1, **launch: Any) -> Ended:
+        return self.end_of(RunWatch.of(self.start(prompt, number=number, **launch)))
+
+    def end_of(self, watch: RunWatch, seconds: float = 30) -> Ended:
+        wait_until(watch.is_over, seconds, "the end of the run")
+        folder = watch.run_folder
+        stderr = folder / "stderr.log"
+        return Ended(
+            folder,
+            json.loads((folder / "exit.json").read_bytes()),
+            watch.read_new_lines(),
+            stderr.read_bytes() if stderr.exists() else b"",
+        )
+
+    def noted(self) -> list[str]:
+        """The words of the ledger: `start`, `detached`, `child`."""
+        return (
+            [line.split()[0] for line in self.ledger.read_text().splitlines()] if self.ledger.exists() else []
+        )
+
+    def wait_for(self, word: str) -> None:
+        wait_until(lambda: word in self.noted(), what=f"{word} in the ledger")
+
+    def alive(self) -> list[int]:
+        """Processes of its runs, the runners not among them."""
+        return platform.processes_with_mark(f"{tree.MARK}={self.mark}")
+
+    def close(self) -> None:
+        """End what a failed test left."""
+        for started in self._started:
+            if started.process.poll() is None:
+                os.killpg(started.pid, signal.SIGKILL)
+            started.process.wait()
+        tree.sweep(self.mark)
