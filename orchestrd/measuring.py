@@ -1,29 +1,53 @@
 """When what is measured: every run once a second while one is alive, daemon and machine with the heartbeat otherwise.
 
-Each sample goes to the plan's series (`usage.jsonl`); the present goes to `status/`. What is lost of it is lost: it
-is never worth a sync, nor a run.
+Each sample goes to the plan's series, the present to `status/`. What is lost of it is lost: it is never worth a
+sync, nor a run.
 """
 
 from __future__ import annotations
 
-import json
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from handoff import durable
+from handoff.result import Result
 from handoff.root import PlanId, Root
 from orchestrd.core.events import Moment
+from orchestrd.observe.metrics import Totals
 from orchestrd.observe.sampler import Sampler
-from orchestrd.observe.usage import TreeUsage
+from orchestrd.observe.series import append_sample
+from orchestrd.observe.usage import DaemonUsage, MachineUsage, TreeUsage
 from orchestrd.outbound.status import BEAT_SECONDS
-from orchestrd.record.journal import format_time
 from orchestrd.runs.execution import Executions
 
 RunKey = tuple[PlanId, str, int]
+"""Plan, step, and number of the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured at one time."""
+
+    at: Moment
+    daemon: DaemonUsage
+    machine: MachineUsage
+    runs: dict[RunKey, TreeUsage] = field(default_factory=dict)
+
+    def fields(self) -> dict[str, Any]:
+        """As `status/usage` shows it."""
+        return {
+            "time": datetime.fromtimestamp(int(self.at.wall), UTC),
+            "daemon": self.daemon.fields(),
+            "machine": self.machine.fields(),
+            "runs": [
+                {"plan": plan, "step": step, **usage.fields()} for (plan, step, _), usage in self.runs.items()
+            ],
+        }
 
 
 class Measuring:
-    """Samples when it is due. `now` is what `status/usage` says."""
+    """Samples when it is due."""
 
     def __init__(self, root: Root, interval_seconds: float, runs: Executions) -> None:
         self._root = root
@@ -31,7 +55,6 @@ class Measuring:
         self._runs = runs
         self._sampler: Sampler[RunKey] = Sampler()
         self._due = 0.0
-        self.now: dict[str, Any] = {}
 
     def next_look(self, at: Moment) -> float:
         """Seconds until the next sample."""
@@ -39,40 +62,33 @@ class Measuring:
             self._due = min(self._due, at.boot + self._interval)
         return max(0.0, self._due - at.boot)
 
-    def turn(self, at: Moment) -> bool:
-        """Sample if it is due; tell whether it was."""
+    def sample(self, at: Moment) -> Sample | None:
+        """Sample if it is due."""
         if at.boot < self._due:
-            return False
+            return None
         pids = self._runs.pids()
         self._due = at.boot + (self._interval if pids else BEAT_SECONDS)
         usages = self._sampler.sample(pids, at.boot)
-        for key, usage in usages.items():
-            self._append(key, usage, at)
-        self.now = {
-            "time": datetime.fromtimestamp(int(at.wall), UTC),
-            "daemon": self._sampler.daemon(at.boot).fields(),
-            "machine": self._sampler.machine(at.boot).fields(),
-            "runs": [
-                {"plan": plan, "step": step, **usage.fields()} for (plan, step, _), usage in usages.items()
-            ],
-        }
-        return True
+        for (plan, step, number), usage in usages.items():
+            # A full disk, or a plan that was settled meanwhile: the runs go on, and so do we.
+            with suppress(OSError):
+                append_sample(self._root.plan_folder(plan), usage, step=step, number=number, wall=at.wall)
+        return Sample(at, self._sampler.daemon(at.boot), self._sampler.machine(at.boot), usages)
 
-    def _append(self, key: RunKey, usage: TreeUsage, at: Moment) -> None:
-        plan, step, number = key
-        sample = {
-            "time": format_time(at.wall),
-            "step": step,
-            "n": number,
-            "cpu_seconds": round(usage.cpu_seconds, 3),
-            "rss_bytes": usage.memory_bytes,
-            "pss_bytes": usage.pss_bytes,
-            "processes": usage.processes,
-            "read_bytes": usage.read_bytes,
-            "write_bytes": usage.written_bytes,
-        }
-        line = json.dumps({name: value for name, value in sample.items() if value is not None}) + "\n"
-        try:
-            durable.append_line(self._root.plan_folder(plan) / "usage.jsonl", line.encode(), sync=False)
-        except OSError:
-            return  # a full disk: the runs go on, and so do we
+
+def add_result(totals: Totals, result: Result) -> Totals:
+    """Add what a settled plan used."""
+    usage = result.usage
+    if usage is None:
+        return totals
+    return replace(
+        totals,
+        runs=totals.runs + sum(step.attempts or 0 for step in result.steps),
+        cost_usd=totals.cost_usd + usage.cost_usd,
+        turns=totals.turns + usage.turns,
+        input_tokens=totals.input_tokens + usage.input_tokens,
+        output_tokens=totals.output_tokens + usage.output_tokens,
+        cache_read_tokens=totals.cache_read_tokens + usage.cache_read_tokens,
+        cache_write_tokens=totals.cache_write_tokens + usage.cache_write_tokens,
+        cpu_seconds=totals.cpu_seconds + usage.cpu_seconds,
+    )

@@ -7,7 +7,7 @@ changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from handoff import durable
@@ -40,49 +40,53 @@ class Recovered:
 
 
 def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: Moment) -> Recovered:
-    """Read every plan in `active/`, in the order of arrival; what was taken and not yet looked at goes to reception."""
+    """Read every plan in `active/`, in the order of arrival. What was not looked at yet goes to reception."""
     found = Recovered()
+    known = sorted(_read_all(root, found), key=lambda one: one[0].arrival)
     lines: list[IdLine] = []
-    known: list[tuple[Taken, Told]] = []
+    for taken, told in known:
+        journals.begin(taken.plan, told.sequence)
+        ids.arrived(taken.arrival)
+        if not ids.has(taken.plan):
+            ids.allot(taken.plan)
+            if told.checked:
+                lines.append(_missing_line(taken, told))
+    ids.append(lines)
+    status = _statuses_of(root, ids)
+    for taken, told in known:
+        _place(taken, told, found, reception, _event(taken, told, status, at) if told.checked else None)
+    return found
+
+
+def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
+    """Read each plan's journal, cutting a torn tail off; a start that was cut before its plan was moved in goes."""
     for name in os.listdir(root.active):
         plan = PlanId(name)
         folder = root.plan_folder(plan)
-        if not folder.is_dir():
-            found.damaged.append(f"{folder} is no plan's folder")
-            continue
-        if PLAN_FILES.isdisjoint(os.listdir(folder)):
-            # A start that was cut before its plan was moved in: the file still lies in its lane.
-            durable.remove_tree(folder)
-            continue
         try:
+            if PLAN_FILES.isdisjoint(os.listdir(folder)):
+                durable.remove_tree(folder)  # the file still lies in its lane
+                continue
             records = journal.open_for_append(folder / durable.JOURNAL)
         except (JournalDamaged, OSError) as error:
             found.damaged.append(str(error))
             continue
-        if not records:
+        if records:
+            yield Taken.from_record(plan, records[0]), read_history(records)
+        else:
             found.damaged.append(f"{folder / durable.JOURNAL} is empty")
-            continue
-        taken, told = Taken.from_record(plan, records[0]), read_history(records)
-        journals.begin(plan, told.sequence)
-        ids.arrived(taken.arrival)
-        known.append((taken, told))
-        if not ids.has(plan):
-            ids.allot(plan)
-            if told.checked:
-                lines.append(_missing_line(taken, told))
-    ids.append(lines)
-    known.sort(key=lambda one: one[0].arrival)
-    statuses = _statuses_of(root, ids)
-    for taken, told in known:
-        if not told.checked:
-            reception.take_up(taken, told.sequence)
-            continue
-        found.events.append(_event(taken, told, statuses, at))
-        if told.is_settling:
-            found.settling.append(taken.plan)
-        if told.history.in_hand and told.history.ending is None:
-            found.in_hand.append((taken.plan, told))
-    return found
+
+
+def _place(taken: Taken, told: Told, found: Recovered, reception: Reception, event: Event | None) -> None:
+    """Put a plan where it is gone on with."""
+    if event is None:
+        reception.take_up(taken, told.sequence)
+        return
+    found.events.append(event)
+    if told.is_settling:
+        found.settling.append(taken.plan)
+    if told.history.in_hand and told.history.ending is None:
+        found.in_hand.append((taken.plan, told))
 
 
 def _missing_line(taken: Taken, told: Told) -> IdLine:

@@ -6,18 +6,21 @@ It reads from everywhere and decides nothing. Called once a turn; the board writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from handoff import durable
 from handoff.root import Root
 from orchestrd.config import Config
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Moment
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
-from orchestrd.measuring import Measuring
+from orchestrd.measuring import Measuring, Sample, add_result
+from orchestrd.observe.metrics import Present, Totals, render
 from orchestrd.outbound.publish import Published
 from orchestrd.outbound.sd_notify import notify, watchdog_seconds
 from orchestrd.outbound.status import BEAT_SECONDS, MOST_PLANS, StatusBoard
@@ -40,7 +43,11 @@ class Reporting:
         self._engine = engine
         self._runs = runs
         self._board = StatusBoard(root, version("orchestrd"), wall)
+        self._metrics = root.status / "metrics.prom"
+        self._started = wall
+        self._version = version("orchestrd")
         self._settled: Counter[str] = Counter()
+        self._totals = Totals()
         self._plans_due = float("-inf")
         self._next = 0.0
         self._measuring = Measuring(root, config.sampling.interval_seconds, runs)
@@ -50,21 +57,24 @@ class Reporting:
 
     def settled(self, published: Published) -> None:
         """Count a plan that is settled."""
+        self._totals = add_result(self._totals, published.result)
         self._settled[published.result.status.value] += 1
 
     def next_look(self, at: Moment) -> float:
         """Seconds until there is something to write."""
         return min(max(0.0, self._next - at.boot), self._measuring.next_look(at))
 
-    def turn(self, at: Moment, troubles: Sequence[Trouble], ignored: Iterable[tuple[str, str]]) -> None:
+    def turn(self, at: Moment, troubles: Sequence[Trouble], ignored: Sequence[tuple[str, str]]) -> None:
         """Write what is due."""
         state = "draining" if self._engine.draining else "paused" if self._engine.paused else "running"
         self._tell(state, at, troubles, ignored)
         if at.boot >= self._plans_due:
             self._plans_due = at.boot + PLANS_SECONDS
             self._board.set_plans(*self._plans())
-        if self._measuring.turn(at):
-            self._board.set_usage(self._measuring.now)
+        sample = self._measuring.sample(at)
+        if sample is not None:
+            self._board.set_usage(sample.fields())
+            self._write_metrics(sample, state, troubles, ignored)
         self._next = at.boot + self._board.write(at.wall, at.boot)
 
     def stopped(self, at: Moment) -> None:
@@ -73,7 +83,7 @@ class Reporting:
         self._board.write(at.wall, at.boot, at_once=True)
 
     def _tell(
-        self, state: str, at: Moment, troubles: Sequence[Trouble], ignored: Iterable[tuple[str, str]]
+        self, state: str, at: Moment, troubles: Sequence[Trouble], ignored: Sequence[tuple[str, str]]
     ) -> None:
         counts = self._counts()
         now = datetime.fromtimestamp(int(at.wall), UTC)
@@ -105,6 +115,29 @@ class Reporting:
         if lines:
             notify(*lines)
         self._said = line
+
+    def _write_metrics(
+        self, sample: Sample, state: str, troubles: Sequence[Trouble], ignored: Sequence[tuple[str, str]]
+    ) -> None:
+        counts = {"waiting": self._engine.waiting(), "running": self._engine.running()}
+        present = Present(
+            version=self._version,
+            state=state,
+            started=self._started,
+            heartbeat=sample.at.wall,
+            plans=counts,
+            settled=self._settled,
+            max_parallel=self._config.limits.max_parallel,
+            problems=[one.word for one in troubles],
+            ignored=len(ignored),
+            totals=self._totals,
+            daemon=sample.daemon,
+            machine=sample.machine,
+            runs={(plan, step): usage for (plan, step, _), usage in sample.runs.items()},
+        )
+        # A full disk is told of by the board; the next sample is written when there is space again.
+        with suppress(OSError):
+            durable.replace(self._metrics, render(present).encode(), sync=False)
 
     def _counts(self) -> dict[str, int]:
         return {"waiting": self._engine.waiting(), "running": self._engine.running(), **self._settled}
