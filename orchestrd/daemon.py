@@ -29,6 +29,7 @@ from orchestrd.core.history import Told
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
 from orchestrd.errands import AGAIN_SECONDS, Errands
+from orchestrd.inbound.accepted import read_accepted
 from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lanes
 from orchestrd.inbound.orders import Orders
@@ -94,7 +95,15 @@ class Daemon:
             root, OrdersRegister.load(root), self._ids, self._journals, self._reception, self._engine.plan
         )
         self._git_lock = GitLock(root.git_lock)
-        self._runs = Executions(root, config, self._journals, self._git_lock, environ, self._now)
+        self._runs = Executions(
+            root,
+            config,
+            self._journals,
+            self._git_lock,
+            environ,
+            self._now,
+            lambda plan: read_accepted(root, plan, config.limits),
+        )
         self._index = Index(root.index)
         self._lanes = Lanes(
             root,

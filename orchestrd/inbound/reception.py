@@ -22,6 +22,7 @@ from handoff.settling import MAX_DOCUMENT_BYTES, BadFile, StillWritten, read_set
 from orchestrd.config import Limits
 from orchestrd.core.events import Ending, Event, Moment, PlanAccepted, PlanRefused
 from orchestrd.core.history import facts_of
+from orchestrd.inbound.accepted import write_accepted
 from orchestrd.inbound.intake import Accepted, Refused, check_plan
 from orchestrd.inbound.lanes import LaneFile
 from orchestrd.inbound.taken import Taken, opened, optional
@@ -160,8 +161,7 @@ class Reception:
     def _accept(
         self, one: Taken, checked: Accepted, key: str | None, sha256: str, at: Moment
     ) -> tuple[Event, IdLine]:
-        accepted = checked.plan.model_dump_json().encode()
-        durable.replace(self._root.plan_folder(one.plan) / "accepted.json", accepted, sync=False)
+        write_accepted(self._root, one.plan, checked.plan)
         record = self._journals.append(one.plan, "accepted", **_accepted_fields(checked, sha256))
         if key is not None:
             self._ids.hold_key(key, one.plan)

@@ -97,6 +97,7 @@ class Executions:
         git_lock: GitLock,
         environ: Mapping[str, str],
         now: Callable[[], Moment],
+        plan_of: Callable[[PlanId], Plan | None],
     ) -> None:
         self.claude: ClaudeCommand | None = None
         """The binary that is there now; None: none, and then the engine starts nothing."""
@@ -104,6 +105,7 @@ class Executions:
         self._journals = journals
         self._environ = environ
         self._now = now
+        self._plan_of = plan_of
         self._settings = RunSettings.of(config)
         # A service's runs get scopes of their own, so that they outlive its restart.
         self._scoped = "INVOCATION_ID" in environ and "NOTIFY_SOCKET" in environ
@@ -147,7 +149,7 @@ class Executions:
 
     def prepare(self, plan: PlanId, project: Path) -> Event:
         """Make the workspace, or find it as it was made before."""
-        accepted = self._plan(plan)
+        accepted = self._plan_of(plan)
         if accepted is None:
             return WorkspaceFailed(
                 self._now(), plan, f"{self._root.plan_folder(plan)}: accepted.json cannot be read"
@@ -156,7 +158,7 @@ class Executions:
 
     def gather(self, plan: PlanId) -> Event:
         """Commit and compare what the run left."""
-        return self._places.gather(plan, self._plan(plan))
+        return self._places.gather(plan, self._plan_of(plan))
 
     def checkout_remover(self, plan: PlanId) -> Callable[[Path], None]:
         """Return what removes the plan's checkout when its result is out."""
@@ -189,7 +191,7 @@ class Executions:
 
     def _compose(self, command: StartRun, session: str, project: Path) -> Launch | str:
         """Put a start together; a text says why that cannot be."""
-        plan = self._plan(command.plan)
+        plan = self._plan_of(command.plan)
         if self.claude is None or plan is None:
             return "Claude Code is gone from this machine." if plan else "accepted.json cannot be read"
         start = Start(
@@ -346,12 +348,6 @@ class Executions:
         return float(
             sum(r.get("cost_usd") or 0 for r in records if r["event"] == "run-ended" and r["n"] in starts)
         )
-
-    def _plan(self, plan: PlanId) -> Plan | None:
-        try:
-            return Plan.model_validate_json((self._root.plan_folder(plan) / "accepted.json").read_bytes())
-        except (OSError, ValueError):
-            return None
 
     def _run_folder(self, plan: PlanId, number: int) -> Path:
         return self._root.plan_folder(plan) / "runs" / f"{STEP}.{number}"

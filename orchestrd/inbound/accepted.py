@@ -1,0 +1,35 @@
+"""The plan as it was accepted: normalised, defaults filled in (`accepted.json`). Derived from the plan's own file."""
+
+from __future__ import annotations
+
+from handoff import durable
+from handoff.formats import Format
+from handoff.plan import Plan
+from handoff.root import PlanId, Root
+from orchestrd.config import Limits
+from orchestrd.inbound.intake import Accepted, check_plan
+from orchestrd.inbound.taken import plan_file
+
+ACCEPTED = "accepted.json"
+
+
+def write_accepted(root: Root, plan: PlanId, accepted: Plan) -> None:
+    """Write down what will be executed. Not synced: after a power cut it can be made again."""
+    durable.replace(root.plan_folder(plan) / ACCEPTED, accepted.model_dump_json().encode(), sync=False)
+
+
+def read_accepted(root: Root, plan: PlanId, limits: Limits) -> Plan | None:
+    """Read what will be executed, making it again where a power cut took it; None: its file is no plan any more."""
+    folder = root.plan_folder(plan)
+    try:
+        return Plan.model_validate_json((folder / ACCEPTED).read_bytes())
+    except (OSError, ValueError):
+        pass  # taken by a power cut
+    for kind in Format:
+        file = folder / plan_file(kind)
+        if file.is_file():
+            checked = check_plan(file.read_bytes(), kind, plan, limits)
+            if isinstance(checked, Accepted):
+                write_accepted(root, plan, checked.plan)
+                return checked.plan
+    return None
