@@ -39,10 +39,12 @@ def settle(
     if not commit:
         return Settled(branch, head, uncommitted=True)
     whole = _commit(tree, env, message, lock)
+    if whole and not standing.has_submodules:
+        told = run_git(["rev-parse", "HEAD"], tree.path, lock=lock, extra=env)
+        return Settled(branch, told.decode().strip(), uncommitted=False)
     # Contents of submodules, and what git could not read, are in no commit even now.
     after = look(env, tree.path, lock)
-    left = after.is_dirty if standing.has_submodules or not whole else False
-    return Settled(branch, after.head or head, left)
+    return Settled(branch, after.head or head, after.is_dirty)
 
 
 def _on_a_branch(
