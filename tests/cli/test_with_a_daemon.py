@@ -1,0 +1,161 @@
+"""The command line and a daemon: what is asked through the root is answered through the root."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.stage import AGENT
+from tests.cli.commands import CommandLine, Said
+from tests.serving import Serving, a_repository, serving
+from tests.waiting import wait_until
+
+
+class Session:
+    """A daemon that serves, and a user beside it."""
+
+    def __init__(self, here: Serving, folder: Path) -> None:
+        self.here = here
+        self.project = a_repository(folder / "project")
+        self.gate = folder / "gate"
+        self._command_line = CommandLine(here.home)
+        self._command_line.environ = here.environ | {"ORCHESTRD_ROOT": str(here.root.path)}
+
+    def __call__(self, *words: str, stdin: str = "") -> Said:
+        return self._command_line(*words, stdin=stdin)
+
+    def submit(self, *told: str, title: str = "A plan") -> str:
+        """Hand in a plan whose agent does what it is told, in that order."""
+        prompt = " ".join(f"[{one}]" for one in told)
+        plan = f'handoff = 1\ntitle = "{title}"\nproject = "{self.project}"\nprompt = "Do: {prompt}"\n'
+        said = self("submit", "-", stdin=plan)
+        assert (said.code, said.err) == (0, "")
+        return said.out.strip()
+
+    def submit_and_hold(self) -> str:
+        """Hand in a plan whose run goes on until `gate` is there; returns when it runs."""
+        plan = self.submit("say One moment.", f"await {self.gate}", "say There you are.", title="Held")
+        wait_until(lambda: self.state(plan) == "running", 20, "the run")
+        return plan
+
+    def state(self, plan: str) -> str | None:
+        plans = json.loads(self("ps", "--json").out)["plans"]
+        return next((one["state"] for one in plans if one["id"] == plan), None)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with serving(tmp_path, {}, AGENT) as here:
+        here.start(LIMITS__MAX_PARALLEL="1")
+        yield Session(here, tmp_path)
+
+
+def test_a_plan_is_handed_in_waited_for_listed_shown_and_read(session):
+    plan = session.submit("write made.txt made", "say I made it.", title="Make it")
+
+    waited = session("wait", plan, "--timeout", "30")
+
+    assert (waited.code, waited.out) == (0, f"{plan}: succeeded\n")
+    assert json.loads(session("wait", plan, "--json").out)["changes"]["files_changed"] == 1
+    page = session("show", plan).out
+    assert page.startswith(f"Make it\n{plan}: succeeded, changed\n")
+    assert f"branch         handoff/{plan}" in page
+    listed = wait_until(
+        lambda: [one for one in json.loads(session("ls", "--json").out) if one.get("status")], 10, "ls"
+    )
+    assert [(one["id"], one["status"], one["title"]) for one in listed] == [(plan, "succeeded", "Make it")]
+    assert "I made it." in session("logs", plan).out
+    assert "running, root" in session("ps").out
+
+
+def test_the_daemons_log_is_found_by_the_command_line(session):
+    session.submit("say Hello.")
+
+    assert "serving" in session("logs").out
+
+
+def test_a_plan_that_runs_is_shown_cancelled_and_tried_again(session):
+    plan = session.submit_and_hold()
+
+    assert plan in session("ps").out
+    assert f"{plan}: running" in session("show", plan).out
+    cancelled = session("cancel", plan, "--why", "not needed")
+
+    assert (cancelled.code, cancelled.out.partition("(")[0].strip()) == (0, f"cancel {plan}: done")
+    waited = session("wait", plan, "--timeout", "30")
+    assert (waited.code, waited.out) == (1, f"{plan}: cancelled (cancelled)\n")
+
+    session.gate.touch()
+    wait_until(lambda: not session.here.root.plan_folder(plan).exists(), 10, "the archive")
+    again = session("retry", plan)
+
+    assert (again.code, again.out) == (0, f"{plan}-2\n")
+    assert session("wait", f"{plan}-2", "--timeout", "30").code == 0
+    assert json.loads(session("show", f"{plan}-2", "--json").out)["retry_of"] == plan
+
+
+def test_the_log_of_a_run_is_followed_to_its_end(session):
+    plan = session.submit_and_hold()
+    command = [sys.executable, "-m", "orchestrd", "--root", str(session.here.root.path), "logs", plan, "-f"]
+    with subprocess.Popen(command, env=session.here.environ, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout
+        seen = ""
+        while "One moment." not in seen:
+            seen += following.stdout.readline() or pytest.fail(f"the log ended early: {seen}")
+        session.gate.touch()
+
+        rest = following.stdout.read()
+
+    assert "There you are." in rest
+    assert following.returncode == 0
+
+
+def test_nothing_starts_in_a_pause_and_a_drained_daemon_ends(session):
+    assert session("pause", "--why", "lunch").out == "pause: done\n"
+    plan = session.submit("say Hello.")
+    wait_until(lambda: session.state(plan) == "waiting", 10, "the plan to wait")
+    assert "daemon: paused" in session("ps").out
+    assert session("wait", plan, "--timeout", "0.3").code == 124
+
+    assert session("resume").out == "resume: done\n"
+    assert session("wait", plan, "--timeout", "30").code == 0
+
+    assert session("drain").out == "drain: done\n"
+    assert session.here.daemon.wait(20) == 0
+    assert "not running" in session("ps").out
+
+
+def test_an_order_for_a_plan_that_nobody_knows_is_told(session):
+    said = session("cancel", "no-such-plan")
+
+    assert "no-such-plan" in said.out + said.err
+    assert "done" not in said.out
+
+
+def test_the_index_is_not_made_anew_under_a_running_daemon(session):
+    said = session("reindex")
+
+    assert said.code == 1
+    assert "stop it first" in said.err
+
+
+def test_the_index_made_anew_gives_the_same_answers(session):
+    for number in range(3):
+        assert (
+            session("wait", session.submit("say Hello.", title=f"Number {number}"), "--timeout", "30").code
+            == 0
+        )
+    wait_until(lambda: not list(session.here.root.active.iterdir()), 10, "the archive")
+    assert session.here.stop() == 0
+    before = json.loads(session("ls", "--json").out)
+    session.here.root.index.unlink()
+
+    assert session("reindex").code == 0
+
+    assert len(before) == 3
+    assert json.loads(session("ls", "--json").out) == before
