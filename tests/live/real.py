@@ -48,7 +48,9 @@ class Live:
     def await_request(self, prompt: str, count: int = 1, seconds: float = 20) -> None:
         """Wait until the model has been asked so many times."""
         wait_until(
-            lambda: len(self.asked(prompt)) >= count, seconds, f"request {count} of {prompt!r}; {self.here.said()}"
+            lambda: len(self.asked(prompt)) >= count,
+            seconds,
+            f"request {count} of {prompt!r}; {self.here.said()}",
         )
 
     def runner(self, plan: str, number: int = 1) -> psutil.Process:
@@ -105,7 +107,9 @@ def live(
 
 def a_plan(project: Path, prompt: str, **fields: Any) -> str:
     """A plan as TOML."""
-    return tomli_w.dumps({"handoff": 1, "project": str(project), "prompt": prompt, "model": "sonnet", **fields})
+    return tomli_w.dumps(
+        {"handoff": 1, "project": str(project), "prompt": prompt, "model": "sonnet", **fields}
+    )
 
 
 def conversation(match: str, *turns: str, repeat_last: bool = False) -> str:
@@ -116,7 +120,9 @@ def conversation(match: str, *turns: str, repeat_last: bool = False) -> str:
 
 def write(name: str, content: str = "made by the run\\n") -> str:
     """A turn's call that writes a file in the checkout."""
-    return f'tools = [{{ name = "Write", input = {{ file_path = "{{cwd}}/{name}", content = "{content}" }} }}]'
+    return (
+        f'tools = [{{ name = "Write", input = {{ file_path = "{{cwd}}/{name}", content = "{content}" }} }}]'
+    )
 
 
 def bash(command: str) -> str:

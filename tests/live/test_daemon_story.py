@@ -1,4 +1,4 @@
-"""The main job with nothing but the model scripted: a plan in, a branch, a result and a request for documentation out."""
+"""The main job, only the model scripted: a plan in; a branch, a result and a request for documentation out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import json
 import sqlite3
 from pathlib import Path
 
-import pytest
-
 from orchestrd.record.journal import read_journal
-from tests.live.real import MAY_WRITE, a_plan, conversation, git, live, snapshot, write
+from tests.live.real import MAY_WRITE, conversation, git, live, snapshot, write
 
 SCRIPT = conversation("", write("new.txt"), 'text = "I wrote new.txt."')
 
@@ -18,7 +16,9 @@ def test_a_plan_that_has_a_file_written_comes_back_whole(claude_binary: Path, pr
     before = snapshot(project)
 
     with live(tmp_path / "live", claude_binary, SCRIPT) as there:
-        there.submit("a-file", project, "Write new.txt", permissions=MAY_WRITE, docs={"request": True, "about": "Why"})
+        there.submit(
+            "a-file", project, "Write new.txt", permissions=MAY_WRITE, docs={"request": True, "about": "Why"}
+        )
         result = there.result("a-file")
 
         folder = there.here.plan_folder("a-file")
@@ -36,7 +36,15 @@ def test_a_plan_that_has_a_file_written_comes_back_whole(claude_binary: Path, pr
     assert changes["head"] == git(project, "rev-parse", changes["branch"])
     assert git(project, "show", f"{changes['branch']}:new.txt") == "made by the run"
     assert "made by the run" in (root / changes["patch"]).read_text()
-    for name in ("cost_usd", "turns", "input_tokens", "output_tokens", "cpu_seconds", "peak_memory_bytes", "wall_seconds"):
+    for name in (
+        "cost_usd",
+        "turns",
+        "input_tokens",
+        "output_tokens",
+        "cpu_seconds",
+        "peak_memory_bytes",
+        "wall_seconds",
+    ):
         assert usage[name] > 0, name
     assert (result["payer"], step["attempts"], step["status"]) == ("api-key", 1, "succeeded")
     assert step["first_output_seconds"] > 0
