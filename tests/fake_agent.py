@@ -187,25 +187,29 @@ def flood(rest):
 
 def detach(seconds):
     """As `setsid -f` does: nobody's child, another session, our stdout in its hand."""
+    ready, told = os.pipe()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
-            ledger("detached")
-            time.sleep(float(seconds))
+            linger("detached", seconds, told)
         os._exit(0)
     os.wait()
+    os.read(ready, 1)
 
 
 def child(seconds):
     ready, told = os.pipe()
     if os.fork() == 0:
-        _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
-        ledger("child")
-        os.write(told, b"x")
-        time.sleep(float(seconds))
-        os._exit(0)
+        linger("child", seconds, told)
     os.read(ready, 1)
+
+
+def linger(word, seconds, told):
+    _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
+    ledger(word)
+    os.write(told, b"x")
+    time.sleep(float(seconds))
+    os._exit(0)
 
 
 def eat(mib):
