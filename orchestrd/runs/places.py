@@ -5,6 +5,7 @@ Every intention is written down before anything is made. It blocks, so it is cal
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Places:
         self._now = now
         self._redact = redact
         self._intents: dict[PlanId, Intent] = {}
+        self._making: dict[Path, threading.Lock] = {}
 
     def place_of(self, plan: PlanId) -> Intent:
         """Where a plan works, of which `prepare` was called, by this daemon or one before."""
@@ -51,8 +53,10 @@ class Places:
     def prepare(self, name: PlanId, plan: Plan, project: Path) -> Event:
         """Make the workspace of a plan, or find it as it was made before."""
         try:
-            intent = self._intended(name) or self._decide(name, plan, project)
-            workspace.make(intent, self._lock)
+            # Deciding on a branch's name and making the branch are one step: two plans may wish for the same name.
+            with self._one_at_a_time(project):
+                intent = self._intended(name) or self._decide(name, plan, project)
+                workspace.make(intent, self._lock)
         except WorkspaceError as error:
             self._journals.append(name, "workspace-failed", message=str(error))
             return WorkspaceFailed(self._now(), name, str(error))
@@ -93,6 +97,13 @@ class Places:
     def forget(self, name: PlanId) -> None:
         """The plan is settled."""
         self._intents.pop(name, None)
+
+    def _one_at_a_time(self, project: Path) -> threading.Lock:
+        """The lock of the repository around a project."""
+        around = next(
+            (folder for folder in (project, *project.parents) if (folder / ".git").exists()), project
+        )
+        return self._making.setdefault(around, threading.Lock())
 
     def _decide(self, name: PlanId, plan: Plan, project: Path) -> Intent:
         intent = workspace.decide(
