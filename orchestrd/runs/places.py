@@ -1,6 +1,7 @@
 """Where each plan works: its workspace made, found again, gathered and removed.
 
-Every intention is written down before anything is made. It blocks, so it is called in workers' threads; each call can be repeated after a crash anywhere in it.
+Every intention is written down before anything is made. It blocks, so it is called in workers' threads; each call can
+be repeated after a crash anywhere in it.
 """
 
 from __future__ import annotations
