@@ -179,13 +179,15 @@ def run_git(
         out, err = child.communicate(stdin, timeout)
     except subprocess.TimeoutExpired as error:
         _end(child)
-        raise GitFailed(f"git {args[0]} took longer than {timeout:.0f} s and was ended") from error
+        raise GitFailed(f"git {_verb(args)} took longer than {timeout:.0f} s and was ended") from error
     except BaseException:
         _end(child)
         raise
     if child.returncode not in codes:
         said = err.decode("utf-8", "replace")
-        raise GitFailed(f"git {args[0]} ended with {child.returncode}", said, child.returncode, out or b"")
+        raise GitFailed(
+            f"git {_verb(args)} ended with {child.returncode}", said, child.returncode, out or b""
+        )
     return out or b""
 
 
@@ -193,6 +195,13 @@ def git_environment(environ: Mapping[str, str], extra: Mapping[str, str]) -> dic
     """Build the environment of a git from the daemon's own."""
     clean = {name: text for name, text in environ.items() if not name.startswith("GIT_") or name in KEPT}
     return {**clean, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", **extra}
+
+
+def _verb(args: Sequence[str]) -> str:
+    """What git was to do, without the settings before it."""
+    return next(
+        (word for place, word in enumerate(args) if "-c" not in args[max(0, place - 1) : place + 1]), ""
+    )
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

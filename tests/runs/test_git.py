@@ -31,9 +31,10 @@ def test_a_failure_carries_what_git_said_in_plain_english(repository, monkeypatc
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
 
     with pytest.raises(GitFailed) as caught:
-        run_git(["rev-parse", "--verify", "nope"], repository.path, lock=None)
+        run_git(["-c", "a.b=c", "rev-parse", "--verify", "nope"], repository.path, lock=None)
 
     assert caught.value.code == 128
+    assert caught.value.message == "git rev-parse ended with 128"
     assert caught.value.last_line() == "fatal: Needed a single revision"
 
 
