@@ -99,9 +99,10 @@ def _wrong_with_project(written: Plan, project: Path) -> list[tuple[str, str, st
     missing = _not_a_directory(project)
     if missing:
         return [missing]
-    if lies_in_git(project):
-        return []
-    wrong = []
+    in_git = lies_in_git(project)
+    wrong = _wishes_of_a_worktree(written, in_place=written.workspace.mode == "directory" or not in_git)
+    if in_git:
+        return wrong
     if written.workspace.mode == "worktree":
         hint = 'make it one with "git init" and a first commit, or use mode = "directory"'
         wrong.append(("workspace.mode", f"{project} is not in a git repository", hint))
@@ -109,6 +110,18 @@ def _wrong_with_project(written: Plan, project: Path) -> list[tuple[str, str, st
         hint = "leave it out: without git nothing can be compared"
         wrong.append(("accept.changes", f"{project} is not in a git repository", hint))
     return wrong
+
+
+def _wishes_of_a_worktree(written: Plan, *, in_place: bool) -> list[tuple[str, str, str]]:
+    """What has no meaning for a plan that works in place is refused, never silently without effect."""
+    if not in_place:
+        return []
+    hint = 'leave it out, or use mode = "worktree" in a git repository'
+    given = written.workspace.model_fields_set & {"base", "branch", "commit"}
+    return [
+        (f"workspace.{name}", "it is for plans with a worktree; this one works in place", hint)
+        for name in sorted(given)
+    ]
 
 
 def lies_in_git(folder: Path) -> bool:

@@ -1,0 +1,123 @@
+"""What makes a plan one that will be executed, and what is told of one that will not."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from handoff.formats import Format
+from handoff.result import Reason
+from handoff.root import PlanId
+from orchestrd.config import Limits
+from orchestrd.inbound.intake import Accepted, Refused, check_plan
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    subprocess.run(["git", "init", "-q", str(project)], check=True)
+    return project
+
+
+def checked(text: str) -> Accepted | Refused:
+    return check_plan(text.encode(), Format.TOML, PlanId("fix-it"), Limits(timeout=1800, attempts=5))
+
+
+def accepted(text: str) -> Accepted:
+    found = checked(text)
+    assert isinstance(found, Accepted), found
+    return found
+
+
+def refused(text: str) -> Refused:
+    found = checked(text)
+    assert isinstance(found, Refused)
+    return found
+
+
+def test_what_a_plan_leaves_out_is_filled_in(repository: Path) -> None:
+    found = accepted(f'handoff = 1\nproject = "{repository}"\nprompt = "Fix it."\n')
+
+    plan = found.plan
+    assert (plan.title, plan.workspace.mode, found.in_place) == ("fix-it", "worktree", False)
+    assert (plan.limits.timeout, plan.limits.attempts) == (1800, 5)
+    assert found.project == repository.resolve()
+
+
+def test_outside_of_git_a_plan_works_in_place(project: Path) -> None:
+    found = accepted(f'handoff = 1\nproject = "{project}"\nprompt = "Fix it."\n')
+
+    assert (found.plan.workspace.mode, found.in_place) == ("directory", True)
+
+
+def test_a_folder_within_a_repository_lies_in_git(repository: Path) -> None:
+    inner = repository / "src" / "api"
+    inner.mkdir(parents=True)
+
+    assert not accepted(f'handoff = 1\nproject = "{inner}"\nprompt = "Fix it."\n').in_place
+
+
+def test_the_home_folder_is_expanded(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(repository.parent))
+
+    found = accepted('handoff = 1\nproject = "~/project"\nprompt = "Fix it."\n')
+
+    assert found.project == repository.resolve()
+
+
+def test_a_project_that_is_not_there_is_told_among_the_other_mistakes(tmp_path: Path) -> None:
+    found = refused(f'handoff = 1\nproject = "{tmp_path}/gone"\nprompt = "x"\npriority = 200\n')
+
+    assert found.reason is Reason.INVALID
+    assert [(error.path, error.line) for error in found.errors] == [("priority", 4), ("project", 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('[[steps]]\nid = "a"\nprompt = "x"\n', "steps"),
+        ('workflow = "feature"\n', "workflow"),
+        ('prompt = "x"\n[accept]\nchecks = [["make"]]\n', "accept.checks"),
+        ('prompt = "x"\n[permissions]\nask = "request"\n', "permissions.ask"),
+        ('prompt = "x"\n[workspace]\ntouches = ["src/**"]\n', "workspace.touches"),
+        ('prompt = "x"\n[agents.tester]\ndescription = "Tests"\nprompt = "Test."\n', "agents"),
+    ],
+)
+def test_what_this_version_does_not_do_is_refused_and_never_ignored(
+    repository: Path, text: str, path: str
+) -> None:
+    found = refused(f'handoff = 1\nproject = "{repository}"\n{text}')
+
+    assert found.reason is Reason.UNSUPPORTED
+    assert path in [error.path for error in found.errors]
+    assert all(error.line and error.hint for error in found.errors)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('[workspace]\nmode = "worktree"\n', "workspace.mode"),
+        ('[accept]\nchanges = "expected"\n', "accept.changes"),
+        ('[workspace]\nbranch = "mine"\n', "workspace.branch"),
+    ],
+)
+def test_without_git_nothing_is_promised_that_needs_it(project: Path, text: str, path: str) -> None:
+    found = refused(f'handoff = 1\nproject = "{project}"\nprompt = "x"\n{text}')
+
+    assert found.reason is Reason.INVALID
+    assert [error.path for error in found.errors] == [path]
+
+
+def test_in_place_a_branch_is_not_silently_left_out(repository: Path) -> None:
+    text = '[workspace]\nmode = "directory"\nbranch = "mine"\ncommit = false\n'
+    found = refused(f'handoff = 1\nproject = "{repository}"\nprompt = "x"\n{text}')
+
+    assert [error.path for error in found.errors] == ["workspace.branch", "workspace.commit"]
