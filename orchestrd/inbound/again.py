@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from handoff import durable
 from handoff.formats import Format
 from handoff.root import PlanId, Root
+from handoff.settling import MAX_DOCUMENT_BYTES
 from orchestrd.core.events import Moment
 from orchestrd.inbound.reception import Reception
 from orchestrd.inbound.taken import Taken, plan_file
@@ -15,12 +16,17 @@ from orchestrd.record.archived import archived_folder
 from orchestrd.record.ids import Ids
 
 
+class NeverRead(Exception):
+    """A plan that was settled unread (`bad-file`) and so cannot be tried again."""
+
+
 def accept_again(
     root: Root, ids: Ids, reception: Reception, plan: PlanId, order: int, at: Moment
 ) -> PlanId | None:
     """Put a settled plan's bytes into `active/` under the next free id, for reception to look at.
 
-    Repeated for the same `order`, it finds the plan that it made. None: the archive has the plan no longer.
+    Repeated for the same `order`, it finds the plan that it made. None: the archive has the plan no longer. Raises
+    NeverRead for a plan whose file was bad: its bytes are not read now either.
     """
     made = _made_by(root, order)
     if made is not None:
@@ -30,9 +36,12 @@ def accept_again(
     there = next((path for path in files if path.is_file()), None)
     if folder is None or there is None:
         return None
+    first = journal.read_journal(folder / durable.JOURNAL)[0]
+    if first.get("bad_file") or there.stat().st_size > MAX_DOCUMENT_BYTES:
+        raise NeverRead(f"the file of {plan} {first.get('bad_file', 'is too large')}; hand it in anew")
     one = Taken(
         plan=ids.allot(plan),
-        source=journal.read_journal(folder / durable.JOURNAL)[0]["source"],
+        source=first["source"],
         file_format=Format(there.suffix[1:]),
         taken=datetime.fromtimestamp(at.wall, UTC),
         arrival=ids.next_arrival(),
@@ -50,7 +59,10 @@ def accept_again(
 
 def _made_by(root: Root, order: int) -> PlanId | None:
     for folder in root.active.iterdir():
-        first = journal.read_journal(folder / durable.JOURNAL)[:1]
+        try:
+            first = journal.read_journal(folder / durable.JOURNAL)[:1]
+        except (FileNotFoundError, journal.JournalDamaged):
+            continue  # it was settled meanwhile, or it is left alone
         if first and first[0].get("order") == order:
             return PlanId(folder.name)
     return None

@@ -20,7 +20,7 @@ from handoff.settling import BadFile, StillWritten, read_settled, shown
 from orchestrd.core.events import CancelAsked, DrainAsked, Event, LookAgain, Moment, PauseAsked, ResumeAsked
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
-from orchestrd.inbound.again import accept_again
+from orchestrd.inbound.again import NeverRead, accept_again
 from orchestrd.inbound.lanes import LaneFile
 from orchestrd.inbound.reception import Newcomer, Reception
 from orchestrd.inbound.taken import opened
@@ -191,7 +191,10 @@ class Orders:
             )
         if not self._ids.has(plan):
             return Answer(Outcome.NOTHING, f"no plan {plan} is known")
-        new_plan = accept_again(self._root, self._ids, self._reception, plan, one.number, at)
+        try:
+            new_plan = accept_again(self._root, self._ids, self._reception, plan, one.number, at)
+        except NeverRead as error:
+            return Answer(Outcome.NOTHING, str(error))
         if new_plan is None:
             return Answer(Outcome.NOTHING, f"the archive holds the plan {plan} no longer; hand it in anew")
         return Answer(Outcome.DONE, new_plan=new_plan, events=tuple(self._reception.look(at)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -152,6 +152,8 @@ class Reception:
         checked = check_plan(raw, one.file_format, one.plan, self._limits)
         if isinstance(checked, Refused):
             return self._refuse(one, checked, sha256, at)
+        if one.retry_of is not None:
+            checked = _undated(checked)
         key = checked.plan.key if one.retry_of is None else None
         first = self._ids.of_key(key) if key is not None else None
         if first is not None and first != one.plan:
@@ -187,6 +189,12 @@ class Reception:
     def _status_of(self, plan: PlanId) -> Status | None:
         """How a plan ended that is settled; None where it is in hand or unknown."""
         return status_of(self._root, plan) if self._ids.has(plan) else None
+
+
+def _undated(checked: Accepted) -> Accepted:
+    """A retry is wanted now, whatever the dates of the first time were (PROTOCOL, section 7)."""
+    plan = checked.plan.model_copy(update={"not_before": None, "expires": None})
+    return replace(checked, plan=plan)
 
 
 def _accepted_fields(checked: Accepted, sha256: str) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 
     await FILE        wait until that file is there
     meddle FILE TEXT  write a file by its whole path, outside the checkout
+    mute              not one event, alive
+    stillborn         not one event, exit code 3
+    again             do the same when this session is resumed
 """
 
 import os
@@ -29,13 +32,31 @@ def await_gate(path):
         time.sleep(0.01)
 
 
+def read_prompt():
+    prompt = read_line()
+    memory = f"{os.environ.get('FAKE_LEDGER', '/dev/null')}.{fake['session']()}"
+    if "--resume" in sys.argv and os.path.exists(memory):
+        with open(memory, encoding="utf-8") as file:
+            prompt = file.read()
+    elif "[again]" in prompt:
+        with open(memory, "w", encoding="utf-8") as file:
+            file.write(prompt)
+    if "[mute]" in prompt:
+        time.sleep(3600)
+    if "[stillborn]" in prompt:
+        os._exit(3)
+    return prompt
+
+
 def meddle(rest):
     path, _, text = rest.partition(" ")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text + "\n")
 
 
+read_line = fake["read_prompt"]
 fake["ledger"] = ledger
+fake["read_prompt"] = read_prompt
 fake["ACTIONS"] |= {"await": await_gate, "meddle": meddle}
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from handoff.root import plan_id_of
-from tests.acceptance.stage import a_plan_for, as_json, as_markdown, as_toml, drop_plan, starts
+from tests.acceptance.stage import a_plan_for, as_json, as_markdown, as_toml, drop_plan, give, starts
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -104,6 +104,11 @@ def test_hostile_files_are_refused_or_left_alone_and_hold_nobody_up(
     )
     assert not any("hidden" in name or "temporary" in name for name in ignored)
     assert outside.read_text() == good.decode()
+    unread = give(here, "again", action="retry", plan="sparse")
+    assert unread["outcome"] == "nothing"
+    assert "hand it in anew" in unread["message"]
+    assert give(here, "once-more", action="retry", plan="nul")["new_plan"] == "nul-2"
+    assert here.result("nul-2")["status"] == "rejected"
     assert (inbox / ".hidden.toml").exists()
     drop_plan(here, "good-too", project)
     assert here.result("good-too", 5)["status"] == "succeeded"
