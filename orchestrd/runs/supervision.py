@@ -105,7 +105,7 @@ class Supervision:
     def run(self) -> None:
         """Follow it to its end, end what it left, write down what is still in the pipes."""
         while not self._waited_for:
-            self._wait()
+            self._wait(self._seconds_to_next_deadline())
             self._collect()
             if not self._waited_for:
                 self._hold_limits()
@@ -117,8 +117,8 @@ class Supervision:
 
     # -- while it lives -------------------------------------------------------------------------------------------
 
-    def _wait(self) -> None:
-        """Wait until something can be done, and move what can be moved."""
+    def _wait(self, seconds: float) -> None:
+        """Wait until something can be done, this long at most, and move what can be moved."""
         poll = select.poll()
         poll.register(self._signal.ear, select.POLLIN)
         if self._feed.is_open and not self._feed.is_done:
@@ -126,7 +126,7 @@ class Supervision:
         for copy in (self._events, self._errors):
             if copy.is_open and copy.retry_at is None:
                 poll.register(copy.pipe, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll(self._pause() * 1000)}
+        ready = {descriptor for descriptor, _ in poll.poll(self._pause(seconds) * 1000)}
         now = time.monotonic()
         self._signal.hush()
         self._retry(now)
@@ -137,19 +137,23 @@ class Supervision:
         if self._events.is_open and self._events.pipe in ready:
             self._listen(now)
 
-    def _pause(self) -> float:
+    def _seconds_to_next_deadline(self) -> float:
         now = time.monotonic()
-        waits = [self._clocks.seconds_left(platform.boot_seconds(), now)]
         if self._kill_at is not None:
-            waits = [self._kill_at - now]
-        waits += [copy.retry_at - now for copy in (self._events, self._errors) if copy.retry_at is not None]
-        return max(0.001, min(waits))
+            return self._kill_at - now
+        return self._clocks.seconds_left(platform.boot_seconds(), now)
+
+    def _pause(self, seconds: float) -> float:
+        now = time.monotonic()
+        retries = [copy.retry_at - now for copy in (self._events, self._errors) if copy.retry_at is not None]
+        return max(0.001, min([seconds, *retries]))
 
     def _retry(self, now: float) -> None:
         for copy in (self._events, self._errors):
             if copy.retry_at is not None:
                 self._clocks.deaf(now)
-                copy.push(now)
+                if now >= copy.retry_at:
+                    copy.push(now)
 
     def _listen(self, now: float) -> None:
         lines = self._events.take(now)
@@ -224,7 +228,7 @@ class Supervision:
                 return
             if any(copy.retry_at is not None for copy in waiting):
                 give_up_at = now + DRAIN_SECONDS
-            self._wait()
+            self._wait(give_up_at - now)
 
 
 def _holds_result(lines: bytes) -> bool:

@@ -358,7 +358,7 @@ def test_the_agent_inherits_three_descriptors_and_no_more(native_stand: Stand) -
 
 @pytest.fixture
 def small_disk(tmp_path: Path):
-    """A file system of one MiB, and how to make it larger."""
+    """A file system of one MiB, and a stand on it."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
@@ -369,26 +369,31 @@ def small_disk(tmp_path: Path):
     )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    yield place
+    stand = Stand(place / "stand")
+    yield place, stand
+    stand.close()
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
-def test_a_full_disk_holds_a_run_up_and_loses_nothing_of_it(small_disk: Path) -> None:
-    stand = Stand(small_disk / "stand")
+def test_a_full_disk_holds_a_run_up_and_loses_nothing_of_it(small_disk: tuple[Path, Stand]) -> None:
+    disk, stand = small_disk
     started = stand.start("[flood 3000 1000]", silence=1)
     watch = RunWatch.of(started)
-    wait_until(lambda: os.statvfs(small_disk).f_bavail == 0, what="a full disk")
+    wait_until(lambda: os.statvfs(disk).f_bavail == 0, what="a full disk")
     full_since = time.monotonic()
     wait_until(lambda: time.monotonic() > full_since + 1.5, what="more than the limit of silence")
     assert not watch.is_over()
 
-    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
 
     ended = stand.end_of(watch)
     events = [json.loads(line) for line in ended.lines]
     assert [event["n"] for event in events if "n" in event] == list(range(3000))
     assert ended.exit["why"] == "ended"
-    stand.close()
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
 
 
 def fill(ballast: Path) -> None:
@@ -397,15 +402,16 @@ def fill(ballast: Path) -> None:
             file.write(b"x" * 4096)
 
 
-def test_an_end_that_finds_the_disk_full_is_written_when_there_is_space(small_disk: Path) -> None:
-    stand = Stand(small_disk / "stand")
+def test_an_end_that_finds_the_disk_full_is_written_when_there_is_space(
+    small_disk: tuple[Path, Stand],
+) -> None:
+    disk, stand = small_disk
     started = stand.start("[sleep 0.5]")
     watch = RunWatch.of(started)
-    stand.wait_for("start")
-    ballast = small_disk / "ballast"
+    wait_until(lambda: b"init" in content(started.run_folder / "events.jsonl"), what="the first event")
+    ballast = disk / "ballast"
     fill(ballast)
     wait_until(lambda: not stand.alive(), what="the end of the agent")
-    wait_until(lambda: (started.run_folder / "events.jsonl").read_bytes().count(b"\n") >= 1)
     assert not (started.run_folder / "exit.json").exists()
 
     ballast.unlink()
@@ -413,4 +419,3 @@ def test_an_end_that_finds_the_disk_full_is_written_when_there_is_space(small_di
     ended = stand.end_of(watch)
     assert ended.exit["why"] == "ended"
     assert ended.texts() == ["Done."]
-    stand.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -15,10 +16,11 @@ from tests.runs.stand import Stand
 from tests.waiting import wait_until
 
 
-def test_the_stream_is_read_as_it_grows_whole_lines_only(native_stand: Stand, tmp_path: Path) -> None:
+def test_the_stream_is_read_as_it_grows_whole_lines_only(tmp_path: Path) -> None:
     folder = tmp_path / "main.1"
     folder.mkdir()
     lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     watch = RunWatch(folder, os.getpid())
     assert watch.read_new_lines() == []
 
