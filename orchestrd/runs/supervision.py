@@ -58,7 +58,14 @@ def _run(orders: Orders, account: accounts.Account, signal: StopSignal) -> None:
     # After the start, because it costs 5 ms (ctypes): an orphan of these first moments is found by its mark.
     platform.become_subreaper()
     account.sample(processes=1)
-    Supervision(orders, account, signal, agent, told, files).run()
+    supervision = Supervision(orders, account, signal, agent, told, files)
+    try:
+        supervision.run()
+    except OSError as error:
+        # A disk that fails, say. Nobody would look after it any more, so it ends too.
+        supervision.end_tree()
+        account.why = "interrupted"
+        account.add(f"Its runner could not go on: {error}.")
 
 
 def _open_log(folder: str, name: str) -> int:
@@ -109,11 +116,16 @@ class Supervision:
             self._collect()
             if not self._waited_for:
                 self._hold_limits()
+        self.end_tree()
+        self._drain()
+
+    def end_tree(self) -> None:
+        """End all that is there of it, and prove that nothing is left."""
         ended = tree.kill_tree(self._members, reap=self._collect)
         self._account.killed_leftovers = len(ended.killed - {self._pid})
         if ended.left:
             self._account.add(f"These processes do not die: {', '.join(map(str, sorted(ended.left)))}.")
-        self._drain()
+        self._account.end()
 
     # -- while it lives -------------------------------------------------------------------------------------------
 
@@ -212,7 +224,6 @@ class Supervision:
     def _drain(self) -> None:
         """Copy what is left in the pipes, however long a full disk makes that take."""
         self._feed.close()
-        self._account.end()
         give_up_at = time.monotonic() + DRAIN_SECONDS
         while True:
             now = time.monotonic()

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -351,6 +352,22 @@ def test_the_agent_inherits_three_descriptors_and_no_more(native_stand: Stand) -
     assert sorted(path.name for path in folder.iterdir()) == ["0", "1", "2"]
     assert all(os.readlink(path).startswith("pipe:") for path in folder.iterdir())
     RunWatch.of(started).stop()
+
+
+def test_a_run_whose_stream_cannot_be_written_is_ended_and_the_end_says_so(native_stand: Stand) -> None:
+    # No file may grow beyond this: the write fails, and not for want of space.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        started = native_stand.start("[detach 300] [flood 1000 1000] [block]")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    ended = native_stand.end_of(RunWatch.of(started))
+
+    assert ended.exit["why"] == "interrupted"
+    assert "File too large" in ended.exit["message"]
+    assert not native_stand.alive()
 
 
 # -- a full disk ----------------------------------------------------------------------------------------------
