@@ -26,12 +26,20 @@ def stderr_tail(run_folder: Path) -> str:
 
 
 def ended_fields(
-    facts: StreamFacts, end: Mapping[str, Any], outcome: Outcome, *, payer: str | None, booked_usd: float
+    facts: StreamFacts,
+    end: Mapping[str, Any],
+    outcome: Outcome,
+    *,
+    payer: str | None,
+    booked_usd: float,
+    session_usd: float | None = None,
 ) -> dict[str, Any]:
     """Put together the record of a start's end; what is not known is left out.
 
-    `booked_usd` is what was booked for the same session before: a resumed one tells its whole cost.
+    `booked_usd` is what was booked for the same session before: a resumed one tells its whole cost. `session_usd` is
+    that whole cost where the stream does not tell.
     """
+    cost = facts.cost_to_book(booked_usd) if session_usd is None else max(0.0, session_usd - booked_usd)
     tokens = facts.tokens
     named = name_payer(Payer(payer), facts.api_key_source) if payer else None
     fields = {
@@ -44,7 +52,7 @@ def ended_fields(
         "payer": named.value if named else None,
         "summary": outcome.summary,
         "turns": facts.turns,
-        "cost_usd": round(facts.cost_to_book(booked_usd), 6),
+        "cost_usd": round(cost, 6),
         "input_tokens": tokens.input,
         "output_tokens": tokens.output,
         "cache_read_tokens": tokens.cache_read,

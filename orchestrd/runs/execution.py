@@ -23,10 +23,12 @@ from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
 from orchestrd.runs.claude import ClaudeCommand
 from orchestrd.runs.closing import ended_fields, stderr_tail
+from orchestrd.runs.environment import claude_folder
 from orchestrd.runs.git import GitLock
 from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
 from orchestrd.runs.places import Places
 from orchestrd.runs.recovery import Found
+from orchestrd.runs.remains import sampled_usage, session_cost_usd
 from orchestrd.runs.start import start_runner
 from orchestrd.runs.stream import StreamFacts
 from orchestrd.runs.trust import look_up_trust
@@ -299,8 +301,9 @@ class Executions:
             number=told.number,
             attempt=intended["attempt"],
             session=session,
-            since=self._now().wall,
+            since=datetime.fromisoformat(intended["time"]).timestamp(),
             watch=RunWatch.adopt(folder),
+            payer=recovery.read_launch(folder).get("payer"),
             booked_usd=self._booked(plan, session),
         )
         if found in {Found.ALIVE, Found.FINISHING}:
@@ -326,7 +329,17 @@ class Executions:
             # The runner was killed: whatever it looked after may still be alive.
             recovery.sweep(folder)
         outcome = judge(run.facts, end, stderr_tail=stderr_tail(folder))
-        fields = ended_fields(run.facts, end, outcome, payer=run.payer, booked_usd=run.booked_usd)
+        fields = ended_fields(
+            run.facts,
+            end or sampled_usage(self._root.plan_folder(run.plan), STEP, run.number),
+            outcome,
+            payer=run.payer,
+            booked_usd=run.booked_usd,
+            # A stream without a result tells no cost.
+            session_usd=None
+            if run.facts.has_result
+            else session_cost_usd(claude_folder(self._environ), run.session),
+        )
         record = self._journals.append(run.plan, "run-ended", step=STEP, n=run.number, **fields)
         run.watch.close()
         self._stops.pop(run.plan, None)

@@ -64,12 +64,17 @@ def follow_pid(run_folder: Path) -> int | None:
 
 def sweep(run_folder: Path) -> tree.Ended:
     """End what a run left behind whose runner died, and prove that nothing is left; for a start found as DIED."""
-    launch = _read(run_folder / "launch.json")
+    launch = read_launch(run_folder)
     mark, session = launch.get("mark"), launch.get("session_id")
     if not isinstance(mark, str):
         # The power was cut before this file was on the disk: no process outlived that.
         return tree.Ended((), ())
     return tree.sweep(mark, session if isinstance(session, str) else None)
+
+
+def read_launch(run_folder: Path) -> dict[str, Any]:
+    """Read `launch.json`; {} where a power cut took it."""
+    return _read(run_folder / "launch.json")
 
 
 def read_started(run_folder: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_a_run_outlives_its_daemon_and_is_followed_by_the_next_one(
         result = there.result("outlives")
 
         assert (result["status"], result["steps"][0]["attempts"]) == ("succeeded", 1)
-        assert result["summary"] == "Done after a while."
+        assert (result["summary"], result["payer"]) == ("Done after a while.", "api-key")
         assert git(project, "show", "handoff/outlives:new.txt") == "made by the run"
         assert len(there.asked("Go on")) == 3
         assert [record["event"] for record in there.here.journal("outlives")].count("run-started") == 1
@@ -96,8 +96,8 @@ def test_a_run_that_is_cancelled_is_gone_within_seconds_and_its_work_is_on_the_b
         assert (result["status"], result["reason"]) == ("cancelled", "cancelled")
         assert git(project, "show", "handoff/cancelled:new.txt") == "made by the run"
         assert (result["changes"]["files_changed"], result["verdict"]) == (1, "changed")
-        assert result["usage"]["output_tokens"] > 0
-        assert result["usage"]["cpu_seconds"] > 0
+        for name in ("cost_usd", "output_tokens", "cpu_seconds", "peak_memory_bytes"):
+            assert result["usage"][name] > 0, name
 
 
 def test_a_trouble_that_passes_costs_an_attempt_and_the_session_goes_on(

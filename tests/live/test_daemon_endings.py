@@ -1,7 +1,7 @@
 """The table of endings: whatever goes wrong with a real run, its result says what it was, soon, and never success.
 
-All plans of a table run at once, on four daemons: with an API key, with a subscription's token, with no credential,
-and with an address where nobody listens. The tests then look at what became of each.
+All plans of the table run at once: on a daemon with an API key and on four more, with a subscription's token, with no
+credential, with an address where nobody listens, with an option that Claude Code does not know.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ CASES = (
     Case("success", (write("new.txt"), 'text = "Written."'), "succeeded", None, (2, 2), "Written."),
     Case("key-refused", ("error = { status = 401 }",), "failed", "auth", (1, 3), "Invalid API key"),
     Case("forbidden", ("error = { status = 403 }",), "failed", "auth", (1, 1)),
-    Case("no-credit",
-         ("error = { status = 400, message = 'Your credit balance is too low' }",), "failed", "billing", (1, 1), "Credit balance"),
+    Case("no-credit", ("error = { status = 400, message = 'Your credit balance is too low' }",), "failed", "billing",
+         (1, 1), "Credit balance"),
     Case("too-many", ("error = { status = 429 }",), "failed", "api", (1, 3)),
     Case("overloaded", ("error = { status = 529 }",), "failed", "api", (1, 3), "529"),
     Case("broken-server", ("error = { status = 500 }",), "failed", "api", (1, 3), "500"),
@@ -202,3 +202,26 @@ def test_an_ending_is_told_as_what_it_was(endings: Mapping[str, Became], case: C
     assert case.requests[0] <= became.requests <= case.requests[1]
     assert became.seconds < MOST_SECONDS
     assert [step["attempts"] for step in result.get("steps", ())] in ([1], [])
+
+
+@pytest.mark.parametrize(
+    "name", ["success", "falls-silent", "out-of-turns", "out-of-money", "too-long", "stopped-by-a-hook"]
+)
+def test_what_was_paid_is_told_however_a_run_ended(endings: Mapping[str, Became], name: str):
+    usage = endings[name].result["usage"]
+
+    assert usage["cost_usd"] > 0
+    assert usage["output_tokens"] > 0
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_what_was_used_is_told_however_a_run_ended(endings: Mapping[str, Became], case: Case):
+    result = endings[case.name].result
+
+    if result["status"] == "rejected":
+        assert "usage" not in result
+    else:
+        assert result["usage"]["cpu_seconds"] > 0
+        assert result["usage"]["wall_seconds"] > 0
+        assert result["usage"]["peak_memory_bytes"] > 0
+        assert result["payer"] == {"token": "subscription", "nobody": "nobody"}.get(case.daemon, "api-key")

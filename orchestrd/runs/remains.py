@@ -1,0 +1,77 @@
+"""What a start left that could not give its own account: samples of its tree, and what its session had cost.
+
+A process that is stopped tells no cost in its stream; a runner that is killed leaves no books at all. Both are read
+from what lies there anyway. Claude Code's own files are looked at, never written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+_TAIL_BYTES = 256 * 1024
+
+
+def session_cost_usd(claude_folder: Path, session: str) -> float | None:
+    """US dollars of a whole session by what Claude Code noted when it was last ended in order; None: it did not.
+
+    The newest versions (2.1.331) append `cost-state` to a session's transcript, at SIGTERM too; after SIGKILL nobody
+    knows.
+    """
+    for transcript in sorted((claude_folder / "projects").glob(f"*/{session}.jsonl")):
+        for line in reversed(_tail(transcript).splitlines()):
+            if b'"cost-state"' not in line:
+                continue
+            noted = _parsed(line)
+            total = noted.get("totalCostUSD")
+            if noted.get("type") == "cost-state" and isinstance(total, int | float):
+                return float(total)
+    return None
+
+
+def sampled_usage(plan_folder: Path, step: str, number: int) -> dict[str, Any]:
+    """What a start used, by its samples (`usage.jsonl`), in the words of `exit.json`; {} where there are none."""
+    times, cpu_seconds, memory_bytes = [], 0.0, 0
+    for sample in _samples(plan_folder / "usage.jsonl", step, number):
+        times.append(datetime.fromisoformat(sample["time"]))
+        cpu_seconds = max(cpu_seconds, sample.get("cpu_seconds") or 0)
+        memory_bytes = max(memory_bytes, sample.get("rss_bytes") or 0)
+    if not times:
+        return {}
+    return {
+        "wall_seconds": round((max(times) - min(times)).total_seconds(), 3),
+        "cpu_seconds": cpu_seconds,
+        "peak_memory_bytes": memory_bytes,
+    }
+
+
+def _samples(series: Path, step: str, number: int) -> Iterator[dict[str, Any]]:
+    try:
+        lines = series.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        sample = _parsed(line)
+        if (sample.get("step"), sample.get("n")) == (step, number) and isinstance(sample.get("time"), str):
+            yield sample
+
+
+def _tail(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
