@@ -343,8 +343,8 @@ def test_killing_the_runner_frees_the_lock_though_the_agent_lives(stand: Stand) 
 
 @pytest.mark.skipif(not PLATFORM.proc, reason="descriptors are looked at in /proc")
 def test_the_agent_inherits_three_descriptors_and_no_more(native_stand: Stand) -> None:
-    started = native_stand.start("[block]")
-    native_stand.wait_for("start")
+    started = native_stand.start("[say Here.] [block]")
+    wait_until(lambda: b"Here" in content(started.run_folder / "events.jsonl"))
 
     (agent,) = native_stand.alive()
     folder = Path(f"/proc/{agent}/fd")
