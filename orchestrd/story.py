@@ -12,6 +12,8 @@ from orchestrd.views.following import Streams
 from orchestrd.views.looking import plan_folder, read_result
 from orchestrd.views.words import plain, read_lines
 
+ARCHIVE_SECONDS = 5.0
+
 
 def follow_plan(root: Root, plan: PlanId, seconds: float, daemon: subprocess.Popen[bytes]) -> Iterator[str]:
     """Yield lines until the plan has its result. Raises TimeoutError when none can come or has come."""
@@ -31,12 +33,20 @@ def follow_plan(root: Root, plan: PlanId, seconds: float, daemon: subprocess.Pop
         told = len(records)
         yield from _indented(streams.fresh())
         if over:
+            _await_archive(root, plan)
             return
         if daemon.poll() is not None:
             raise TimeoutError(f"the daemon has ended (exit {daemon.returncode})")
         if time.monotonic() - began > seconds:
             raise TimeoutError(f"{plan}: no result after {seconds:g} s")
         time.sleep(0.03)
+
+
+def _await_archive(root: Root, plan: PlanId) -> None:
+    """Let the plan's folder move: the result is there a moment before, and names places in the archive."""
+    deadline = time.monotonic() + ARCHIVE_SECONDS
+    while root.plan_folder(plan).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _indented(lines: Iterator[str]) -> Iterator[str]:
