@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 from orchestrd.runs.git import GitFailed, GitLock, run_git
+from orchestrd.runs.refs import refs_there
+from orchestrd.runs.registrations import common_dir
 from orchestrd.runs.workspace_error import WorkspaceError
 from orchestrd.runs.worktree import HEADS
 
@@ -45,17 +47,25 @@ def free_branch(repository: Path, wanted: str, lock: GitLock | None) -> str | No
     for first in range(1, NAMES_AT_MOST, NAMES_AT_ONCE):
         numbers = range(first, first + NAMES_AT_ONCE)
         names = [wanted if number == 1 else f"{wanted}-{number}" for number in numbers]
-        asked = "".join(f"{HEADS}{name}\n" for name in (*above, *names))
-        told = run_git(["cat-file", "--batch-check"], repository, lock=lock, stdin=os.fsencode(asked))
-        free = [line.endswith(b" missing") for line in told.splitlines()]
-        if not all(free[: len(above)]):
+        there = _are_there([*above, *names], repository, lock)
+        if any(there[: len(above)]):
             return None
-        for name, is_free in zip(names, free[len(above) :], strict=True):
-            if is_free:
+        for name, is_there in zip(names, there[len(above) :], strict=True):
+            if not is_there:
                 return name
     raise WorkspaceError(
         f"there are {NAMES_AT_MOST} branches named {wanted!r}", str(repository), "a free name", "remove some"
     )
+
+
+def _are_there(names: list[str], repository: Path, lock: GitLock | None) -> list[bool]:
+    refs = [HEADS + name for name in names]
+    there = refs_there(common_dir(repository), refs)
+    if there is not None:
+        return there
+    asked = "".join(f"{ref}\n" for ref in refs)
+    told = run_git(["cat-file", "--batch-check"], repository, lock=lock, stdin=os.fsencode(asked))
+    return [not line.endswith(b" missing") for line in told.splitlines()]
 
 
 def _checked(name: str, repository: Path, lock: GitLock | None) -> str:

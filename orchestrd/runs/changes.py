@@ -128,7 +128,8 @@ def _gather_worktree(tree: worktree.Worktree, wish: _Wish) -> Changes:
     changes = Changes(branch=found.branch, base=tree.base, head=found.head, uncommitted=found.uncommitted)
     if found.head == tree.base and not found.uncommitted:
         return _unchanged(changes, wish)
-    return _compared(changes, env, tree.path, common, wish)
+    is_ours_alone = (standing.head, standing.branch) == (tree.base, tree.branch) and not found.uncommitted
+    return _compared(changes, env, tree.path, common, wish, commits=1 if is_ours_alone else None)
 
 
 def _gather_branch(tree: worktree.Worktree, common: Path, admin: Path | None, wish: _Wish) -> Changes:
@@ -156,10 +157,13 @@ def _unchanged(changes: Changes, wish: _Wish) -> Changes:
     return replace(changes, changed=False, commits=0, files_changed=0, insertions=0, deletions=0)
 
 
-def _compared(changes: Changes, env: Mapping[str, str], cwd: Path, common: Path, wish: _Wish) -> Changes:
+def _compared(
+    changes: Changes, env: Mapping[str, str], cwd: Path, common: Path, wish: _Wish, commits: int | None = None
+) -> Changes:
     """Compare base with head, or, where something is not committed, with the work tree through an index of its own."""
     base, head = changes.base or "", changes.head or ""
-    commits = int(run_git(["rev-list", "--count", f"{base}..{head}"], cwd, lock=wish.lock, extra=env))
+    if commits is None:
+        commits = int(run_git(["rev-list", "--count", f"{base}..{head}"], cwd, lock=wish.lock, extra=env))
     if changes.uncommitted:
         with tempfile.TemporaryDirectory(prefix="orchestrd-index-") as scratch:
             apart = difference.index_apart(env, cwd, common, Path(scratch), wish.lock)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from orchestrd.runs import worktree
 from orchestrd.runs.branches import free_branch
 from orchestrd.runs.git import GitFailed, GitLock, run_git
+from orchestrd.runs.refs import loose_tip
+from orchestrd.runs.registrations import common_dir
 from orchestrd.runs.standing import Standing, look
 
 NOBODY = ("orchestrd", "orchestrd@localhost")
@@ -40,8 +42,10 @@ def settle(
         return Settled(branch, head, uncommitted=True)
     whole = _commit(tree, env, message, lock)
     if whole and not standing.has_submodules:
-        told = run_git(["rev-parse", "HEAD"], tree.path, lock=lock, extra=env)
-        return Settled(branch, told.decode().strip(), uncommitted=False)
+        tip = loose_tip(common_dir(tree.repository), worktree.HEADS + branch)
+        if tip is None:
+            tip = run_git(["rev-parse", "HEAD"], tree.path, lock=lock, extra=env).decode().strip()
+        return Settled(branch, tip, uncommitted=False)
     # Contents of submodules, and what git could not read, are in no commit even now.
     after = look(env, tree.path, lock)
     return Settled(branch, after.head or head, after.is_dirty)

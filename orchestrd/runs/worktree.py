@@ -15,13 +15,13 @@ from pathlib import Path
 
 from handoff import durable
 from orchestrd.runs.git import GitFailed, GitLock, run_git
+from orchestrd.runs.quick_worktree import INITIALISING, add_quickly
+from orchestrd.runs.refs import loose_tip
 from orchestrd.runs.registrations import common_dir, read_line, registration
 from orchestrd.runs.workspace_error import WorkspaceError
 
 MARKER = "orchestrd"
 """In the registration of a checkout that is complete and ours."""
-INITIALISING = b"initializing"
-"""What git itself writes into `locked` for as long as it is making a worktree."""
 HEADS = "refs/heads/"
 
 _STUMBLED = re.compile(r"failed to read .*worktrees/|could not create .*worktrees")
@@ -55,6 +55,9 @@ def make(tree: Worktree, lock: GitLock | None) -> None:
         admin = None
     if admin is None and os.path.lexists(tree.path):
         admin = _registered_again(tree, common, lock)
+    if admin is None:
+        _make_folders(tree.path.parent)
+        admin = add_quickly(common, tree.path, tree.branch, tree.base, lock)
     if admin is None:
         _add(tree, lock)
         admin = registration(common, tree.path)
@@ -230,6 +233,8 @@ def _remove_empty_branch(tree: Worktree, common: Path, lock: GitLock | None) -> 
     admins = common / "worktrees"
     places = [common, *(admins.iterdir() if admins.is_dir() else ())]
     if any(read_line(place / "HEAD") == head for place in places):
+        return
+    if loose_tip(common, tree.ref) not in (None, tree.base):
         return
     # One step, and only if the branch has not moved: no work can be lost in between.
     run_git(["update-ref", "-d", tree.ref, tree.base], tree.repository, lock=lock, codes=(0, 1, 128))

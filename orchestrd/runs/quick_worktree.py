@@ -1,0 +1,64 @@
+"""Making a worktree with one git instead of four.
+
+`git worktree add -b` starts three more: for the branch, for HEAD, for the files. Here the registration is written as
+git writes it, and one checkout does the rest. What is out of the ordinary is left to git's own way.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from handoff import durable
+from orchestrd.runs.git import GitFailed, GitLock, run_git
+
+INITIALISING = b"initializing"
+"""What git itself writes into `locked` for as long as it is making a worktree."""
+
+
+def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock | None) -> Path | None:
+    """Make a new branch at `base` and a new worktree of it at `path`; return its registration.
+
+    None: it could not be made so, and nothing of it is left but perhaps the branch, at `base`.
+    """
+    admin = common / "worktrees" / path.name
+    if os.path.lexists(path) or os.path.lexists(admin) or _is_unusual(common):
+        return None
+    try:
+        _register(common, admin, path, base)
+    except OSError:
+        return None
+    try:
+        # What `--force` would throw away is not there: the folder is new, and there is no index.
+        run_git(["checkout", "-q", "--force", "--no-track", "-b", branch, base], path, lock=lock)
+    except GitFailed:
+        durable.remove_tree(path, sync=False)
+        durable.remove_tree(admin, sync=False)
+        return None
+    durable.remove(admin / "locked", sync=False)
+    return admin
+
+
+def _is_unusual(common: Path) -> bool:
+    """Whether git would hand more on to a new worktree: what is checked out, configuration of its own."""
+    handed_on = ("info/sparse-checkout", "config.worktree", "reftable")
+    return any(os.path.lexists(common / name) for name in handed_on)
+
+
+def _register(common: Path, admin: Path, path: Path, base: str) -> None:
+    """Write the registration apart and put it in its place whole: every git in the repository reads all of them."""
+    apart = common / f"orchestrd-{path.name}"
+    durable.remove_tree(apart, sync=False)
+    durable.make_folder(admin.parent, sync=False, mode=0o755)
+    durable.make_folder(apart, sync=False, mode=0o755)
+    files = {
+        "locked": INITIALISING + b"\n",
+        "commondir": b"../..\n",
+        "gitdir": os.fsencode(path / ".git") + b"\n",
+        "HEAD": base.encode() + b"\n",
+    }
+    for name, content in files.items():
+        durable.replace(apart / name, content, sync=False, mode=0o644)
+    durable.effects.rename_new(os.fspath(apart), os.fspath(admin), ours=True)
+    durable.make_folder(path, sync=False, mode=0o755)
+    durable.replace(path / ".git", b"gitdir: " + os.fsencode(admin) + b"\n", sync=False, mode=0o644)
