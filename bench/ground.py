@@ -30,6 +30,8 @@ class Ground:
         folder.mkdir(parents=True, exist_ok=True)
         home = folder / "home"
         home.mkdir(exist_ok=True)
+        # As its user would have it; without a name every commit is tried twice.
+        (home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@localhost\n")
         self.root: Root = create_root(folder / "handoff")
         self.environ = {
             "PATH": os.environ["PATH"],

@@ -39,7 +39,7 @@ def _many(folder: Path, agent: Path, project: Path, count: int) -> list[Row]:
         speed = count / (time.monotonic() - began)
         here.stop()
         seconds = here.start()
-        counts = here.status()
+        counts = here.status()["counts"]
     assert counts["waiting"] == count, counts
     return [
         Row(
@@ -84,8 +84,7 @@ def _way(here: Ground, project: Path, name: str) -> float:
 def fill(root: Root, count: int) -> None:
     """Fill an archive as a daemon would have in two years: folders, register, results nobody consumed, index."""
     rows = []
-    plan_file = root.path / "plan.template"
-    plan_file.write_text(a_plan(root.path))
+    text = a_plan(root.path)
     begin = datetime.now(UTC) - timedelta(days=730)
     # Unsynced and by plain calls: what is measured comes later.
     with open(root.ids_log, "ab") as register, Index(root.index) as index:
@@ -101,7 +100,7 @@ def fill(root: Root, count: int) -> None:
             result = json.dumps({"handoff": 1, "id": plan, "status": "succeeded", "settled": format_time(taken.timestamp())})
             (folder / "result.json").write_text(result)
             os.link(folder / "result.json", root.results / f"{plan}.json")
-            os.link(plan_file, folder / "plan.json") if number % 20_000 else None
+            (folder / "plan.json").write_text(text)
             named = {"id": plan, "source": f"{plan}.json", "key": str(uuid.UUID(int=number)), "sha256": "0" * 64}
             register.write(json.dumps({**named, "taken": format_time(taken.timestamp())}).encode() + b"\n")
             rows.append(row_of(plan, [record for _, record in lines], f"archive/{month}/{plan}"))
@@ -109,7 +108,6 @@ def fill(root: Root, count: int) -> None:
                 index.put_many(rows)
                 rows.clear()
         index.put_many(rows)
-    plan_file.unlink()
 
 
 def _journal(plan: PlanId, taken: datetime) -> list[tuple[int, str, dict[str, object]]]:

@@ -35,8 +35,8 @@ class Way:
 
 
 WAYS = (
-    Way("a worktree, a file written and committed", "worktree", WRITES, 1, 20),
-    Way("a worktree, nothing changed", "worktree", SAYS, 1, 20),
+    Way("in a worktree, a file written and committed", "worktree", WRITES, 1, 20),
+    Way("in a worktree, nothing changed", "worktree", SAYS, 1, 20),
     # In place one plan at a time works in a project.
     Way("in place, 8 projects", "directory", SAYS, 8, 40),
 )
@@ -60,7 +60,7 @@ def measure(folder: Path, count: int = 160) -> list[Row]:
         speed = count / seconds
         rows.append(
             Row(
-                f"plans a second, {PARALLEL} at a time, in {way.what}",
+                f"plans a second, {PARALLEL} at a time: {way.what}",
                 f"{speed:.1f}/s; {cpu / count * 1000:.0f} ms CPU, {syncs} syncs a plan",
                 spooler,
                 f"≥ {way.aim:.0f}/s",
@@ -113,7 +113,7 @@ def _spooler(folder: Path, agent: Path, count: int) -> str:
         **os.environ,
         "TS_SOCKET": str(folder / "tsp.socket"),
         "TMPDIR": str(outputs),
-        "TS_MAXFINISHED": str(count),
+        "TS_MAXFINISHED": str(2 * count),
         "TS_SLOTS": str(PARALLEL),
         "FAKE_LEDGER": str(folder / "tsp.ledger"),
     }
