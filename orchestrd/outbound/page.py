@@ -68,7 +68,9 @@ def _errors(result: Result) -> Iterator[str]:
 def _summary(result: Result) -> Iterator[str]:
     if result.summary:
         whole = " The whole text is in the result." if len(result.summary) > MOST_SUMMARY else ""
-        said = "What Claude Code said at the end" if result.steps else "What happened"
+        # What failed is told in our words too: they are not to be put into Claude Code's mouth.
+        spoken = result.steps and result.status is Status.SUCCEEDED
+        said = "What Claude Code said at the end" if spoken else "What happened"
         yield f"## {said}\n\n{block(shortened(result.summary, MOST_SUMMARY), 'text')}{whole}"
 
 
