@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live.real import MAY_ALL, MAY_WRITE, bash, conversation, git, live, write
+from tests.live.real import MAY_ALL, MAY_WRITE, Live, bash, conversation, git, live, write
 from tests.waiting import wait_until
 
 DETACH = bash("setsid -f python3 -c 'import time; time.sleep(90)' && echo detached")
@@ -25,10 +25,7 @@ def test_a_run_outlives_its_daemon_and_is_followed_by_the_next_one(
     with live(tmp_path / "live", claude_binary, script) as there:
         there.submit("outlives", project, "Go on", permissions=MAY_ALL)
         there.await_request("Go on", 3)
-        runner = there.runner("outlives")
-        assert any(
-            "time.sleep(90)" in " ".join(process.cmdline()) for process in runner.children(recursive=True)
-        )
+        assert works_on(there, "time.sleep(90)")
 
         there.here.kill()
         there.here.start()
@@ -87,7 +84,7 @@ def test_a_run_that_is_cancelled_is_gone_within_seconds_and_its_work_is_on_the_b
     with live(tmp_path / "live", claude_binary, script) as there:
         there.submit("cancelled", project, "Work", permissions=MAY_ALL)
         there.await_request("Work", 3)
-        wait_until(lambda: works_on(there.runner("cancelled"), "while :"), 10, "the loop")
+        wait_until(lambda: works_on(there, "while :"), 10, "the loop")
 
         assert there.command("cancel", "cancelled").returncode == 0
         there.await_nothing_left(5)
@@ -103,53 +100,54 @@ def test_a_run_that_is_cancelled_is_gone_within_seconds_and_its_work_is_on_the_b
 def test_a_trouble_that_passes_costs_an_attempt_and_the_session_goes_on(
     claude_binary: Path, project: Path, tmp_path: Path
 ):
-    statuses = (500, 529)
+    troubles = {
+        "broken": ("error = { status = 500, times = 1 }", "api"),
+        "overloaded": ("error = { status = 529, times = 1 }", "api"),
+        "silent": ("stall = { times = 1 }", "silence"),
+    }
     script = "".join(
-        conversation(
-            f"Try {status}",
-            write("new.txt") + EQUAL,
-            f'text = "Through."{EQUAL}\nerror = {{ status = {status}, times = 1 }}',
-        )
-        for status in statuses
+        conversation(f"Try {name}", write("new.txt") + EQUAL, f'text = "Through."{EQUAL}\n{trouble}')
+        for name, (trouble, _) in troubles.items()
     )
-    settings = {"LIMITS__API_RETRIES": "0", "LIMITS__MAX_PARALLEL": "2"}
+    settings = {"LIMITS__API_RETRIES": "0", "LIMITS__MAX_PARALLEL": "3", "LIMITS__SILENCE": "6s"}
     with live(tmp_path / "live", claude_binary, script, **settings) as there:
-        for status in statuses:
-            there.submit(f"again-{status}", project, f"Try {status}", permissions=MAY_WRITE)
-        results = [there.result(f"again-{status}") for status in statuses]
-        endings = [
-            [record for record in there.here.journal(f"again-{status}") if record["event"] == "run-ended"]
-            for status in statuses
-        ]
-        asked = [there.asked(f"Try {status}") for status in statuses]
+        for name in troubles:
+            there.submit(name, project, f"Try {name}", permissions=MAY_WRITE)
+        results = {name: there.result(name) for name in troubles}
+        ends = {
+            name: [record for record in there.here.journal(name) if record["event"] == "run-ended"]
+            for name in troubles
+        }
+        asked = {name: there.asked(f"Try {name}") for name in troubles}
 
-    for result, ends, requests in zip(results, endings, asked, strict=True):
+    for name, (_, reason) in troubles.items():
+        result, (first, second), requests = results[name], ends[name], asked[name]
         usage = result["usage"]
         assert (result["status"], result["steps"][0]["attempts"], result["summary"]) == (
             "succeeded",
             2,
             "Through.",
         )
-        assert [(end["status"], end.get("reason"), end["retry"]) for end in ends] == [
-            ("failed", "api", True),
-            ("succeeded", None, False),
-        ]
-        assert [request.turn for request in requests] == [0, 1, 1]
-        assert 1.9 < requests[2].time - requests[1].time < 15
-        for name in ("turns", "cpu_seconds", "wall_seconds"):
-            assert usage[name] == pytest.approx(sum(end[name] for end in ends)), name
-        assert (usage["input_tokens"], usage["output_tokens"]) == (2000, 200)
-        assert ends[0]["cost_usd"] > 0
-        assert usage["cost_usd"] == pytest.approx(2 * ends[0]["cost_usd"]), (
+        assert (first["status"], first["reason"], first["retry"]) == ("failed", reason, True)
+        assert (second["status"], second["session_id"]) == ("succeeded", first["session_id"])
+        assert [request.turn for request in requests] == [0, 1, 1], (
+            "the second start knows the first one's turn"
+        )
+        assert 1.9 < requests[2].time - requests[1].time < 25
+        for field in ("turns", "cpu_seconds", "wall_seconds"):
+            assert usage[field] == pytest.approx(first[field] + second[field]), field
+        assert usage["input_tokens"] == 2000
+        assert first["cost_usd"] == pytest.approx(second["cost_usd"]) != 0, (
             "each of two equal turns is paid once"
         )
+        assert usage["cost_usd"] == pytest.approx(first["cost_usd"] + second["cost_usd"])
 
 
-def works_on(runner: psutil.Process, words: str) -> bool:
-    """Whether a process of this run has these words in its command line."""
-    for process in runner.children(recursive=True):
+def works_on(there: Live, words: str) -> bool:
+    """Whether a process of a run, whoever its parent is, has these words in its command line."""
+    for pid in there.here.processes():
         try:
-            if words in " ".join(process.cmdline()):
+            if words in " ".join(psutil.Process(pid).cmdline()):
                 return True
         except psutil.Error:
             continue

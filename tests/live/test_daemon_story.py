@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from orchestrd.record.journal import read_journal
-from tests.live.real import MAY_WRITE, conversation, git, live, snapshot, write
+from tests.live.real import MAY_WRITE, Live, conversation, git, live, snapshot, write
+from tests.waiting import wait_until
 
 SCRIPT = conversation("", write("new.txt"), 'text = "I wrote new.txt."')
 
@@ -25,7 +27,7 @@ def test_a_plan_that_has_a_file_written_comes_back_whole(claude_binary: Path, pr
         root = there.root.path
         request = (root / result["docs"]["request"]).read_text()
         page = (there.root.results / "a-file.md").read_text()
-        row = sqlite3.connect(there.root.index).execute("select * from plans where id = 'a-file'").fetchone()
+        wait_until(lambda: is_in_index(there, "a-file"), 5, "the plan to be in the index")
 
     changes, usage, step = result["changes"], result["usage"], result["steps"][0]
     assert (result["status"], result["verdict"]) == ("succeeded", "changed")
@@ -50,12 +52,24 @@ def test_a_plan_that_has_a_file_written_comes_back_whole(claude_binary: Path, pr
     assert step["first_output_seconds"] > 0
     assert (root / step["log"]).is_file()
     assert snapshot(project) == before
-    for told in ("new.txt", "I wrote new.txt.", "Write new.txt", "Why", changes["branch"], changes["head"]):
+    for told in (
+        "+made by the run",
+        "new.txt",
+        "I wrote new.txt.",
+        "Write new.txt",
+        "Why",
+        changes["branch"],
+        changes["head"],
+    ):
         assert told in request, f"the request does not say {told!r}"
     for told in ("succeeded", "new.txt", changes["branch"], "I wrote new.txt."):
         assert told in page, f"the page does not say {told!r}"
-    assert row is not None
     assert_complete(folder)
+
+
+def is_in_index(there: Live, plan: str) -> bool:
+    with closing(sqlite3.connect(there.root.index)) as index:
+        return index.execute("select 1 from plans where id = ?", (plan,)).fetchone() is not None
 
 
 def assert_complete(folder: Path) -> None:
