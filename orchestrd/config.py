@@ -13,143 +13,39 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import EnvSettingsSource
 
-from handoff.platform import PLATFORM
-from handoff.quantities import Duration, Size
+from orchestrd.settings import DEFAULT_SECRETS, PREFIX, Config, Limits
 
-PREFIX = "ORCHESTRD_"
+__all__ = [
+    "DEFAULT_SECRETS",
+    "PREFIX",
+    "READ_FIRST",
+    "Config",
+    "ConfigError",
+    "Limits",
+    "Setting",
+    "checkouts_folder",
+    "config_file",
+    "config_folder",
+    "default_text",
+    "load_config",
+    "log_folder",
+    "origins",
+    "root_name",
+    "setting_names",
+    "state_folder",
+    "trust_file",
+]
+
 READ_FIRST = ("ORCHESTRD_ROOT", "ORCHESTRD_CONFIG", "ORCHESTRD_CLAUDE", "ORCHESTRD_PORTABLE")
 """Variables that are no settings of the file, and are read on their own."""
 MARKS = ("ORCHESTRD_RUN",)
 """What the daemon writes into a run's environment; an `orchestrd` that is called there has to bear it."""
-
-DEFAULT_SECRETS = (
-    "*KEY*",
-    "*TOKEN*",
-    "*SECRET*",
-    "*PASSWORD*",
-    "*PASSWD*",
-    "*PASSPHRASE*",
-    "*CREDENTIAL*",
-    "ANTHROPIC_CUSTOM_HEADERS",
-)
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _half_the_cores() -> int:
-    return min(4, max(1, (os.cpu_count() or 1) // 2))
-
-
-def _settle_default() -> float:
-    # Without a lease nothing proves that a writer is done; then only a longer quiet speaks for it.
-    return 0.25 if PLATFORM.lease else 2.0
-
-
-Seconds = Annotated[float, Field(gt=0)]
-
-
-class Claude(_Group):
-    """How Claude Code is started."""
-
-    command: str | None = None
-    """The binary; None: `claude` on PATH, else the one that the `claude` extra carries."""
-    args: tuple[str, ...] = ()
-    """Added to every run's arguments."""
-    env_pass: tuple[str, ...] = ()
-    """Further variables that runs are given."""
-
-
-class Limits(_Group):
-    """What holds where a plan says nothing (durations in seconds)."""
-
-    max_parallel: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_half_the_cores)
-    timeout: Annotated[Duration, Field(gt=0)] = 3600.0
-    silence: Annotated[Duration, Field(gt=0)] = 900.0
-    first_event: Annotated[Duration, Field(gt=0)] = 60.0
-    attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    api_retries: Annotated[int, Field(ge=0, le=100)] = 2
-
-
-class Lanes(_Group):
-    """How the inbox, the replies and the orders are watched."""
-
-    settle_seconds: Annotated[float, Field(gt=0)] = Field(default_factory=_settle_default)
-    patience_seconds: Seconds = 10.0
-    scan_seconds: Seconds = 5.0
-    polling: bool = False
-
-
-class Sampling(_Group):
-    """How often usage is measured while a run is alive."""
-
-    interval_seconds: Annotated[float, Field(ge=0.1)] = 1.0
-
-
-class Log(_Group):
-    """The daemon's own log."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    rotation: Annotated[Size, Field(ge=4096)] = 10 * 1024 * 1024
-    """A file that has grown to this many bytes is put aside."""
-    retention: Annotated[int, Field(ge=0)] = 5
-    """So many files that were put aside are kept."""
-
-
-class Archive(_Group):
-    """What `orchestrd clean` may remove."""
-
-    keep: Annotated[Duration, Field(gt=0)] = 90 * 24 * 3600.0
-    """Settled plans are kept at least this long."""
-
-
-class Secrets(_Group):
-    """Which variables hold secrets: their values are written nowhere."""
-
-    names: tuple[str, ...] = DEFAULT_SECRETS
-    """Shell patterns, compared without regard to case."""
-
-
-class Config(BaseSettings):
-    """All settings in force. Made by `load_config`."""
-
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
-    )
-
-    root: Path = Path("~/handoff")
-    claude: Claude = Claude()
-    limits: Limits = Field(default_factory=Limits)
-    lanes: Lanes = Field(default_factory=Lanes)
-    sampling: Sampling = Sampling()
-    log: Log = Log()
-    archive: Archive = Archive()
-    secrets: Secrets = Secrets()
-
-    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
-
-    @field_validator("root")
-    @classmethod
-    def _full_path(cls, root: Path) -> Path:
-        return Path(os.path.abspath(root.expanduser()))  # not resolved: links may change
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's signature
-        init_settings: PydanticBaseSettingsSource,
-        *_others: PydanticBaseSettingsSource,
-        **_more: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `load_config` has put together and nothing else."""
-        return (init_settings,)
 
 
 class ConfigError(Exception):
