@@ -151,8 +151,9 @@ class Daemon:
             )
         self._noted_endings.update(found.settling)
         events = [*self._look_at_machine(at), *found.events]
-        if self._orders.is_paused():
-            events.insert(0, PauseAsked(at))
+        paused = self._orders.paused()
+        if paused is not None:
+            events.insert(0, PauseAsked(at, paused))
         self._decide(events)
         for plan, told in found.in_hand:
             self._adopt(plan, told)

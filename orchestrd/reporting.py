@@ -66,7 +66,13 @@ class Reporting:
 
     def turn(self, at: Moment, troubles: Sequence[Trouble], ignored: Sequence[tuple[str, str]]) -> None:
         """Write what is due."""
-        state = "draining" if self._engine.draining else "paused" if self._engine.paused else "running"
+        state = (
+            "draining"
+            if self._engine.draining
+            else "paused"
+            if self._engine.paused is not None
+            else "running"
+        )
         self._tell(state, at, troubles, ignored)
         if at.boot >= self._plans_due:
             self._plans_due = at.boot + PLANS_SECONDS
@@ -90,7 +96,7 @@ class Reporting:
         self._since = {one.word: self._since.get(one.word, now) for one in troubles}
         self._board.set_daemon(
             state,
-            why=self.why,
+            why=self.why or self._engine.paused or None,
             counts=counts,
             limits={"max_parallel": self._config.limits.max_parallel},
             ignored=[{"file": file, "why": why} for file, why in ignored],

@@ -33,7 +33,8 @@ class Engine:
 
     def __init__(self, max_parallel: int) -> None:
         self.max_parallel = max_parallel
-        self.paused = False
+        self.paused: str | None = None
+        """Why no plan starts ('' where nobody said); None: plans start."""
         self.draining = False
         self._plans: dict[PlanId, PlanInHand] = {}
         self._queue = Queue()
@@ -67,7 +68,7 @@ class Engine:
             return plan.wait
         if plan.state is not State.READY:
             return None
-        if self.paused or self.draining:
+        if self.paused is not None or self.draining:
             return Wait("pause")
         for word in CONDITIONS:
             if word in self._troubles:
@@ -116,9 +117,9 @@ class Engine:
             case told.LookAgain():
                 return self._look_again(event)
             case told.PauseAsked():
-                self.paused = True
+                self.paused = event.why
             case told.ResumeAsked():
-                self.paused = False
+                self.paused = None
             case told.DrainAsked():
                 self.draining = True
             case told.ConditionChanged():
@@ -216,13 +217,16 @@ class Engine:
     def _admit(self, at: Moment) -> list[Command]:
         """Give free slots to those who are next."""
         commands: list[Command] = []
-        while not (self.paused or self.draining or self._troubles) and len(self._slots) < self.max_parallel:
+        while self._starts_plans() and len(self._slots) < self.max_parallel:
             name = self._queue.choose(at.wall, self._busy())
             if name is None:
                 break
             self._move(self._plans[name], Trigger.CHOSEN)
             commands.append(Prepare(name))
         return commands
+
+    def _starts_plans(self) -> bool:
+        return self.paused is None and not self.draining and not self._troubles
 
     def _start(self, plan: PlanInHand) -> list[Command]:
         if plan.cancelled is not None:

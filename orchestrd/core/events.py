@@ -181,6 +181,7 @@ class PauseAsked:
     """No plan starts from now on; runs go on."""
 
     at: Moment
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,9 +77,12 @@ class Orders:
         left = [one.number for one in self._left_over()]
         self._next = max([log.last, *left]) + 1
 
-    def is_paused(self) -> bool:
-        """Whether a pause is in force."""
-        return (self._root.private / PAUSED).exists()
+    def paused(self) -> str | None:
+        """Why a pause is in force ('' where nobody said); None: there is none."""
+        try:
+            return (self._root.private / PAUSED).read_text("utf-8", "replace").strip()
+        except FileNotFoundError:
+            return None
 
     def take_up(self, at: Moment) -> list[Event]:
         """Carry out what a daemon before us took and did not finish."""
@@ -140,10 +143,10 @@ class Orders:
             return Answer(Outcome.NOTHING, f"an order with the key {order.key!r} was carried out before")
         match order.action:
             case Action.PAUSE:
-                if self.is_paused():
+                if self.paused() is not None:
                     return Answer(Outcome.NOTHING, "it was paused already")
-                durable.replace(self._root.private / PAUSED, b"")
-                return Answer(Outcome.DONE, events=(PauseAsked(at),))
+                durable.replace(self._root.private / PAUSED, (order.why or "").encode())
+                return Answer(Outcome.DONE, events=(PauseAsked(at, order.why or ""),))
             case Action.RESUME:
                 was_paused = durable.remove(self._root.private / PAUSED)
                 return Answer(Outcome.DONE if was_paused else Outcome.NOTHING, events=(ResumeAsked(at),))

@@ -7,6 +7,8 @@ import shutil
 from functools import cache
 from pathlib import Path
 
+_TO_THE_MANAGER = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+
 
 @cache
 def offers_scopes() -> bool:
@@ -24,4 +26,7 @@ def scope_prefix(description: str) -> list[str]:
     """
     if not offers_scopes():
         return []
-    return ["systemd-run", "--user", "--scope", "--collect", "--quiet", f"--description={description}", "--"]
+    # What leads to the manager is not the run's: given to systemd-run, taken away again from what it becomes.
+    manager = [f"{name}={os.environ[name]}" for name in _TO_THE_MANAGER if name in os.environ]
+    scope = ["systemd-run", "--user", "--scope", "--collect", "--quiet", f"--description={description}", "--"]
+    return ["env", *manager, *scope, "env", *(f"--unset={name}" for name in _TO_THE_MANAGER)]
