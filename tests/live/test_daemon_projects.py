@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tomli_w
 
-from tests.live.real import MAY_WRITE, a_plan, bash, conversation, git, live, write
+from tests.live.real import MAY_ALL, MAY_WRITE, a_plan, bash, conversation, git, live, write
 from tests.live.test_launch_live import MCP_SERVER, give_it_settings
 
 
@@ -42,31 +42,49 @@ def test_only_a_trusted_projects_settings_act_and_then_in_its_worktree_too(
     assert git(project, "status", "--porcelain", "--untracked-files=no") == ""
 
 
-def test_the_tool_of_a_plans_server_is_called_and_its_environment_is_never_written_out(
-    claude_binary: Path, project: Path, tmp_path: Path
-):
+def test_the_tool_of_a_plans_server_is_called(claude_binary: Path, project: Path, tmp_path: Path):
     (tmp_path / "server.py").write_text(MCP_SERVER)
     call = 'tools = [{ name = "mcp__echo__say", input = {} }]'
-    server = {
-        "command": sys.executable,
-        "args": [str(tmp_path / "server.py")],
-        "env": {"SERVER_SECRET": "${ANTHROPIC_API_KEY}"},
-    }
+    server = {"command": sys.executable, "args": [str(tmp_path / "server.py")]}
     with live(tmp_path / "live", claude_binary, conversation("", call, 'text = "{results}"')) as there:
         there.submit(
             "asks", project, "Ask the server", mcp={"echo": server}, permissions={"allow": ["mcp__echo"]}
         )
         result = there.result("asks")
-        key = there.here.environ["ANTHROPIC_API_KEY"]
-        holding = [
-            file
-            for folder in (there.root.path, there.here.home / "state")
-            for file in folder.rglob("*")
-            if file.is_file() and key.encode() in file.read_bytes()
-        ]
 
     assert result["summary"] == "said by the server"
+
+
+def test_a_key_that_a_run_shows_about_is_written_nowhere(claude_binary: Path, project: Path, tmp_path: Path):
+    show = bash("printenv ANTHROPIC_API_KEY | tee key.txt; printenv ANTHROPIC_API_KEY >&2")
+    say = 'text = "It is {results}"'
+    server = {"command": "/nowhere/server", "env": {"KEY": "${ANTHROPIC_API_KEY}"}}
+    with live(tmp_path / "live", claude_binary, conversation("", show, say)) as there:
+        there.submit(
+            "shows",
+            project,
+            "Show it",
+            mcp={"gone": server},
+            permissions=MAY_ALL,
+            docs={"request": True},
+            workspace={"keep": "never"},
+        )
+        result = there.result("shows")
+        key = there.here.environ["ANTHROPIC_API_KEY"]
+        request = (there.root.path / result["docs"]["request"]).read_text()
+        patch = (there.root.path / result["changes"]["patch"]).read_text()
+        holding = [
+            str(file)
+            for folder in (there.root.path, there.here.home / "state", there.here.log.parent)
+            for file in folder.rglob("*")
+            if file.is_file() and ".claude" not in file.parts and key.encode() in file.read_bytes()
+        ]
+
+    assert result["summary"].startswith("It is [secret:ANTHROPIC_API_KEY]")
+    assert "[secret:ANTHROPIC_API_KEY]" in patch
+    assert "[secret:ANTHROPIC_API_KEY]" in request
     assert holding == []
+    assert git(project, "show", "handoff/shows:key.txt") == key, "what a run commits is its own"
 
 
 def test_a_plan_runs_alike_in_each_of_its_languages(claude_binary: Path, project: Path, tmp_path: Path):
