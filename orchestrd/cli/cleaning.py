@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from handoff import durable
 from handoff.root import PlanId, Root
 from orchestrd.config import checkouts_folder
+from orchestrd.outbound.archive import OldPlan, find_old, prune
+from orchestrd.record.index import Index
 from orchestrd.runs.git import GitFailed, run_git
 from orchestrd.views.looking import plan_folder, read_result, settled_plans
 from orchestrd.views.words import how_long, read_json, read_time
@@ -32,6 +35,8 @@ class Old:
     goes: bool
     why: str
     project: Path | None = None
+    plan: OldPlan | None = None
+    """Of an archived plan."""
 
 
 def look_for_old(root: Root, age_seconds: float, archive_keep_seconds: float) -> list[Old]:
@@ -39,24 +44,23 @@ def look_for_old(root: Root, age_seconds: float, archive_keep_seconds: float) ->
     now = datetime.now(UTC)
     checkouts = list(_checkouts(root, now, age_seconds))
     held = {one.name for one in checkouts if not one.goes}
-    branches, archives = [], []
+    branches = []
     for plan in settled_plans(root):
         result = read_result(root, plan) or {}
         settled = read_time(result.get("settled"))
         if settled is None:
             continue
-        age = (now - settled).total_seconds()
-        if age >= age_seconds:
+        if (now - settled).total_seconds() >= age_seconds:
             branches += _branch(root, plan, result, held)
-        if age >= archive_keep_seconds:
-            folder = plan_folder(root, plan)
-            why = f"settled {how_long(age)} ago; the configuration keeps {how_long(archive_keep_seconds)}"
-            archives += [Old("archive", str(folder), goes=True, why=why)] if folder else []
+    archives = [
+        Old("archive", str(one.folder), one.goes, one.reason, plan=one)
+        for one in find_old(root, archive_keep_seconds, now.timestamp())
+    ]
     # In the order in which it can be done: a branch that is checked out cannot go, and the archive knows the branches.
     return [*checkouts, *branches, *archives]
 
 
-def remove(one: Old) -> str | None:
+def remove(root: Root, one: Old) -> str | None:
     """Remove it; returns what went wrong, None when it is gone."""
     try:
         match one.kind:
@@ -65,13 +69,22 @@ def remove(one: Old) -> str | None:
             case "branch" if one.project:
                 # -d, not -D: git looks once more whether it is merged.
                 _git(one.project, "branch", "-d", "--", one.name)
+            case _ if one.plan:
+                _prune(root, one.plan)
             case _:
-                durable.remove_tree(one.name)
+                return "nobody knows what this is"
     except GitFailed as error:
         return error.last_line()
     except OSError as error:
         return str(error)
     return None
+
+
+def _prune(root: Root, old: OldPlan) -> None:
+    for gone in prune(root, [old]):
+        # What is left of it in the index would lead nowhere; `orchestrd reindex` mends what fails here.
+        with suppress(sqlite3.Error), Index(root.index) as index:
+            index.remove([gone.plan])
 
 
 def _checkouts(root: Root, now: datetime, age_seconds: float) -> Iterator[Old]:

@@ -39,7 +39,7 @@ def clean(
     found = look_for_old(call.root, age, call.config.archive.keep)
     failed = 0
     for one in found:
-        problem = remove(one) if one.goes and not dry_run else None
+        problem = remove(call.root, one) if one.goes and not dry_run else None
         failed += problem is not None
         if not as_json:
             word = (

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrd.record.journal import encode_line
+
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@localhost")
 
 
@@ -37,6 +39,9 @@ class Past:
         branch = f'[changes]\nbranch = "handoff/{plan}"\n'
         fields = f'handoff = 1\nplan = "{plan}"\nstatus = "succeeded"\nsettled = {settled}\n'
         (folder / "result.toml").write_text(fields + branch)
+        ending = {"status": "succeeded", "settled": settled}
+        lines = (encode_line(1, "taken", {"source": f"{plan}.toml"}), encode_line(2, "settling", ending))
+        (folder / "journal.jsonl").write_bytes(b"".join(line for line, _ in lines))
         (folder / "accepted.json").write_text(json.dumps({"project": str(self.project)}))
         return folder
 
