@@ -15,7 +15,7 @@ EQUAL = (
     "\nusage = { input_tokens = 1000, output_tokens = 100,"
     " cache_read_input_tokens = 0, cache_creation_input_tokens = 0 }"
 )
-SLOW = 'text = "Done after a while."\nslow = { first_byte_seconds = 4 }'
+SLOW = 'text = "Done after a while."\nslow = { first_byte_seconds = 5 }'
 
 
 def test_a_run_outlives_its_daemon_and_is_followed_by_the_next_one(
@@ -28,6 +28,8 @@ def test_a_run_outlives_its_daemon_and_is_followed_by_the_next_one(
         assert works_on(there, "time.sleep(90)")
 
         there.here.kill()
+        there.here.start()
+        assert there.here.stop() == 0, "an orderly end leaves the run alone too"
         there.here.start()
         result = there.result("outlives")
 
