@@ -1,110 +1,133 @@
-"""`orchestrd demo` and `orchestrd rehearse`: what somebody who has just installed it tries first."""
+"""The demo and rehearsals: the real Claude Code, and nothing of the user's touched."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
+import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import time
 from pathlib import Path
 
 import pytest
 
-from handoff.platform import processes_with_mark
-from tests.live.real import MAY_WRITE, a_plan, conversation, git, snapshot
-from tests.waiting import wait_until
+from tests.cli.commands import CommandLine
+from tests.cli.conftest import orchestrd, project
+from tests.live.real import a_plan, conversation
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+__all__ = ["orchestrd", "project"]
+
+pytestmark = pytest.mark.live
 
 
-@pytest.fixture
-def orchestrd(claude_binary: Path, tmp_path: Path) -> Iterator[Command]:
-    """Run `orchestrd WORDS` as a user with a home and a temporary folder of their own; nothing may outlive it."""
-    for name in ("home", "temporary"):
-        (tmp_path / name).mkdir()
-    environ = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path / "home"),
-        "TMPDIR": str(tmp_path / "temporary"),
-        "LANG": "C.UTF-8",
-        "ORCHESTRD_CLAUDE": str(claude_binary),
-    }
+STATIONS = (
+    r"taken from the inbox",
+    r"checked and accepted",
+    r"a checkout of its own, on the branch handoff/say-goodbye",
+    r"run main\.1 started",
+    r"→ Bash python3 -m unittest",
+    r"the run has ended: succeeded",
+    r"2 files changed, committed on handoff/say-goodbye",
+    r"settled: succeeded",
+    r"succeeded, changed",
+    r"\+def farewell",
+    r"requests/say-goodbye\.docs\.md",
+    r"All of that was so",
+)
+"""Of the story, in their order."""
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "orchestrd", *words],
-            env=environ,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
 
-    yield run
-    wait_until(
-        lambda: not processes_with_mark(f"TMPDIR={environ['TMPDIR']}"), 5, "the end of every process started"
+def everything_in(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def processes_with(text: str) -> list[str]:
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if text in line]
+
+
+def test_the_demo_tells_the_whole_way_of_a_plan_and_leaves_the_users_own_things_alone(orchestrd: CommandLine):
+    (orchestrd.home / ".claude").mkdir()
+    (orchestrd.home / ".claude/settings.json").write_text(
+        '{"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}}'
     )
+    before = everything_in(orchestrd.home)
+    began = time.monotonic()
+
+    said = orchestrd("demo", timeout=120)
+
+    assert said.code == 0, said.out + said.err
+    assert time.monotonic() - began < 20
+    assert everything_in(orchestrd.home) == before
+    assert re.search(".*".join(STATIONS), said.out, re.DOTALL), said.out
+    folder = re.search(r"Everything is left for you to look at in (\S+)", said.out)
+    assert folder
+    assert processes_with(folder[1]) == []
+    shutil.rmtree(folder[1])
 
 
-def test_the_demo_tells_the_whole_way_of_a_plan_and_all_of_it_is_so(orchestrd: Command, tmp_path: Path):
-    told = orchestrd("demo")
-
-    assert (told.returncode, told.stderr) == (0, ""), told.stdout[-2000:]
-    stations = (
-        r"taken from the inbox",
-        r"checked and accepted",
-        r"a checkout of its own, on the branch handoff/say-goodbye",
-        r"run main\.1 started",
-        r"the run has ended: succeeded",
-        r"2 files changed, committed on handoff/say-goodbye",
-        r"settled: succeeded",
-        r"succeeded, changed",
-        r"\+def farewell",
-        r"requests/say-goodbye\.docs\.md",
-        r"All of that was so",
-    )
-    assert re.search(".*".join(stations), told.stdout, re.DOTALL), told.stdout
-    folder = next((tmp_path / "temporary").glob("orchestrd-demo-*"))
-    assert "farewell" in git(folder / "greeting", "show", "handoff/say-goodbye:greeting.py")
-    assert (folder / "handoff/results/say-goodbye.md").is_file()
-    assert [entry.name for entry in (tmp_path / "home").iterdir()] == [], (
-        "the user's own home stays as it was"
-    )
-
-
-def test_a_rehearsal_shows_what_a_plan_would_do_and_leaves_the_project_alone(
-    orchestrd: Command, project: Path, tmp_path: Path
+def test_a_rehearsal_shows_what_a_plan_would_do_and_changes_nothing(
+    orchestrd: CommandLine, project: Path, tmp_path
 ):
-    plan = tmp_path / "greet.toml"
-    plan.write_text(a_plan(project, "Add a greeting to app.py", permissions=MAY_WRITE))
-    before, branches = snapshot(project), git(project, "branch", "--all", "--list")
+    plan = tmp_path / "write.plan.md"
+    plan.write_text(
+        f'+++\nhandoff = 1\nproject = "{project}"\nkey = "once"\npermissions.mode = "acceptEdits"\n+++\nWrite.\n'
+    )
+    script = tmp_path / "script.toml"
+    script.write_text(
+        "[[conversations]]\n[[conversations.turns]]\n"
+        'tools = [{ name = "Write", input = { file_path = "{cwd}/made.txt", content = "made" } }]\n'
+        '[[conversations.turns]]\ntext = "Made."\n'
+    )
+    before = everything_in(project)
 
-    told = orchestrd("rehearse", str(plan))
+    said = orchestrd("rehearse", str(plan), "--script", str(script), "--json")
 
-    assert told.returncode == 0, told.stderr
-    assert "succeeded" in told.stdout
-    assert re.search(r"^\+.*#", told.stdout, re.MULTILINE), "the difference is shown"
-    assert snapshot(project) == before
-    assert git(project, "branch", "--all", "--list") == branches
-    assert git(project, "worktree", "list").count("\n") == 0
-    assert list((tmp_path / "temporary").glob("orchestrd-*")) == []
-    assert [entry.name for entry in (tmp_path / "home").iterdir()] == []
+    assert said.code == 0, said.err
+    result = json.loads(said.out)
+    assert (result["status"], result["changes"]["files_changed"], result["summary"]) == (
+        "succeeded",
+        1,
+        "Made.",
+    )
+    assert everything_in(project) == before
+    assert not (orchestrd.home / "handoff").exists()
 
 
-def test_a_rehearsal_by_a_script_shows_how_a_plan_would_fail(
-    orchestrd: Command, project: Path, tmp_path: Path
+def test_a_rehearsal_without_a_script_improvises_and_shows_the_result_and_the_difference(
+    orchestrd, project, tmp_path
 ):
+    plan = tmp_path / "write.plan.md"
+    plan.write_text(
+        f'+++\nhandoff = 1\nproject = "{project}"\npermissions.mode = "acceptEdits"\n+++\nWrite notes.md.\n'
+    )
+
+    said = orchestrd("rehearse", str(plan))
+
+    assert said.code == 0, said.out + said.err
+    assert "write: succeeded" in said.out
+    assert "diff --git" in said.out
+
+
+def test_a_rehearsal_shows_how_a_plan_would_fail(orchestrd: CommandLine, project: Path, tmp_path: Path):
     plan, script = tmp_path / "fails.toml", tmp_path / "script.toml"
-    plan.write_text(a_plan(project, "Do it", key="once", after=["another"], limits={"attempts": 1}))
+    plan.write_text(a_plan(project, "Do it", key="once", after=["another"]))
     script.write_text(
         conversation("", "error = { status = 400, message = 'Your credit balance is too low' }")
     )
 
-    told = orchestrd("rehearse", "--json", "--script", str(script), str(plan))
+    said = orchestrd("rehearse", str(plan), "--script", str(script), "--json")
 
-    result = json.loads(told.stdout)
-    assert told.returncode == 1
+    result = json.loads(said.out)
+    assert said.code == 1
     assert (result["status"], result["reason"]) == ("failed", "billing")
+
+
+def test_a_plan_that_is_wrong_is_not_rehearsed(orchestrd, tmp_path):
+    plan = tmp_path / "wrong.toml"
+    plan.write_text('handoff = 1\nproject = "/no/such/project"\nprompt = "x"\n')
+
+    said = orchestrd("rehearse", str(plan))
+
+    assert said.code == 2
+    assert f"{plan}:2: project: " in said.err
