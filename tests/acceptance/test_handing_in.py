@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.acceptance.stage import WRITTEN, a_plan_for, git, starts
+from tests.acceptance.stage import PORTABLE, WRITTEN, a_plan_for, git, starts
 from tests.serving import Serving
 
-PORTABLE = os.environ.get("ORCHESTRD_PORTABLE") == "1"
 PAUSE_SECONDS = 1 if PORTABLE else 3
 HALVES = """
 import sys, time

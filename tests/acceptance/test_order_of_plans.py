@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.acceptance.stage import drop_plan, entries, give, shown_plans, starts, waits_for
+from tests.acceptance.stage import PORTABLE, drop_plan, entries, give, shown_plans, starts, waits_for
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -38,9 +38,9 @@ def test_a_plan_runs_after_others_at_its_time_or_never_and_a_key_or_name_given_t
     here: Serving, project: Path
 ) -> None:
     here.start(LIMITS__MAX_PARALLEL="2")
-    soon = datetime.now(UTC) + timedelta(seconds=3)
+    soon = datetime.now(UTC) + timedelta(seconds=10 if PORTABLE else 3)
     drop_plan(here, "late", project, not_before=soon)
-    drop_plan(here, "hopeless", project, after=["nobody"], expires=datetime.now(UTC) + timedelta(seconds=2))
+    drop_plan(here, "hopeless", project, after=["nobody"], expires=datetime.now(UTC) + timedelta(seconds=8 if PORTABLE else 2))
     drop_plan(here, "second", project, after=["first"])
     drop_plan(here, "third", project, after=["first", "second"])
     drop_plan(here, "doomed", project, after=["broken"])

@@ -21,6 +21,15 @@ from tests.acceptance.stage import (
 from tests.serving import Serving
 from tests.waiting import wait_until
 
+BAD_ORDERS = {
+    "not-toml.toml": "action = [",
+    "no-action.toml": 'why = "because"',
+    "odd.toml": 'action = "explode"',
+    "no-plan.toml": 'action = "cancel"',
+    "too-much.toml": 'action = "pause"\nplan = "held"',
+    "long.toml": 'action = "resume"\n# ' + "x" * (2 << 20),
+}
+
 
 def test_a_cancelled_plan_ends_wherever_it_stands_and_its_work_stays_on_its_branch(
     here: Serving, project: Path
@@ -30,11 +39,9 @@ def test_a_cancelled_plan_ends_wherever_it_stands_and_its_work_stays_on_its_bran
     drop_plan(here, "waiting", project, after=["nobody"])
     wait_until(lambda: entries(here, "detached"), 10, "the agent's children")
     wait_until(lambda: waits_for(here, "waiting") == "plans", 10, "the other to wait")
-    began = time.monotonic()
 
     assert give(here, "end-it", action="cancel", plan="running", why="changed my mind")["outcome"] == "done"
     wait_until(lambda: not any(is_alive(one.pid) for one in entries(here)), 5, "its whole tree to be gone")
-    assert time.monotonic() - began < 5
     assert give(here, "end-that", action="cancel", plan="waiting")["outcome"] == "done"
 
     cancelled = here.result("running")
@@ -58,7 +65,6 @@ def test_a_settled_plan_is_tried_again_as_a_new_one_and_a_waiting_one_at_once(he
     soon = datetime.now(UTC) + timedelta(seconds=2)
     drop_plan(here, "keyed", project, "[write a.txt a]", key="k-1", expires=soon)
     drop_plan(here, "future", project, not_before=datetime.now(UTC) + timedelta(days=2))
-    drop_plan(here, "stubborn", project, "[again] [fail Not today.]", limits={"attempts": 3})
     here.drop("wrong.toml", "not = [")
     assert here.result("keyed")["key"] == "k-1"
     assert here.result("wrong")["status"] == "rejected"
@@ -67,11 +73,11 @@ def test_a_settled_plan_is_tried_again_as_a_new_one_and_a_waiting_one_at_once(he
     wait_until(lambda: datetime.now(UTC) > soon, 5, "its date to pass")
 
     again = give(here, "again", action="retry", plan="keyed")
+    assert (again["outcome"], again["new_plan"]) == ("done", "keyed-2")
     thence = give(here, "thence", action="retry", plan="future")
     wrong = give(here, "wrong-again", action="retry", plan="wrong")
     assert give(here, "unknown", action="retry", plan="no-such")["outcome"] == "nothing"
 
-    assert (again["outcome"], again["new_plan"]) == ("done", "keyed-2")
     retried = here.result("keyed-2")
     assert (retried["status"], retried["retry_of"], retried["source"]) == ("succeeded", "keyed", "keyed.toml")
     assert retried["sha256"] == here.result("keyed")["sha256"]
@@ -81,7 +87,8 @@ def test_a_settled_plan_is_tried_again_as_a_new_one_and_a_waiting_one_at_once(he
     drop_plan(here, "keyed-anew", project, key="k-1")
     assert here.result("keyed-anew")["duplicate_of"] == "keyed"
 
-    wait_until(lambda: pause_seconds(here, "stubborn") > 4, 10, "the pause of 10 s before its third attempt")
+    drop_plan(here, "stubborn", project, "[again] [fail Not today.]", limits={"attempts": 3})
+    wait_until(lambda: pause_seconds(here, "stubborn") > 4, 15, "the pause of 10 s before its third attempt")
     assert len(starts(here, "stubborn")) == 2
     began = time.monotonic()
     assert give(here, "now", action="retry", plan="stubborn")["outcome"] == "done"
@@ -93,7 +100,7 @@ def test_a_settled_plan_is_tried_again_as_a_new_one_and_a_waiting_one_at_once(he
 
 def pause_seconds(here: Serving, plan: str) -> float:
     """How long a plan still waits before a further attempt."""
-    shown = shown_plans(here)[plan]
+    shown = shown_plans(here).get(plan, {})
     if shown.get("waiting_for") != "retry":
         return 0.0
     return (datetime.fromisoformat(shown["until"]) - datetime.now(UTC)).total_seconds()
@@ -102,13 +109,13 @@ def pause_seconds(here: Serving, plan: str) -> float:
 def test_a_pause_survives_a_restart_and_every_order_is_carried_out_once_and_accounted_for(
     here: Serving, project: Path
 ) -> None:
-    here.start()
+    here.start(LANES__PATIENCE_SECONDS="1")
     assert give(here, "hold", action="pause", why="maintenance", key="k")["outcome"] == "done"
     wait_until(lambda: here.status("daemon")["state"] == "paused", 1, "the daemon to say so at once")
     drop_plan(here, "held", project)
     wait_until(lambda: waits_for(here, "held") == "pause", 10, "the plan to be taken and to wait")
     here.kill()
-    here.start()
+    here.start(LANES__PATIENCE_SECONDS="1")
     assert here.status("daemon")["state"] == "paused"
     assert starts(here) == []
 
@@ -116,19 +123,14 @@ def test_a_pause_survives_a_restart_and_every_order_is_carried_out_once_and_acco
     assert give(here, "go", action="resume")["outcome"] == "done"
     assert here.result("held")["status"] == "succeeded"
     wait_until(lambda: here.status("daemon")["state"] == "running", 5, "the daemon to say so")
-    for name, text in (
-        ("not-toml", "action = ["),
-        ("no-action", 'why = "because"'),
-        ("odd", 'action = "explode"'),
-        ("no-plan", 'action = "cancel"'),
-        ("too-much", 'action = "pause"\nplan = "held"'),
-    ):
-        here.order(f"{name}.toml", text)
-        line = wait_until(lambda name=name: outcome_of(here, f"{name}.toml"), 5, f"the order {name} to be refused")
+    for name, text in BAD_ORDERS.items():
+        here.order(name, text)
+    for name in BAD_ORDERS:
+        line = wait_until(lambda name=name: outcome_of(here, name), 10, f"the order {name} to be refused")
         assert line["outcome"] == "refused"
         assert line["message"]
     here.order("in.json", '{"action": "resume", "key": "j"}')
-    wait_until(lambda: outcome_of(here, "in.json"), 5, "an order in JSON")
+    wait_until(lambda: outcome_of(here, "in.json"), 10, "an order in JSON")
 
     lines = orders(here)
     assert [line["order"] for line in lines] == sorted({line["order"] for line in lines})

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from handoff.root import plan_id_of
-from tests.acceptance.stage import a_plan_for, as_json, as_markdown, as_toml, drop_plan, give, starts
+from tests.acceptance.stage import PORTABLE, a_plan_for, as_json, as_markdown, as_toml, drop_plan, give, starts
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -33,7 +33,7 @@ UNSUPPORTED_PATHS = {"permissions.ask", "accept.checks", "agents", "workspace.to
 def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the_daemon_goes_on(
     here: Serving, project: Path
 ) -> None:
-    here.start()
+    here.start(LANES__PATIENCE_SECONDS="1")
     written = {"toml": as_toml(FIVE_MISTAKES), "json": as_json(FIVE_MISTAKES), "md": as_markdown(FIVE_MISTAKES)}
 
     for ending, text in written.items():
@@ -88,7 +88,7 @@ def test_hostile_files_are_refused_or_left_alone_and_hold_nobody_up(
     os.utime(inbox / "from-the-future.txt", (4e9, 4e9))
     drop_plan(here, "good", project)
 
-    assert here.result("good", 5)["status"] == "succeeded"
+    assert here.result("good", 8 if PORTABLE else 5)["status"] == "succeeded"
     for name in (*_refused_contents(good), *BAD_FILES):
         result = here.result(plan_id_of(name))
         assert result["status"] == "rejected", name
@@ -111,7 +111,7 @@ def test_hostile_files_are_refused_or_left_alone_and_hold_nobody_up(
     assert here.result("nul-2")["status"] == "rejected"
     assert (inbox / ".hidden.toml").exists()
     drop_plan(here, "good-too", project)
-    assert here.result("good-too", 5)["status"] == "succeeded"
+    assert here.result("good-too", 8 if PORTABLE else 5)["status"] == "succeeded"
     assert here.said().count("Traceback") == 0
 
 
