@@ -6,6 +6,7 @@ journal before it does it, so whatever kills the daemon, the next one knows what
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from orchestrd.core.events import Event, Moment, RunEnded, WorkspaceFailed
 from orchestrd.core.history import Told, outcome_of
 from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
-from orchestrd.runs.claude import ClaudeCommand
+from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing
 from orchestrd.runs.closing import ended_fields, stderr_tail
 from orchestrd.runs.environment import claude_folder
 from orchestrd.runs.git import GitLock
@@ -42,6 +43,7 @@ GO_ON = (
     "This session was interrupted before the task was done. Look at what is there already, then go on with the task "
     "from where it stopped. Do not begin anew, and do not repeat what was done."
 )
+STOPPED_BEFORE = "It was stopped before it was started."
 TAIL_SECONDS = 1.0
 """How often what runs say is read while they go on."""
 PROBE_SECONDS = 0.1
@@ -131,7 +133,7 @@ class Executions:
 
     def pids(self) -> dict[tuple[PlanId, str, int], int]:
         """The runner of each run that is alive, by plan, step and number."""
-        found = ((run.plan, run.number, run.watch.pid) for run in self._running.values())
+        found = ((run.plan, run.number, run.watch.pid) for run in list(self._running.values()))
         return {(plan, STEP, number): pid for plan, number, pid in found if pid is not None}
 
     def descriptors(self) -> list[int]:
@@ -143,7 +145,8 @@ class Executions:
         """Seconds until runs are to be looked at even if nothing rings."""
         if not self._running:
             return IDLE_SECONDS
-        if any(run.watch.fileno() is None for run in self._running.values()):
+        # A copy: workers add to it and take out of it meanwhile.
+        if any(run.watch.fileno() is None for run in list(self._running.values())):
             return PROBE_SECONDS
         return max(0.0, self._next_tail - at.boot)
 
@@ -171,7 +174,8 @@ class Executions:
     def start(self, command: StartRun, project: Path) -> Event | None:
         """Start Claude Code as ordered; an event says why that cannot be, and ends the run.
 
-        May be repeated after an OSError: what was started is not started again.
+        May be repeated after an OSError: what was started is not started again. Raises ClaudeMissing, to be repeated
+        when it is back, unless the run is to stop anyway.
         """
         session = command.session or str(uuid.uuid4())
         launch = self._compose(command, session, project)
@@ -193,9 +197,15 @@ class Executions:
 
     def _compose(self, command: StartRun, session: str, project: Path) -> Launch | str:
         """Put a start together; a text says why that cannot be."""
+        if command.plan in self._stops:
+            return STOPPED_BEFORE
         plan = self._plan_of(command.plan)
-        if self.claude is None or plan is None:
-            return "Claude Code is gone from this machine." if plan else "accepted.json cannot be read"
+        if plan is None:
+            return "accepted.json cannot be read"
+        claude = self.claude
+        if claude is None or not self._claude_is_there():
+            # A condition of the machine, not of the plan: the plan waits.
+            raise ClaudeMissing("Claude Code is gone from this machine.", "Install it again.")
         start = Start(
             checkout=self._places.place_of(command.plan).cwd,
             run_folder=self._run_folder(command.plan, command.number),
@@ -207,10 +217,13 @@ class Executions:
         trust = look_up_trust(project, trust_file(), self._environ)
         try:
             return compose(
-                plan, start, claude=self.claude, trust=trust, environ=self._environ, settings=self._settings
+                plan, start, claude=claude, trust=trust, environ=self._environ, settings=self._settings
             )
         except NotLaunchable as error:
             return str(error)
+
+    def _claude_is_there(self) -> bool:
+        return self.claude is not None and os.access(self.claude.path, os.X_OK)
 
     def _launch(self, command: StartRun, session: str, launch: Launch) -> None:
         plan, number = command.plan, command.number
@@ -267,6 +280,7 @@ class Executions:
 
     def forget(self, plan: PlanId) -> None:
         """The plan is settled."""
+        self._stops.pop(plan, None)
         self._places.forget(plan)
 
     # -- after a restart ------------------------------------------------------------------------------------------
@@ -346,9 +360,10 @@ class Executions:
         return RunEnded(self._now(), run.plan, outcome_of(record))
 
     def _not_started(self, command: StartRun, message: str) -> Event:
+        stopped = message == STOPPED_BEFORE
         fields: dict[str, Any] = {
-            "status": "failed",
-            "reason": "bad-launch",
+            "status": "cancelled" if stopped else "failed",
+            "reason": "cancelled" if stopped else "bad-launch",
             "retry": False,
             "summary": message,
         }

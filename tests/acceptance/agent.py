@@ -1,11 +1,11 @@
 #!/usr/bin/env -S python3 -I -S
 """The fake agent, with a ledger that tells times, and with gates: a test says when it goes on.
 
-    await FILE        wait until that file is there
-    meddle FILE TEXT  write a file by its whole path, outside the checkout
-    mute              not one event, alive
-    stillborn         not one event, exit code 3
-    again             do the same when this session is resumed
+await FILE        wait until that file is there
+meddle FILE TEXT  write a file by its whole path, outside the checkout
+mute              not one event, alive
+stillborn         not one event, exit code 3
+again             do the same when this session is resumed
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What the acceptance tests stand on: a project, plans for it in every language, and what agents wrote into the ledger."""
+"""What the acceptance tests stand on: plans in every language, orders, and what agents wrote into the ledger."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def waits_for(here: Serving, plan: str) -> str | None:
 
 def runs_now(here: Serving, plan: str) -> Entry:
     """Wait until the agent works on a plan."""
-    return wait_until(lambda: next(iter(starts(here, plan)[-1:]), None), 15, f"a run of {plan}; {here.said()}")
+    return wait_until(
+        lambda: next(iter(starts(here, plan)[-1:]), None), 15, f"a run of {plan}; {here.said()}"
+    )
 
 
 def is_alive(pid: int) -> bool:

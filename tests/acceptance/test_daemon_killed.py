@@ -18,7 +18,9 @@ def test_a_run_whose_daemon_is_killed_is_followed_by_the_next_one_to_its_one_res
 ) -> None:
     gate = tmp_path / "gate"
     here.start()
-    drop_plan(here, "streams", project, f"[detach 600] [child 600] [say Hello] [await {gate}] [write a.txt b]")
+    drop_plan(
+        here, "streams", project, f"[detach 600] [child 600] [say Hello] [await {gate}] [write a.txt b]"
+    )
     wait_until(lambda: entries(here, "child", "streams"), 10, "the agent's children")
 
     here.kill()
@@ -40,7 +42,9 @@ def test_what_was_killed_with_its_runner_goes_on_as_on_interrupt_says(
 ) -> None:
     here.start(LIMITS__MAX_PARALLEL="4")
     for way in ("resume", "restart", "stop"):
-        drop_plan(here, way, project, "[write early.txt x] [detach 600] [block]", limits={"on_interrupt": way})
+        drop_plan(
+            here, way, project, "[write early.txt x] [detach 600] [block]", limits={"on_interrupt": way}
+        )
     drop_plan(here, "runner-only", project, "[child 600] [block]", limits={"on_interrupt": "stop"})
     runs = {way: runs_now(here, way) for way in ("resume", "restart", "stop", "runner-only")}
     wait_until(lambda: len(entries(here, "detached")) == 3 and entries(here, "child"), 10, "their children")

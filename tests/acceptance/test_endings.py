@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.acceptance.stage import AGENT, drop_plan, entries, is_alive, orders, runs_now, starts, waits_for
+from tests.acceptance.stage import AGENT, drop_plan, entries, give, is_alive, runs_now, starts, waits_for
 from tests.serving import Serving, a_repository
 from tests.waiting import wait_until
 
@@ -16,7 +16,7 @@ ENDINGS = {
     "mute": ("[mute]", {"limits": ONCE}, "silence"),
     "hungry": ("[eat 150] [block]", {"limits": {"memory": "80MiB", "attempts": 1}}, "memory"),
     "no-result": ("[no-result]", {}, "no-output"),
-    "torn": ("[no-result] [torn {\"type\":\"resu]", {}, "no-output"),
+    "torn": ('[no-result] [torn {"type":"resu]', {}, "no-output"),
     "stillborn": ("[stillborn]", {}, "bad-launch"),
     "shot": ("[say hi] [no-result] [signal 9]", {"limits": {"on_interrupt": "stop"}}, "interrupted"),
     "shot-once": ("[say hi] [no-result] [signal 9]", {"limits": ONCE}, "interrupted"),
@@ -26,7 +26,9 @@ ENDINGS = {
 }  # fmt: skip
 
 
-def test_every_way_in_which_a_run_can_end_has_its_reason_and_leaves_no_process(here: Serving, project: Path) -> None:
+def test_every_way_in_which_a_run_can_end_has_its_reason_and_leaves_no_process(
+    here: Serving, project: Path
+) -> None:
     here.start(LIMITS__MAX_PARALLEL="6", LIMITS__SILENCE="2s", LIMITS__FIRST_EVENT="2s")
     for plan, (prompt, fields, _) in ENDINGS.items():
         drop_plan(here, plan, project, prompt, **fields)
@@ -89,11 +91,13 @@ def test_a_secret_that_a_run_was_given_is_written_nowhere_under_the_root_nor_int
     assert b"[secret:FAKE_TOKEN]" in log.read_bytes()
 
 
-def test_without_a_claude_plans_wait_and_go_on_by_themselves_when_it_is_back(here: Serving, tmp_path: Path) -> None:
+def test_without_a_claude_plans_wait_and_go_on_by_themselves_when_it_is_back(
+    here: Serving, tmp_path: Path
+) -> None:
     project = a_repository(tmp_path / "project")
     claude = tmp_path / "bin" / "claude"
     here.environ["ORCHESTRD_CLAUDE"] = str(claude)
-    here.start(LANES__SCAN_SECONDS="1")
+    here.start(LANES__SCAN_SECONDS="1", LIMITS__MAX_PARALLEL="1")
     drop_plan(here, "patient", project)
 
     wait_until(lambda: waits_for(here, "patient") == "claude", 10, "the plan to wait for claude")
@@ -109,5 +113,20 @@ def test_without_a_claude_plans_wait_and_go_on_by_themselves_when_it_is_back(her
 
     assert here.result("patient", 10)["status"] == "succeeded"
     wait_until(lambda: not here.status("daemon").get("problems"), 5, "the problem to be over")
-    assert orders(here) == []
     assert runs_now(here, "patient").start == "main.1"
+    # It goes while a plan runs: the next one has its slot before anybody has looked.
+    gate = tmp_path / "gate"
+    drop_plan(here, "running", project, f"[await {gate}]")
+    drop_plan(here, "next", project)
+    drop_plan(here, "after-that", project)
+    runs_now(here, "running")
+    claude.rename(shim)
+    gate.touch()
+    assert here.result("running")["status"] == "succeeded"
+    wait_until(lambda: here.status("daemon").get("problems"), 5, "the problem to be shown")
+    assert give(here, "end", action="cancel", plan="after-that")["outcome"] == "done"
+    assert here.result("after-that")["status"] == "cancelled"
+    shim.rename(claude)
+
+    assert here.result("next", 15)["status"] == "succeeded"
+    assert len(starts(here, "next")) == 1

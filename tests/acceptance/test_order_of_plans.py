@@ -10,7 +10,9 @@ from tests.serving import Serving
 from tests.waiting import wait_until
 
 
-def test_of_thirty_plans_never_more_than_three_run_by_priority_then_arrival(here: Serving, project: Path) -> None:
+def test_of_thirty_plans_never_more_than_three_run_by_priority_then_arrival(
+    here: Serving, project: Path
+) -> None:
     here.start(LIMITS__MAX_PARALLEL="3")
     give(here, "hold", action="pause")
     wanted = []
@@ -27,20 +29,26 @@ def test_of_thirty_plans_never_more_than_three_run_by_priority_then_arrival(here
 
     assert {result["status"] for result in results} == {"succeeded"}
     ordered = [name for _, _, name in sorted(wanted)]
-    started = [name for name in _in_order_of_start(here)]
+    started = list(_in_order_of_start(here))
     # Three start beside one another, so two neighbours may swap; no more than that.
     assert sorted(started) == sorted(ordered)
     assert all(abs(ordered.index(name) - place) <= 2 for place, name in enumerate(started))
     assert _most_at_once(here) <= 3
 
 
-def test_a_plan_runs_after_others_at_its_time_or_never_and_a_key_or_name_given_twice_is_told_apart(
+def test_a_plan_runs_after_others_at_its_time_or_never_and_what_is_given_twice_is_told_apart(
     here: Serving, project: Path
 ) -> None:
     here.start(LIMITS__MAX_PARALLEL="2")
     soon = datetime.now(UTC) + timedelta(seconds=10 if PORTABLE else 3)
     drop_plan(here, "late", project, not_before=soon)
-    drop_plan(here, "hopeless", project, after=["nobody"], expires=datetime.now(UTC) + timedelta(seconds=8 if PORTABLE else 2))
+    drop_plan(
+        here,
+        "hopeless",
+        project,
+        after=["nobody"],
+        expires=datetime.now(UTC) + timedelta(seconds=8 if PORTABLE else 2),
+    )
     drop_plan(here, "second", project, after=["first"])
     drop_plan(here, "third", project, after=["first", "second"])
     drop_plan(here, "doomed", project, after=["broken"])

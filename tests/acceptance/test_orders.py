@@ -35,7 +35,9 @@ def test_a_cancelled_plan_ends_wherever_it_stands_and_its_work_stays_on_its_bran
     here: Serving, project: Path
 ) -> None:
     here.start()
-    drop_plan(here, "running", project, "[ignore-term] [child 600] [detach 600] [write work.txt so-far] [block]")
+    drop_plan(
+        here, "running", project, "[ignore-term] [child 600] [detach 600] [write work.txt so-far] [block]"
+    )
     drop_plan(here, "waiting", project, after=["nobody"])
     wait_until(lambda: entries(here, "detached"), 10, "the agent's children")
     wait_until(lambda: waits_for(here, "waiting") == "plans", 10, "the other to wait")
@@ -60,7 +62,9 @@ def test_a_cancelled_plan_ends_wherever_it_stands_and_its_work_stays_on_its_bran
     wait_until(lambda: not here.processes(), 5, "every process to be gone")
 
 
-def test_a_settled_plan_is_tried_again_as_a_new_one_and_a_waiting_one_at_once(here: Serving, project: Path) -> None:
+def test_a_settled_plan_is_tried_again_as_a_new_one_and_a_waiting_one_at_once(
+    here: Serving, project: Path
+) -> None:
     here.start(LIMITS__MAX_PARALLEL="3")
     soon = datetime.now(UTC) + timedelta(seconds=2)
     drop_plan(here, "keyed", project, "[write a.txt a]", key="k-1", expires=soon)

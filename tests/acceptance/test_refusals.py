@@ -7,7 +7,16 @@ import socket
 from pathlib import Path
 
 from handoff.root import plan_id_of
-from tests.acceptance.stage import PORTABLE, a_plan_for, as_json, as_markdown, as_toml, drop_plan, give, starts
+from tests.acceptance.stage import (
+    PORTABLE,
+    a_plan_for,
+    as_json,
+    as_markdown,
+    as_toml,
+    drop_plan,
+    give,
+    starts,
+)
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -34,14 +43,21 @@ def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the
     here: Serving, project: Path
 ) -> None:
     here.start(LANES__PATIENCE_SECONDS="1")
-    written = {"toml": as_toml(FIVE_MISTAKES), "json": as_json(FIVE_MISTAKES), "md": as_markdown(FIVE_MISTAKES)}
+    written = {
+        "toml": as_toml(FIVE_MISTAKES),
+        "json": as_json(FIVE_MISTAKES),
+        "md": as_markdown(FIVE_MISTAKES),
+    }
 
     for ending, text in written.items():
         here.drop(f"wrong-{ending}.{ending}", text)
         here.drop(f"later-{ending}.{ending}", _in(ending, a_plan_for(project, **UNSUPPORTED)))
     steps = {"handoff": 1, "project": str(project), "steps": [{"id": "one", "prompt": "Do."}]}
     here.drop("steps.toml", as_toml(steps))
-    here.drop("flow.toml", as_toml({"handoff": 1, "project": str(project), "workflow": "feature", "params": {"a": 1}}))
+    here.drop(
+        "flow.toml",
+        as_toml({"handoff": 1, "project": str(project), "workflow": "feature", "params": {"a": 1}}),
+    )
 
     for ending, text in written.items():
         result = here.result(f"wrong-{ending}")

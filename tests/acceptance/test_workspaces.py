@@ -46,7 +46,10 @@ def test_plans_in_worktrees_leave_the_users_checkout_as_it_is_and_keep_theirs_as
         assert (here.root.path / result["changes"]["patch"]).read_text().count("+made") == 1
     assert here.result("taken")["changes"]["branch"] == "handoff/taken-2"
     assert here.result("based")["changes"]["branch"] == "work/based"
-    kept = {plan: here.result(plan)["changes"].get("workspace") for plan in ("one", "always", "never", "on-failure")}
+    kept = {
+        plan: here.result(plan)["changes"].get("workspace")
+        for plan in ("one", "always", "never", "on-failure")
+    }
     assert kept["one"] is None
     assert kept["never"] is None
     assert (Path(str(kept["always"])) / "new.txt").exists()
