@@ -13,6 +13,9 @@ from orchestrd.inbound.lanes import Lane, LaneFile, LaneFindings, LaneProblem, L
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import MOST_AT_ONCE, Newcomer, Reception
 
+BURST_SECONDS = 1.0
+"""While a burst comes in, the lanes are looked at so often at most: each look goes through all that lies there."""
+
 Found = tuple[LaneFile, str | None]
 """A file, and why it must not be opened."""
 
@@ -26,6 +29,7 @@ class Doorway:
         self._orders = orders
         self._plans: deque[Found] = deque()
         self._next_scan = 0.0
+        self._looked = float("-inf")
         self._woken = True
         self.ignored: tuple[tuple[str, str], ...] = ()
         """Files that are left where they lie, and why."""
@@ -43,11 +47,13 @@ class Doorway:
 
     def is_due(self, at: Moment) -> bool:
         """Whether the lanes are to be looked at now."""
-        return self._woken or at.boot >= self._next_scan
+        is_woken = self._woken and (not self._plans or at.boot >= self._looked + BURST_SECONDS)
+        return is_woken or at.boot >= self._next_scan
 
     def look(self, at: Moment) -> list[Event]:
         """Look at the lanes; take in the orders that lie there. Plans are remembered for `take_plans`."""
         self._woken = False
+        self._looked = at.boot
         found = self._lanes.scan(at.boot)
         self._next_scan = found.next_look
         self.problems = tuple(found.problems)
