@@ -5,6 +5,7 @@ Knows where things lie (PROTOCOL 1 and 9) and what a name means (PROTOCOL 2 and 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -196,7 +197,7 @@ def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
         _check_empty_or_ours(root)
         for folder in FOLDERS:
             durable.make_folder(root.path / folder, sync=False)
-        _keep_reserve(root)
+        keep_reserve(root)
         for folder in ("", ".orchestrd"):
             durable.effects.sync_dir(str(root.path / folder))
     except OSError as error:
@@ -217,6 +218,31 @@ def open_root(path: str | Path, *, allow_network: bool = False) -> Root:
     except OSError as error:
         raise _cannot(where, error) from error
     return root
+
+
+def keep_reserve(root: Root) -> None:
+    """Set 1 MiB aside, really allocated: a file with a hole would reserve nothing.
+
+    On a disk without that much space nothing is set aside; whoever serves the root tells of that.
+    """
+    fd = os.open(root.reserve, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        if os.fstat(fd).st_size < RESERVE_BYTES:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            else:
+                os.pwrite(fd, b"\0" * RESERVE_BYTES, 0)
+            os.fsync(fd)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+    finally:
+        os.close(fd)
+
+
+def give_reserve(root: Root) -> None:
+    """Give what was set aside to whoever needs it now: the status and the results of a disk that is full."""
+    os.truncate(root.reserve, 0)
 
 
 def _check_lanes(root: Root) -> None:
@@ -252,20 +278,6 @@ def _check_empty_or_ours(root: Root) -> None:
 
 
 _TOLERATED = frozenset({".DS_Store", ".gitignore", ".gitkeep", ".stfolder", ".stignore"})
-
-
-def _keep_reserve(root: Root) -> None:
-    """Set 1 MiB aside, really allocated: a file with a hole would reserve nothing."""
-    fd = os.open(root.reserve, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        if os.fstat(fd).st_size < RESERVE_BYTES:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(fd, 0, RESERVE_BYTES)
-            else:
-                os.pwrite(fd, b"\0" * RESERVE_BYTES, 0)
-            os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _cannot(where: Path, error: OSError) -> RootError:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 
-from handoff.root import Root, RootError, open_root
+from handoff.root import RESERVE_BYTES, Root, RootError, give_reserve, keep_reserve, open_root
 from orchestrd.config import Config
 from orchestrd.core.events import ConditionChanged, Event, Moment
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing, find_claude
@@ -39,7 +40,9 @@ class Machine:
         """See whether all is there."""
         self._settle(ROOT, self._look_at_root())
         events = []
-        for word, trouble in ((CLAUDE, self._look_for_claude()), (SPACE, look_for_space(self._root))):
+        space = look_for_space(self._root)
+        self._see_to_reserve(space)
+        for word, trouble in ((CLAUDE, self._look_for_claude()), (SPACE, space)):
             self._settle(word, trouble)
             missing = trouble is not None
             if self._told.get(word, False) != missing:
@@ -52,6 +55,14 @@ class Machine:
             self._troubles.raise_(trouble)
         else:
             self._troubles.clear(word)
+
+    def _see_to_reserve(self, space: Trouble | None) -> None:
+        """With nothing left at all, the reserve is what the status and the results are written with."""
+        with suppress(OSError):
+            if space is None:
+                keep_reserve(self._root)
+            elif free_bytes(self._root) < RESERVE_BYTES:
+                give_reserve(self._root)
 
     def _look_for_claude(self) -> Trouble | None:
         try:
@@ -73,7 +84,7 @@ class Machine:
 def look_for_space(root: Root) -> Trouble | None:
     """Demand max(64 MiB, min(2 %, 1 GiB)) free, and 1,000 inodes where the file system counts them."""
     there = os.statvfs(root.path)
-    free = there.f_bavail * there.f_frsize
+    free = free_bytes(root)
     wanted = least_free_bytes(there.f_blocks * there.f_frsize)
     if free < wanted:
         message = (
@@ -84,6 +95,12 @@ def look_for_space(root: Root) -> Trouble | None:
         message = f"{root.path}: {there.f_favail} inodes are free on its disk; {LEAST_INODES} are needed to take plans"
         return Trouble(SPACE, message, "remove files: `orchestrd clean --dry-run` shows what can go")
     return None
+
+
+def free_bytes(root: Root) -> int:
+    """What is free on the root's disk for us."""
+    there = os.statvfs(root.path)
+    return there.f_bavail * there.f_frsize
 
 
 def least_free_bytes(disk_bytes: int) -> int:
