@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -112,11 +113,11 @@ def _document(launch: Launch, mark: str, attempt: int | None) -> bytes:
         "payer": str(launch.payer),
         "libraries": _libraries(),
     }
-    return json.dumps(
-        {name: value for name, value in document.items() if value is not None}, indent=1
-    ).encode()
+    # In one line: json indents in Python, ten times slower.
+    return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
 
 
+@cache
 def _libraries() -> list[str]:
     """Where psutil lies: a runner does without site-packages, but not everywhere without it."""
     found = find_spec("psutil")

@@ -18,6 +18,7 @@ from orchestrd.runs.light_json import parse
 from orchestrd.runs.orders import Orders, StopSignal, patiently, read_orders, wish_to_stop
 from orchestrd.runs.relay import MOST_LINE_BYTES, MOST_STDERR_LINE_BYTES, Copy, Feed
 from orchestrd.runs.spawning import Agent, BadLaunch, spawn
+from orchestrd.runs.subreaper import become_subreaper
 from orchestrd.secrets import Redactor
 
 DRAIN_SECONDS = 5.0
@@ -49,14 +50,13 @@ def supervise(folder: str, lock: int) -> int:
 def _run(orders: Orders, account: accounts.Account, signal: StopSignal) -> None:
     files = [patiently(lambda name=name: _open_log(orders.folder, name)) for name in accounts.LOGS]  # type: ignore[misc]
     told = os.open(os.path.join(orders.folder, "input.jsonl"), os.O_RDONLY | os.O_CLOEXEC)
+    become_subreaper()
     account.begin()
     try:
         agent = spawn(orders.argv, orders.cwd, orders.environment)
     except BadLaunch as error:
         account.why, account.message = "bad-launch", str(error)
         return
-    # After the start, because it costs 5 ms (ctypes): an orphan of these first moments is found by its mark.
-    platform.become_subreaper()
     account.sample(processes=1)
     supervision = Supervision(orders, account, signal, agent, told, files)
     try:
@@ -81,8 +81,9 @@ def _close_books(folder: str, account: accounts.Account) -> None:
     if os.path.exists(own_log) and not os.path.getsize(own_log):
         durable.remove(own_log, sync=False)
     content = account.document()
-    # Nothing may be left to do after this: whoever sees it goes on from here.
-    patiently(lambda: durable.publish_new(os.path.join(folder, "exit.json"), content))
+    # Nothing may be left to do after this: whoever sees it goes on from here. Plainly replaced, as `started.json` was:
+    # to publish it as new would cost 6 ms of CPU (ctypes), and there is nobody else who could have written it.
+    patiently(lambda: durable.replace(os.path.join(folder, "exit.json"), content))
 
 
 class Supervision:
