@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -34,12 +33,12 @@ from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lanes
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import Reception
+from orchestrd.indexing import Indexing
 from orchestrd.machine import Machine
 from orchestrd.outbound.publish import Published, settle
 from orchestrd.outbound.sd_notify import notify
 from orchestrd.record.ids import Ids
 from orchestrd.record.ids import Orders as OrdersRegister
-from orchestrd.record.index import Index
 from orchestrd.record.journal import format_time
 from orchestrd.record.journals import Journals
 from orchestrd.recovering import recover
@@ -104,7 +103,7 @@ class Daemon:
             self._now,
             lambda plan: read_accepted(root, plan, config.limits),
         )
-        self._index = Index(root.index)
+        self._indexing = Indexing(root.index, self._troubles)
         self._lanes = Lanes(
             root,
             self._wake,
@@ -168,7 +167,7 @@ class Daemon:
         if not self._errands.finish(STOP_SECONDS):
             logger.warning("left git at work; the next daemon waits for it")
         self._reporting.stopped(self._now())
-        self._index.close()
+        self._indexing.close()
         alive = self._runs.alive()
         logger.info("stopped; {} runs go on", alive) if alive else logger.info("stopped")
 
@@ -186,6 +185,7 @@ class Daemon:
             self._runs.next_look(at),
             self._engine.next_look(at),
             self._errands.next_look(at),
+            self._indexing.next_look(at),
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
 
@@ -198,7 +198,7 @@ class Daemon:
         if at.boot >= self._not_before:
             self._take_in(at)
         self._decide([Tick(self._now())])
-        self._put_into_index()
+        self._put_into_index(at)
         self._report()
 
     def _take_in(self, at: Moment) -> None:
@@ -289,19 +289,12 @@ class Daemon:
         held = self._engine.plan(plan)
         return Path(held.facts.project if held else "")
 
-    def _put_into_index(self) -> None:
-        """The index is derived: what goes wrong with it is told, and mended by `orchestrd reindex`."""
-        rows = []
+    def _put_into_index(self, at: Moment) -> None:
         while self._published:
             published = self._published.popleft()
             self._reporting.settled(published)
-            rows.append(published.row)
-        try:
-            if rows:
-                self._index.put_many(rows)
-        except sqlite3.Error as error:
-            message = f"{self._root.index}: {error}"
-            self._troubles.raise_(Trouble("index", message, "stop the daemon, then run `orchestrd reindex`"))
+            self._indexing.add(published.row)
+        self._indexing.turn(at)
 
     def _forget(self, plan: PlanId) -> None:
         self._runs.forget(plan)
