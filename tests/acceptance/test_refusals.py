@@ -187,3 +187,23 @@ def _ignored(here: Serving) -> set[str]:
 
 def _in(ending: str, plan: dict[str, object]) -> str:
     return {"toml": as_toml, "json": as_json, "md": as_markdown}[ending](plan)
+
+
+def test_a_lane_that_was_removed_is_a_problem_with_a_remedy_and_works_again_when_it_is_back(
+    here: Serving, project: Path
+) -> None:
+    here.start(LANES__SCAN_SECONDS="1")
+    here.root.inbox.rmdir()
+
+    problems = wait_until(lambda: here.status("daemon").get("problems"), 10, "the problem to be shown")
+    assert any(str(here.root.inbox) in one["message"] and one["remedy"] for one in problems)
+    here.root.inbox.mkdir(mode=0o700)
+    drop_plan(here, "after", project)
+
+    assert here.result("after")["status"] == "succeeded"
+    wait_until(lambda: not here.status("daemon").get("problems"), 5, "the problem to be over")
+    here.root.inbox.chmod(0o777)
+    wait_until(lambda: here.status("daemon").get("problems"), 10, "the open lane to be shown")
+    here.root.inbox.chmod(0o700)
+    drop_plan(here, "at-last", project)
+    assert here.result("at-last")["status"] == "succeeded"
