@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.ground import Ground, a_plan, a_project, await_so, ground
 from bench.table import Row, median, milliseconds, p95
+from handoff.root import PlanId
 from orchestrd.rehearsal import Rehearsal
 from orchestrd.runs.claude import find_claude
 
@@ -84,7 +85,7 @@ def _planned(here: Ground, project: Path, model: Rehearsal, name: str) -> tuple[
     seconds = time.monotonic() - began
     published = time.time()
     assert result["status"] == "succeeded", result
-    await_so(lambda: not here.root.plan_folder(name).exists(), 10, "the plan's folder to be archived")
+    await_so(lambda: not here.root.plan_folder(PlanId(name)).exists(), 10, "the plan's folder to be archived")
     journal = here.journal(name)
     told = {event: datetime.fromisoformat(record["time"]).timestamp() for event, record in journal.items()}
     asked = model.messages[before].time

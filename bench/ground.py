@@ -1,10 +1,9 @@
-"""The ground that is measured on: a root of its own, projects, a daemon as a process. Nothing of the user's is touched."""
+"""The ground that is measured on: a root of its own, projects, a daemon as a process; nothing of the user's."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -142,7 +141,8 @@ def scratch() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # 400,000 files: by a program that does nothing else it takes a third of the time.
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False)
 
 
 def fake_agent(folder: Path) -> Path:
@@ -170,7 +170,9 @@ def a_project(folder: Path) -> Path:
 
 def a_plan(project: Path, prompt: str = "Say hello.", *, mode: str = "worktree", **more: Any) -> str:
     """A plan as JSON."""
-    return json.dumps({"handoff": 1, "project": str(project), "prompt": prompt, "workspace": {"mode": mode}, **more})
+    return json.dumps(
+        {"handoff": 1, "project": str(project), "prompt": prompt, "workspace": {"mode": mode}, **more}
+    )
 
 
 def cpu_seconds(pid: int) -> float:

@@ -72,7 +72,7 @@ class Row:
         """A row of the table: what, ours, theirs, ratio, aim."""
         return (
             f"| sampling {RUNS} runs of {PROCESSES} processes at 1 s | {self.sampler_percent:.2f} % of a core "
-            f"| {self.psutil_percent:.2f} % (psutil) | {self.ratio:.2f}× | < 1 %, ≤ 0.15× |"  # noqa: RUF001 - the table shows it so
+            f"| {self.psutil_percent:.2f} % (psutil) | {self.ratio:.2f}× | < 1 %, ≤ 0.15× |"
         )
 
 

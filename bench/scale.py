@@ -7,16 +7,20 @@ import os
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from multiprocessing import Pool
 from pathlib import Path
 
 from bench.ground import Ground, a_plan, a_project, await_so, fake_agent, ground
 from bench.table import Row, median, milliseconds
 from handoff.root import PlanId, Root
 from orchestrd.record.index import Index, row_of
+from orchestrd.record.index import Row as IndexRow
 from orchestrd.record.journal import encode_line, format_time
 
 IN_HAND = 20_000
 ARCHIVED = 100_000
+AT_ONCE = 2_000
+BEGIN = datetime.now(UTC) - timedelta(days=730)
 
 
 def measure(folder: Path, in_hand: int = IN_HAND, archived: int = ARCHIVED, count: int = 20) -> list[Row]:
@@ -35,7 +39,12 @@ def _many(folder: Path, agent: Path, project: Path, count: int) -> list[Row]:
             here.drop(f"plan-{number}.json", text)
         dropped = time.monotonic() - began
         log = here.root.ids_log
-        await_so(lambda: log.exists() and log.read_bytes().count(b"\n") >= count, 300, "all to be accepted", look=0.1)
+        await_so(
+            lambda: log.exists() and log.read_bytes().count(b"\n") >= count,
+            300,
+            "all to be accepted",
+            look=0.1,
+        )
         speed = count / (time.monotonic() - began)
         here.stop()
         seconds = here.start()
@@ -77,48 +86,75 @@ def _way(here: Ground, project: Path, name: str) -> float:
     here.drop(f"{name}.json", a_plan(project))
     here.await_result(name)
     seconds = time.monotonic() - began
-    await_so(lambda: not here.root.plan_folder(name).exists(), 10, "the archive")
+    await_so(lambda: not here.root.plan_folder(PlanId(name)).exists(), 10, "the archive")
     return seconds
 
 
 def fill(root: Root, count: int) -> None:
     """Fill an archive as a daemon would have in two years: folders, register, results nobody consumed, index."""
-    rows = []
-    text = a_plan(root.path)
-    begin = datetime.now(UTC) - timedelta(days=730)
-    # Unsynced and by plain calls: what is measured comes later.
-    with open(root.ids_log, "ab") as register, Index(root.index) as index:
-        for number in range(count):
-            taken = begin + timedelta(minutes=10 * number)
-            plan = PlanId(f"old-{number}")
-            month = f"{taken:%Y-%m}"
-            folder = root.archive / month / plan
-            os.makedirs(folder, 0o700)
-            records = _journal(plan, taken)
-            lines = [encode_line(seq, event, fields, taken.timestamp() + seq) for seq, event, fields in records]
-            (folder / "journal.jsonl").write_bytes(b"".join(line for line, _ in lines))
-            result = json.dumps({"handoff": 1, "id": plan, "status": "succeeded", "settled": format_time(taken.timestamp())})
-            (folder / "result.json").write_text(result)
-            os.link(folder / "result.json", root.results / f"{plan}.json")
-            (folder / "plan.json").write_text(text)
-            named = {"id": plan, "source": f"{plan}.json", "key": str(uuid.UUID(int=number)), "sha256": "0" * 64}
-            register.write(json.dumps({**named, "taken": format_time(taken.timestamp())}).encode() + b"\n")
-            rows.append(row_of(plan, [record for _, record in lines], f"archive/{month}/{plan}"))
-            if len(rows) == 2000:
-                index.put_many(rows)
-                rows.clear()
-        index.put_many(rows)
+    # Unsynced, by plain calls, in as many processes as there are cores: what is measured comes later.
+    with Pool() as pool, open(root.ids_log, "ab") as register, Index(root.index) as index:
+        portions = [(root, first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
+        for rows, lines in pool.imap_unordered(_portion, portions):
+            register.write(lines)
+            index.put_many(rows)
+
+
+def _portion(portion: tuple[Root, int, int]) -> tuple[list[IndexRow], bytes]:
+    root, first, end = portion
+    rows, lines = [], []
+    template = root.path / f"template-{first}"
+    template.write_text(a_plan(root.path))
+    for number in range(first, end):
+        taken = BEGIN + timedelta(minutes=10 * number)
+        plan = PlanId(f"old-{number}")
+        month = f"{taken:%Y-%m}"
+        folder = f"{root.archive}/{month}/{plan}"
+        os.makedirs(folder, 0o700)
+        records = [encode_line(*told, taken.timestamp() + told[0]) for told in _journal(plan, taken)]
+        settled = format_time(taken.timestamp())
+        result = json.dumps({"handoff": 1, "id": plan, "status": "succeeded", "settled": settled})
+        _write(f"{folder}/journal.jsonl", b"".join(line for line, _ in records))
+        _write(f"{folder}/result.json", result.encode())
+        os.link(f"{folder}/result.json", root.results / f"{plan}.json")
+        os.link(template, f"{folder}/plan.json")
+        named = {"id": plan, "source": f"{plan}.json", "key": str(uuid.UUID(int=number)), "sha256": "0" * 64}
+        lines.append(json.dumps(named | {"taken": settled}).encode() + b"\n")
+        rows.append(row_of(plan, [record for _, record in records], f"archive/{month}/{plan}"))
+    template.unlink()
+    return rows, b"".join(lines)
+
+
+def _write(path: str, content: bytes) -> None:
+    with open(path, "wb", buffering=0) as file:
+        file.write(content)
 
 
 def _journal(plan: PlanId, taken: datetime) -> list[tuple[int, str, dict[str, object]]]:
     accepted = {"title": plan, "project": "/home/ann/project", "priority": 0, "after": [], "in_place": False}
-    accepted |= {"attempts": 3, "on_interrupt": "resume", "changes": "allowed", "docs": False, "sha256": "0" * 64}
+    accepted |= {
+        "attempts": 3,
+        "on_interrupt": "resume",
+        "changes": "allowed",
+        "docs": False,
+        "sha256": "0" * 64,
+    }
     run = {"step": "main", "n": 1}
-    ended = {**run, "status": "succeeded", "retry": False, "turns": 3, "cost_usd": 0.12, "summary": "Done. " * 20}
+    ended = {
+        **run,
+        "status": "succeeded",
+        "retry": False,
+        "turns": 3,
+        "cost_usd": 0.12,
+        "summary": "Done. " * 20,
+    }
     told: list[tuple[str, dict[str, object]]] = [
         ("taken", {"source": f"{plan}.json", "format": "json", "arrival": 1, "size": 100}),
         ("accepted", accepted),
-        ("workspace-intended", {"mode": "worktree", "path": f"/home/ann/checkouts/{plan}", "branch": f"handoff/{plan}"}),
+        (
+            "workspace-intended",
+            {"mode": "worktree", "path": f"/checkouts/{plan}", "branch": f"handoff/{plan}"},
+        ),
         ("workspace-made", {}),
         ("run-intended", {**run, "attempt": 1, "session_id": str(uuid.UUID(int=1)), "resumes": False}),
         ("run-started", {**run, "pid": 4711}),

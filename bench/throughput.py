@@ -85,8 +85,8 @@ def _syncs(here: Ground, projects: list[Path], way: Way, before: int, count: int
     if shutil.which("strace") is None:
         return "? (no strace)"
     log = here.folder / "strace.txt"
-    calls = "trace=fsync,fdatasync,syncfs,sync_file_range"
-    command = ["strace", "-f", "-c", "-e", calls, "-o", str(log), "-p", str(here.pid)]
+    traced = "trace=fsync,fdatasync,syncfs,sync_file_range"
+    command = ["strace", "-f", "-c", "-e", traced, "-o", str(log), "-p", str(here.pid)]
     tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         assert tracer.stderr is not None
@@ -97,7 +97,8 @@ def _syncs(here: Ground, projects: list[Path], way: Way, before: int, count: int
     finally:
         tracer.send_signal(signal.SIGINT)
         tracer.wait(20)
-    total = sum(int(number) for number in re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)", log.read_text(), re.MULTILINE))
+    calls = re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)", log.read_text(), re.MULTILINE)
+    total = sum(int(number) for number in calls)
     # The last line of the table is the sum of the others.
     return f"{total / 2 / count:.1f}"
 
@@ -121,7 +122,9 @@ def _spooler(folder: Path, agent: Path, count: int) -> str:
     try:
         began = time.monotonic()
         for _ in range(count):
-            subprocess.run([tsp, str(agent)], env=environ, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+            subprocess.run(
+                [tsp, str(agent)], env=environ, check=True, capture_output=True, stdin=subprocess.DEVNULL
+            )
 
         def finished() -> bool:
             listed = subprocess.run([tsp, "-l"], env=environ, check=True, capture_output=True).stdout
