@@ -116,8 +116,11 @@ class Places:
             checkout=self._checkouts / name,
             lock=self._lock,
         )
-        # Durable before anything is made: a branch or folder that nobody knows of would be left over.
-        self._journals.append(name, "workspace-intended", sync=True, **intent.fields())
+        # Durable before anything is made: a branch or folder that nobody knows of would be left over. In place nothing
+        # is made; the sync before the run takes it along.
+        self._journals.append(
+            name, "workspace-intended", sync=intent.mode == workspace.WORKTREE, **intent.fields()
+        )
         return intent
 
     def _intended(self, name: PlanId) -> Intent | None:

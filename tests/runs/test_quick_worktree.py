@@ -31,7 +31,9 @@ def test_it_is_what_git_itself_would_have_made(repository: Repository) -> None:
 
     assert admin is not None
     made = repository.path.parent / "quick"
-    assert sorted(entry.name for entry in made.iterdir()) == sorted(entry.name for entry in git_made.iterdir())
+    assert sorted(entry.name for entry in made.iterdir()) == sorted(
+        entry.name for entry in git_made.iterdir()
+    )
     assert repository.git("status", "--porcelain=v2", "--branch", cwd=made) == repository.git(
         "status", "--porcelain=v2", "--branch", cwd=git_made
     ).replace("slow", "quick")
