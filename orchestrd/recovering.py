@@ -23,7 +23,7 @@ from orchestrd.record.ids import IdLine, Ids
 from orchestrd.record.journal import JournalDamaged
 from orchestrd.record.journals import Journals
 
-PLAN_FILES = ("plan.toml", "plan.md", "plan.json")
+PLAN_FILES = frozenset({"plan.toml", "plan.json", "plan.md"})
 
 
 @dataclass(slots=True)
@@ -60,13 +60,13 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
 
 def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
     """Read each plan's journal, cutting a torn tail off; a start that was cut before its plan was moved in goes."""
-    active = os.fspath(root.active)
+    active, likely = os.fspath(root.active), "plan.toml"
     for name in os.listdir(active):
         plan = PlanId(name)
         # Plain texts: with 20,000 plans pathlib would be a quarter of the start.
         folder = f"{active}/{name}"
         try:
-            if not _holds_plan(folder):
+            if not _holds_plan(folder, likely):
                 durable.remove_tree(folder)  # the file still lies in its lane
                 continue
             records = journal.open_for_append(f"{folder}/{durable.JOURNAL}")
@@ -74,16 +74,17 @@ def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
             found.damaged.append(str(error))
             continue
         if records:
-            yield Taken.from_record(plan, records[0]), read_history(records)
+            taken = Taken.from_record(plan, records[0])
+            likely = taken.file_name
+            yield taken, read_history(records)
         else:
             found.damaged.append(f"{folder}/{durable.JOURNAL} is empty")
 
 
-def _holds_plan(folder: str) -> bool:
+def _holds_plan(folder: str, likely: str) -> bool:
+    """Whether a plan was moved in. `likely` is what its file is called if it is like the one before."""
     # A name that cannot be asked for (a failing disk) is not one that is not there: before a folder goes, it is listed.
-    if any(os.path.lexists(f"{folder}/{name}") for name in PLAN_FILES):
-        return True
-    return not set(PLAN_FILES).isdisjoint(os.listdir(folder))
+    return os.path.lexists(f"{folder}/{likely}") or not PLAN_FILES.isdisjoint(os.listdir(folder))
 
 
 def _place(taken: Taken, told: Told, found: Recovered, reception: Reception, event: Event | None) -> None:

@@ -38,10 +38,10 @@ class Told:
 
 def read_history(records: Iterable[Record]) -> Told:
     """Fold a plan's records, in order."""
-    told = Told()
+    told, sequence = Told(), 0
     for record in records:
-        told = replace(_follow(told, record), sequence=record["seq"])
-    return told
+        told, sequence = _follow(told, record), record["seq"]
+    return replace(told, sequence=sequence)
 
 
 def _follow(told: Told, record: Record) -> Told:
