@@ -108,9 +108,11 @@ class Serving:
 
     def journal(self, plan: str) -> list[dict[str, Any]]:
         """A plan's journal, wherever its folder lies."""
-        return [
-            json.loads(line) for line in (self.plan_folder(plan) / "journal.jsonl").read_text().splitlines()
-        ]
+        try:
+            text = (self.plan_folder(plan) / "journal.jsonl").read_text()
+        except FileNotFoundError:  # it went to the archive just now
+            text = (self.plan_folder(plan) / "journal.jsonl").read_text()
+        return [json.loads(line) for line in text.splitlines()]
 
     def plan_folder(self, plan: str) -> Path:
         """Where a plan's folder lies now."""
