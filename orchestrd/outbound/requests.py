@@ -161,6 +161,7 @@ def _files(facts: DocsFacts) -> Iterator[str]:
 
 
 def _answer(facts: DocsFacts) -> str:
+    """Tell how to answer, and that this version leaves the last step to a person."""
     name = f"{facts.result.plan}.docs.md"
     write_to = facts.plan.docs.write_to
     single = len(write_to) == 1 and not WILDCARDS & set(write_to[0]) and not write_to[0].endswith("/")
@@ -174,12 +175,21 @@ def _answer(facts: DocsFacts) -> str:
             "A path outside what may be written is refused.\n"
         )
     return (
-        "## How to answer\n\n"
+        f"## How to answer\n\n{_by_hand(facts)}\n"
         f"Write Markdown to a file with exactly the name {code(name)} in {code(facts.replies)}. The safe way: write it "
         f"to {code('.' + name)} in the same folder, then rename it.\n\n"
         f"{form}A file that is there is replaced, so give it whole.\n\n"
         "If there is nothing to document, answer with just this line:\n\n"
         f"{block(NOTHING_TO_DOCUMENT, 'markdown')}"
+    )
+
+
+def _by_hand(facts: DocsFacts) -> str:
+    branch = facts.changes.branch
+    where = f"commit it on the branch {code(branch)}" if branch else "write it into the project itself"
+    return (
+        "This version of orchestrd does not take answers yet: what is written as told below stays in its folder until "
+        f"a version that does. To have the documentation in the project now, {where}.\n"
     )
 
 
