@@ -1,4 +1,4 @@
-"""What the daemon last told of itself and of its plans. An old heartbeat means that nobody tells any more."""
+"""What the daemon last told of itself and of its plans, and whether it is still there to tell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Daemon:
-    """What `status/daemon.json` says, judged by its heartbeat."""
+    """What `status/daemon.json` says, judged by its heartbeat and the lock of the root."""
 
     alive: bool
     status: dict[str, Any]
@@ -26,7 +26,10 @@ class Daemon:
 
 
 def read_daemon(root: Root) -> Daemon:
-    """Look whether a daemon serves this root: a heartbeat older than three beats means that it is gone or stalled."""
+    """Look whether a daemon serves this root: a heartbeat older than three beats means that it is gone or stalled.
+
+    Where the system tells who holds the root's lock, one that was killed is known to be gone at once.
+    """
     status = read_json(root.status / "daemon.json")
     if not status or status.get("state") == "stopped":
         return Daemon(alive=False, status=status)
@@ -34,9 +37,18 @@ def read_daemon(root: Root) -> Daemon:
     if heartbeat is None:
         return Daemon(alive=False, status=status)
     age = (datetime.now(UTC) - heartbeat).total_seconds()
-    return Daemon(alive=age <= 3 * float(status.get("beat_seconds", 5)), status=status)
+    beats = age <= 3 * float(status.get("beat_seconds", 5))
+    return Daemon(alive=beats and not _lock_is_free(root), status=status)
 
 
 def read_plans(root: Root) -> list[dict[str, Any]]:
     """Read the plans in work as the daemon last told them, the running ones first."""
     return list(read_json(root.status / "plans.json").get("plans", []))
+
+
+def _lock_is_free(root: Root) -> bool:
+    from handoff.filesystems import network_filesystem
+    from handoff.processes import lock_holders
+
+    # Of a root that lies elsewhere the daemon may be elsewhere too: its lock is not seen here.
+    return lock_holders(root.lock) == [] and network_filesystem(root.path) is None

@@ -1,0 +1,59 @@
+"""Whether a daemon serves a root: its own word, its heartbeat, and its lock where that can be seen."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from handoff import processes
+from handoff.root import Root, create_root
+from orchestrd.root_lock import RootLock
+from orchestrd.views.present import read_daemon
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return create_root(tmp_path / "handoff")
+
+
+def tell(root: Root, state: str = "running", age_seconds: float = 1) -> None:
+    """Write what a daemon would."""
+    heartbeat = (datetime.now(UTC) - timedelta(seconds=age_seconds)).isoformat()
+    said = {"state": state, "heartbeat": heartbeat, "beat_seconds": 5}
+    (root.status / "daemon.json").write_text(json.dumps(said))
+
+
+def test_a_daemon_that_was_killed_is_known_to_be_gone_at_once(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(root)
+    monkeypatch.setattr(processes, "lock_holders", lambda _path: [])
+
+    assert read_daemon(root).state == "not running"
+
+
+def test_a_daemon_that_holds_its_lock_and_beats_is_there_and_one_that_beats_no_more_is_not(
+    root: Root,
+) -> None:
+    lock = RootLock(root)
+    lock.take()
+    tell(root)
+    assert read_daemon(root).state == "running"
+
+    tell(root, age_seconds=20)
+    assert not read_daemon(root).alive
+    tell(root, state="stopped")
+    assert not read_daemon(root).alive
+    lock.release()
+
+
+def test_where_nobody_can_tell_of_locks_the_heartbeat_is_believed(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(root)
+    monkeypatch.setattr(processes, "lock_holders", lambda _path: None)
+
+    assert read_daemon(root).alive
