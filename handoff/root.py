@@ -186,7 +186,7 @@ def plan_id_of(file_name: str) -> PlanId:
 
 
 def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
-    """Make a root with all its lanes, or complete one; what is in it stays. Raises RootError."""
+    """Make a root with all its lanes, or complete one, and make it private; what is in it stays. Raises RootError."""
     where = Path(path).expanduser()
     try:
         # Private all the way: by a lax umask, folders of our own making would be refused a moment later.
@@ -195,6 +195,8 @@ def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
         root = Root(where.resolve(strict=True))
         check_place(root.path, allow_network=allow_network)
         _check_empty_or_ours(root)
+        # A folder that was there: what plans, results and runs say is for their user alone.
+        root.path.chmod(0o700)
         for folder in FOLDERS:
             durable.make_folder(root.path / folder, sync=False)
         keep_reserve(root)

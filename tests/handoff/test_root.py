@@ -78,6 +78,28 @@ def test_a_new_root_is_private_and_has_all_its_lanes(tmp_path: Path) -> None:
     assert open_root(made.path) == made
 
 
+@pytest.mark.parametrize("mode", [0o755, 0o711, 0o750, 0o500])
+def test_a_folder_that_was_there_is_made_private(tmp_path: Path, mode: int) -> None:
+    folder = tmp_path / "handoff"
+    folder.mkdir()
+    folder.chmod(mode)
+
+    create_root(folder)
+
+    assert folder.stat().st_mode & 0o7777 == 0o700
+
+
+def test_a_folder_that_others_can_write_to_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "handoff"
+    folder.mkdir()
+    folder.chmod(0o775)
+
+    with pytest.raises(RootError, match="others can write to it"):
+        create_root(folder)
+
+    assert folder.stat().st_mode & 0o777 == 0o775
+
+
 def test_the_reserve_is_really_allocated(tmp_path: Path) -> None:
     made = create_root(tmp_path / "h")
 
