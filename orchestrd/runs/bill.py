@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrd.runs.fields import a_number, an_object, objects_in
+from orchestrd.runs.fields import a_float, a_number, an_object, objects_in
+
+_MOST_USD = 1e9
+"""A greater amount is a mistake of whoever wrote it, and not booked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,16 @@ class Bill:
 
     def add(self, event: Mapping[str, Any]) -> None:
         """Take in a result event."""
-        total = event.get("total_cost_usd")
-        self.total_usd = float(total) if isinstance(total, int | float) else self.total_usd
+        total = dollars(event.get("total_cost_usd"))
+        self.total_usd = total if total is not None else self.total_usd
         self._used += tokens_of_usage(an_object(event.get("usage")))
         models = an_object(event.get("modelUsage"))
         self._counted = _tokens_of_models(models) if models else self._counted
         since = event.get("model_usage_since_last_result")
         if isinstance(since, dict):
-            self._added_usd = (self._added_usd or 0.0) + sum(_dollars(used) for used in objects_in(since))
+            self._added_usd = (self._added_usd or 0.0) + sum(
+                dollars(used.get("costUSD")) or 0.0 for used in objects_in(since)
+            )
             self._added += _tokens_of_models(since)
 
 
@@ -80,6 +85,7 @@ def tokens_of_usage(usage: Mapping[str, Any]) -> Tokens:
     return Tokens(*(a_number(usage.get(name)) or 0 for name in names))
 
 
-def _dollars(used: Mapping[str, Any]) -> float:
-    cost = used.get("costUSD")
-    return float(cost) if isinstance(cost, int | float) else 0.0
+def dollars(value: object) -> float | None:
+    """Read an amount of US dollars; None where it is none."""
+    amount = a_float(value)
+    return amount if amount is not None and 0 <= amount <= _MOST_USD else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff.result import Payer
+from handoff.wholesome import is_wholesome
 from orchestrd.runs.environment import name_payer
 from orchestrd.runs.stream import StreamFacts
 from orchestrd.runs.verdict import Outcome
@@ -62,7 +63,8 @@ def ended_fields(
         "peak_memory_bytes": end.get("peak_memory_bytes"),
         "first_output_seconds": end.get("first_output_seconds"),
         "denied": [call.as_fields() for call in facts.denied] or None,
-        "output": facts.structured_output,
+        # What no document can hold stays in the stream.
+        "output": facts.structured_output if is_wholesome(facts.structured_output) else None,
         "limit_resets_at": outcome.limit_resets_at,
         "log": "events.jsonl",
     }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+_MOST_COUNT = 10**15
+"""Turns or tokens of one message: what is more is no count, and its sums would fit no 64 bits in the end."""
 
 
 def plain_text(content: object) -> str:
@@ -29,13 +33,27 @@ def objects(value: object) -> Iterator[Mapping[str, Any]]:
 
 
 def a_text(value: object) -> str | None:
-    """The text, or None."""
-    return value if isinstance(value, str) else None
+    """The text, or None. Halves of surrogate pairs, which JSON can spell and no file can hold, become "?"."""
+    if not isinstance(value, str):
+        return None
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def a_number(value: object) -> int | None:
-    """The whole number, or None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """The whole number, or None; one that can be no count is not there."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_whole and 0 <= value <= _MOST_COUNT else None
+
+
+def a_float(value: object) -> float | None:
+    """The number as a finite float, or None: JSON as others write it has NaN, Infinity and 400 digits, too."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def a_list(value: object) -> list[Any]:

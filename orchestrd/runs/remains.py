@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from orchestrd.runs.bill import dollars
+
 _TAIL_BYTES = 256 * 1024
 
 
@@ -27,9 +29,9 @@ def session_cost_usd(claude_folder: Path, session: str) -> float | None:
             if b'"cost-state"' not in line:
                 continue
             noted = _parsed(line)
-            total = noted.get("totalCostUSD")
-            if noted.get("type") == "cost-state" and isinstance(total, int | float):
-                return float(total)
+            total = dollars(noted.get("totalCostUSD"))
+            if noted.get("type") == "cost-state" and total is not None:
+                return total
     return None
 
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrd.runs.bill import Bill, Tokens, tokens_of_usage
-from orchestrd.runs.fields import a_list, a_number, a_text, an_object, objects, plain_text
+from orchestrd.runs.fields import a_float, a_list, a_number, a_text, an_object, objects, plain_text
 
 _MOST_CALLS_REMEMBERED = 1000
 _MOST_WHY = 2000
 _MOST_LAST_WORDS = 500
+_LAST_TIME = 253_402_300_799.0
+"""The end of the year 9999: no clock and no calendar goes on from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class StreamFacts:
         self._answers: dict[str, Tokens] = {}
 
     def feed(self, line: bytes) -> None:
-        """Take in one line, with or without its line end."""
+        """Take in one line, with or without its line end. Raises nothing for any line: one that is none is counted."""
         if not line.strip():
             return
         try:
@@ -116,6 +118,12 @@ class StreamFacts:
         if not isinstance(event, dict):
             self.broken_lines += 1
             return
+        try:
+            self._take(event)
+        except Exception:  # noqa: BLE001 - a border: what others write in a line must not end the daemon's loop
+            self.broken_lines += 1
+
+    def _take(self, event: Mapping[str, Any]) -> None:
         self.saw_event = True
         self.session_id = a_text(event.get("session_id")) or self.session_id
         match event.get("type"):
@@ -253,10 +261,10 @@ class StreamFacts:
 
     def _rate_limit(self, event: Mapping[str, Any]) -> None:
         limit = an_object(event.get("rate_limit_info"))
-        resets_at = limit.get("resetsAt")
+        resets_at = a_float(limit.get("resetsAt"))
         self.rate_limit = RateLimit(
             status=a_text(limit.get("status")) or "",
-            resets_at=float(resets_at) if isinstance(resets_at, int | float) else None,
+            resets_at=resets_at if resets_at is not None and 0 <= resets_at <= _LAST_TIME else None,
             kind=a_text(limit.get("rateLimitType")),
         )
 
@@ -267,7 +275,7 @@ class StreamFacts:
             subtype=a_text(event.get("subtype")) or "",
             is_error=event.get("is_error") is True,
             text=a_text(event.get("result")) or "",
-            errors=tuple(str(error) for error in a_list(event.get("errors")) if error),
+            errors=tuple(a_text(str(error)) or "" for error in a_list(event.get("errors")) if error),
             terminal_reason=a_text(event.get("terminal_reason")),
             api_status=a_number(event.get("api_error_status")),
             stop_reason=a_text(event.get("stop_reason")),
@@ -285,7 +293,7 @@ class StreamFacts:
             given = self._calls[call][1]
         self._denied[call] = DeniedCall(
             tool=a_text(event.get("tool_name")) or (known.tool if known else "?"),
-            input_json=json.dumps(given, ensure_ascii=False)
+            input_json=(a_text(json.dumps(given, ensure_ascii=False)) or "{}")
             if given is not None
             else known.input_json
             if known

@@ -1,0 +1,143 @@
+"""Whatever stands in a stream, the daemon's loop goes on and the plan has a result that every reader can read."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from handoff.formats import Format, dump
+from handoff.result import Result
+from handoff.root import create_root
+from orchestrd.outbound.story import result_of
+from orchestrd.record.journal import read_journal
+from orchestrd.runs.closing import ended_fields
+from orchestrd.runs.fields import a_float
+from orchestrd.runs.stream import StreamFacts
+from orchestrd.runs.verdict import judge
+from tests.outbound.telling import Telling
+
+HUGE = int("9" * 400)
+NUMBERS = [HUGE, -HUGE, 1e308, -1e308, math.nan, math.inf, -math.inf, 0, -1, 2**63, 0.5, True]
+
+anything = st.recursive(
+    st.sampled_from([*NUMBERS, None, "text", "\ud800", "\x00", ""]) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def an_object(**known: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects with some of the fields that are looked at, each holding anything or what it should."""
+    return st.fixed_dictionaries({}, optional={name: one | anything for name, one in known.items()})
+
+
+numbers = st.sampled_from(NUMBERS)
+usage = an_object(input_tokens=numbers, output_tokens=numbers, cache_read_input_tokens=numbers)
+models = st.dictionaries(
+    st.just("m"), an_object(costUSD=numbers, inputTokens=numbers, outputTokens=numbers), max_size=1
+)
+block = an_object(
+    type=st.sampled_from(["text", "tool_use", "tool_result"]),
+    id=st.just("t"),
+    tool_use_id=st.just("t"),
+    name=st.just("Bash"),
+    text=st.text(max_size=3),
+    is_error=st.booleans(),
+)
+event = an_object(
+    type=st.sampled_from(["system", "assistant", "user", "rate_limit_event", "result"]),
+    subtype=st.sampled_from(["init", "permission_denied", "success", "api_retry"]),
+    session_id=st.just("s"),
+    message=an_object(id=st.just("m"), content=st.lists(block, max_size=2), usage=usage),
+    usage=usage,
+    modelUsage=models,
+    model_usage_since_last_result=models,
+    total_cost_usd=numbers,
+    num_turns=numbers,
+    rate_limit_info=an_object(resetsAt=numbers, status=st.just("rejected")),
+    is_error=st.booleans(),
+    api_error_status=numbers,
+    errors=st.lists(anything, max_size=2),
+    result=st.text(max_size=3),
+    permission_denials=st.lists(an_object(tool_name=st.just("Bash"), tool_input=anything), max_size=2),
+    structured_output=anything,
+    mcp_servers=st.lists(an_object(name=anything, status=st.just("failed")), max_size=1),
+)
+lines = st.lists(event.map(lambda one: json.dumps(one).encode()) | st.binary(max_size=12), max_size=4)
+
+
+def result_after(root_folder: Path, stream: list[bytes]) -> Result:
+    """The result of a plan whose one run said that."""
+    facts = StreamFacts()
+    for line in stream:
+        facts.feed(line)
+    outcome = judge(facts, {"why": "ended", "exit_code": 0})
+    ended = ended_fields(facts, {}, outcome, payer="api-key", booked_usd=0.0)
+    root = create_root(root_folder)
+    told = Telling(root).accepted().worktree().run(**ended).ended(ended["status"])
+    return result_of(told.id, read_journal(told.folder / "journal.jsonl"), None)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(stream=lines)
+def test_no_line_raises_and_every_stream_comes_to_a_result(
+    tmp_path_factory: pytest.TempPathFactory, stream: list[bytes]
+):
+    result = result_after(tmp_path_factory.mktemp("any") / "root", stream)
+
+    tomllib.loads(dump(result, Format.TOML).decode())
+    json.loads(dump(result, Format.JSON), parse_constant=lambda name: pytest.fail(f"{name} in a result"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(stream=lines)
+def test_costs_and_counts_are_finite_whatever_was_written(stream: list[bytes]):
+    facts = StreamFacts()
+
+    for line in stream:
+        facts.feed(line)
+
+    assert math.isfinite(facts.cost_usd)
+    assert facts.session_cost_usd is None or math.isfinite(facts.session_cost_usd)
+    assert facts.rate_limit is None or facts.rate_limit.resets_at is None or facts.rate_limit.resets_at >= 0
+    assert 0 <= facts.turns < 2**63
+
+
+@pytest.mark.parametrize("number", [str(HUGE), "1e999", "-1", "-Infinity", "NaN", "true", '"7"', "null"])
+def test_a_number_that_is_none_is_not_there(number: str):
+    limit = f'{{"type": "rate_limit_event", "rate_limit_info": {{"resetsAt": {number}}}}}'
+    result = f'{{"type": "result", "total_cost_usd": {number}, "num_turns": {number},'
+    result += f' "model_usage_since_last_result": {{"m": {{"costUSD": {number}, "inputTokens": {number}}}}}}}'
+    facts = StreamFacts()
+
+    for line in (limit, result):
+        facts.feed(line.encode())
+
+    assert facts.rate_limit is not None
+    assert facts.rate_limit.resets_at is None
+    assert facts.session_cost_usd is None
+    assert (facts.cost_usd, facts.turns, facts.tokens.input, facts.broken_lines) == (0.0, 0, 0, 0)
+
+
+def test_a_line_that_is_nested_as_deeply_as_can_be_read_is_counted_and_passed_over():
+    facts = StreamFacts()
+
+    for depth in (900, 960, 980, 990, 100_000):
+        inner = "[" * depth + "]" * depth
+        facts.feed(f'{{"type": "result", "permission_denials": [{{"tool_input": {inner}}}]}}'.encode())
+
+    assert facts.broken_lines >= 1
+
+
+@pytest.mark.parametrize(
+    "value, number", [(HUGE, None), (math.nan, None), (math.inf, None), (True, None), ("1", None), (3, 3.0)]
+)
+def test_a_float_is_finite_or_none(value: object, number: float | None):
+    assert a_float(value) == number
