@@ -47,6 +47,7 @@ from orchestrd.reporting import Reporting
 from orchestrd.root_lock import RootLock
 from orchestrd.runs.execution import Executions
 from orchestrd.runs.git import GitLock
+from orchestrd.telling import tell
 from orchestrd.troubles import Trouble, Troubles
 
 STOP_SECONDS = 4.0
@@ -146,8 +147,6 @@ class Daemon:
         self._leaving = True
 
     def _start(self) -> None:
-        # A git that a killed daemon left behind still holds this: its work is not to be disturbed.
-        self._git_lock.take()
         at = self._now()
         found = recover(self._root, self._ids, self._journals, self._reception, at)
         for problem in found.damaged:
@@ -211,11 +210,12 @@ class Daemon:
         """Let in what lies in the lanes. Where the disk refuses, nothing is lost, and it is tried again later."""
         try:
             if self._orders_left:
-                self._decide(self._orders.take_up(at))
+                self._orders.take_up(at)
                 self._orders_left = False
             if self._doorway.is_due(at):
                 self._decide(self._look_at_machine(at))
-                self._decide(self._doorway.look(at))
+                self._doorway.look(at)
+            self._decide(self._orders.told())
             if self._engine.draining or not self._machine.may_take:
                 self._doorway.leave_plans()
             self._decide(self._doorway.take_plans(self._now()))
@@ -227,11 +227,15 @@ class Daemon:
             message = f"{error.filename or self._root.path}: {error.strerror or error}; no plan is taken"
             remedy = f"free space, or repair the disk; it is tried again every {AGAIN_SECONDS:g} s"
             self._troubles.raise_(Trouble(DISK, message, remedy))
+            # What orders said before the disk refused holds.
+            self._decide(self._orders.told())
         else:
             self._troubles.clear(DISK)
 
     def _decide(self, events: Iterable[Event]) -> None:
         """Hand events to the engine and carry out what it orders."""
+        events = list(events)
+        tell(events)
         for event in events:
             before = self._engine.plan(event.plan) if isinstance(event, RunEnded) else None
             for command in self._engine.handle(event):
@@ -251,7 +255,8 @@ class Daemon:
         match command:
             case Prepare(plan=plan):
                 self._errands.run(plan, lambda: self._runs.prepare(plan, self._project(plan)))
-            case StartRun(plan=plan):
+            case StartRun(plan=plan, number=number, attempt=attempt):
+                logger.info("{}: start main.{} (attempt {})", plan, number, attempt)
                 self._errands.run(plan, lambda: self._runs.start(command, self._project(plan)))
             case StopRun(plan=plan, why=why):
                 self._runs.stop(plan, why)
@@ -303,6 +308,7 @@ class Daemon:
         self._indexing.turn(at)
 
     def _forget(self, plan: PlanId) -> None:
+        self._orders_left = self._orders_left or self._orders.waits_for(plan)
         self._runs.forget(plan)
         self._journals.close(plan)
         self._noted_endings.discard(plan)
@@ -310,6 +316,11 @@ class Daemon:
     # -- the machine, and telling of it ---------------------------------------------------------------------------
 
     def _look_at_machine(self, at: Moment) -> list[Event]:
+        if not self._lock.is_held():
+            # Somebody removed the lock's file, so another daemon may serve this root at any moment.
+            self._reporting.why = "the root's lock is gone"
+            logger.error("{}: the lock of this root was removed; leaving, runs go on", self._root.lock)
+            self._leaving = True
         events = self._machine.look(at)
         self._runs.claude = self._machine.claude
         return events

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from handoff import durable
 from handoff.result import Status
@@ -36,7 +37,9 @@ class Recovered:
     settling: list[PlanId] = field(default_factory=list)
     """Plans whose journals say already how they end."""
     damaged: list[str] = field(default_factory=list)
-    """Plans that are left alone because their journals cannot be believed."""
+    """What is wrong with journals that cannot be believed."""
+    left_alone: list[PlanId] = field(default_factory=list)
+    """Their plans."""
 
 
 def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: Moment) -> Recovered:
@@ -52,6 +55,10 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
             if told.checked:
                 lines.append(_missing_line(taken, told))
     ids.append(lines)
+    for plan in found.left_alone:
+        # Nobody else may get this id: its folder is there.
+        if not ids.has(plan):
+            ids.allot(plan)
     status = _statuses_of(root, ids)
     for taken, told in known:
         _place(taken, told, found, reception, _event(taken, told, status, at) if told.checked else None)
@@ -72,6 +79,7 @@ def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
             records = journal.open_for_append(f"{folder}/{durable.JOURNAL}")
         except (JournalDamaged, OSError) as error:
             found.damaged.append(str(error))
+            found.left_alone.append(plan)
             continue
         if records:
             taken = Taken.from_record(plan, records[0])
@@ -79,6 +87,7 @@ def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
             yield taken, read_history(records)
         else:
             found.damaged.append(f"{folder}/{durable.JOURNAL} is empty")
+            found.left_alone.append(plan)
 
 
 def _holds_plan(folder: str, likely: str) -> bool:
@@ -90,7 +99,7 @@ def _holds_plan(folder: str, likely: str) -> bool:
 def _place(taken: Taken, told: Told, found: Recovered, reception: Reception, event: Event | None) -> None:
     """Put a plan where it is gone on with."""
     if event is None:
-        reception.take_up(taken, told.sequence)
+        reception.take_up(taken, told.sequence, told.history.cancelled)
         return
     found.events.append(event)
     if told.is_settling:
@@ -111,7 +120,10 @@ def _event(taken: Taken, told: Told, status: Callable[[PlanId], Status | None], 
         return PlanRefused(at, taken.plan, told.history.ending)
     facts = facts_of(taken.plan, taken.arrival, taken.taken.timestamp(), told.facts)
     settled = {name: ended for name in facts.after if (ended := status(name)) is not None}
-    return PlanRecovered(at, facts, told.history, settled)
+    history = told.history
+    if told.moved is not None:
+        history = replace(history, since=datetime.fromisoformat(told.moved).timestamp())
+    return PlanRecovered(at, facts, history, settled)
 
 
 def _statuses_of(root: Root, ids: Ids) -> Callable[[PlanId], Status | None]:

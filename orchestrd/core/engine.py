@@ -16,7 +16,7 @@ from orchestrd.core.after_run import Again, Over, decide_after_run, judge_eviden
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.events import Ending, Event, Moment, PlanFacts
 from orchestrd.core.plan import EngineFault, PlanInHand, Wait
-from orchestrd.core.plan_life import HOLDS_A_SLOT, State, Trigger
+from orchestrd.core.plan_life import HOLDS_A_SLOT, SHOWN_AS, State, Trigger
 from orchestrd.core.queue import Queue
 from orchestrd.core.waiting import Waiting, what_it_waits_for
 
@@ -43,6 +43,7 @@ class Engine:
         """Plans in hand that neither wait nor hold a slot: asking, settling."""
         self._waiting = Waiting()
         self._troubles: set[str] = set()
+        self._wall = 0.0
 
     # -- what others may look at ----------------------------------------------------------------------------------
 
@@ -85,6 +86,7 @@ class Engine:
 
     def handle(self, event: Event) -> list[Command]:
         """Take in one event; return what is to be done, in order."""
+        self._wall = event.at.wall
         commands = self._react(event)
         commands += self._let_time_pass(event.at)
         commands += self._admit(event.at)
@@ -142,7 +144,8 @@ class Engine:
         if facts.plan in self._plans:
             message = f"plan {facts.plan} is in hand already"
             raise EngineFault(message)
-        plan = self._plans[facts.plan] = PlanInHand(facts, since=at.wall)
+        since = at.wall if history is None or history.since is None else history.since
+        plan = self._plans[facts.plan] = PlanInHand(facts, since=since)
         if history is not None:
             plan.take_up(history)
         missed = self._waiting.enter(plan, settled)
@@ -164,7 +167,7 @@ class Engine:
             if history.cancelled is not None and plan.state in {State.WAITING, State.READY}:
                 return self._give_up(plan, _cancelled(history.cancelled))
             return commands
-        plan = self._plans[facts.plan] = PlanInHand(facts, since=event.at.wall)
+        plan = self._plans[facts.plan] = PlanInHand(facts, since=history.since or event.at.wall)
         plan.take_up(history)
         if history.ending is not None:
             self._place(plan, State.SETTLING)
@@ -233,6 +236,11 @@ class Engine:
             plan.decided = _cancelled(plan.cancelled)
             self._move(plan, Trigger.RUN_OVER)
             return [Gather(plan.facts.plan)]
+        if not self._starts_plans():
+            # Paused while its workspace was being made: that waits for it.
+            self._move(plan, Trigger.HELD)
+            self._queue.put(plan.facts)
+            return []
         self._move(plan, Trigger.WORKSPACE_MADE)
         plan.starts += 1
         if not plan.same_attempt:
@@ -258,7 +266,6 @@ class Engine:
                 plan.session = session
                 plan.same_attempt = same_attempt
                 self._waiting.pause(plan, event.at.boot + pause)
-                plan.since = event.at.wall
                 self._move(plan, Trigger.RUN_AGAIN)
                 return self._weigh(plan, event.at)
             case Over(ending=ending):
@@ -314,7 +321,10 @@ class Engine:
     # -- small parts ----------------------------------------------------------------------------------------------
 
     def _move(self, plan: PlanInHand, trigger: Trigger) -> None:
+        before = SHOWN_AS.get(plan.state, plan.state)
         plan.move(trigger)
+        if SHOWN_AS.get(plan.state, plan.state) is not before:
+            plan.since = self._wall
         self._count(plan)
 
     def _count(self, plan: PlanInHand) -> None:

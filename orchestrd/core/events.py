@@ -101,6 +101,8 @@ class History:
     """A start was intended whose end has not been judged."""
     ending: Ending | None = None
     """Decided, not yet published."""
+    since: float | None = None
+    """Wall seconds since when it is where it stands."""
 
 
 @dataclass(frozen=True, slots=True)

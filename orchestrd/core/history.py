@@ -32,6 +32,8 @@ class Told:
     """How that start ended, if its end was judged and nothing came of it yet."""
     is_settling: bool = False
     """How it ends is written down (`settling`)."""
+    moved: str | None = None
+    """When it came to where it stands, as the journal writes a time."""
     sequence: int = 0
     """The number of the journal's last line."""
 
@@ -48,7 +50,7 @@ def _follow(told: Told, record: Record) -> Told:
     history = told.history
     match record["event"]:
         case "accepted":
-            return replace(told, checked=True, facts=record)
+            return replace(told, checked=True, facts=record, moved=record.get("time"))
         case "refused":
             ending = Ending(Status.REJECTED, Reason(record["reason"]))
             return replace(told, checked=True, history=replace(history, ending=ending))
@@ -63,8 +65,11 @@ def _follow(told: Told, record: Record) -> Told:
                 resumes=history.resumes + (bool(record["resumes"]) and record["n"] > told.number),
                 session=record["session_id"] if record["resumes"] else None,
                 in_hand=True,
+                # An end that was acted upon without a word (`run-again` could not be written) has cost what it has.
+                spent_usd=history.spent_usd + (told.outcome.cost_usd if told.outcome else 0.0),
             )
-            return replace(told, history=intended, number=record["n"], outcome=None)
+            moved = record.get("time")
+            return replace(told, history=intended, number=record["n"], outcome=None, moved=moved)
         case "run-ended":
             return replace(told, outcome=outcome_of(record))
         case "run-again":
@@ -73,7 +78,7 @@ def _follow(told: Told, record: Record) -> Told:
             attempt = history.attempt - bool(record.get("same_attempt"))
             session = record.get("session_id")
             again = replace(history, in_hand=False, session=session, spent_usd=spent, attempt=attempt)
-            return replace(told, history=again, outcome=None)
+            return replace(told, history=again, outcome=None, moved=record.get("time"))
         case "cancel-asked":
             return replace(told, history=replace(history, cancelled=record.get("why") or ""))
         case "settling":
@@ -81,7 +86,8 @@ def _follow(told: Told, record: Record) -> Told:
             ending = Ending(
                 Status(record["status"]), Reason(reason) if reason else None, record.get("message")
             )
-            return replace(told, history=replace(history, ending=ending, in_hand=False), is_settling=True)
+            settling = replace(history, ending=ending, in_hand=False)
+            return replace(told, history=settling, is_settling=True, moved=record.get("time"))
         case _:
             return told
 

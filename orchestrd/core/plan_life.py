@@ -71,6 +71,7 @@ TABLE: MappingProxyType[tuple[State, Trigger], State] = MappingProxyType(
         (State.READY, Trigger.RUN_OVER): State.GATHERING,
         (State.PREPARING, Trigger.WORKSPACE_MADE): State.RUNNING,
         (State.PREPARING, Trigger.WORKSPACE_FAILED): State.SETTLING,
+        (State.PREPARING, Trigger.HELD): State.READY,
         (State.PREPARING, Trigger.CANCEL_NOTED): State.PREPARING,
         (State.PREPARING, Trigger.RUN_OVER): State.GATHERING,
         (State.RUNNING, Trigger.RUN_AGAIN): State.WAITING,
@@ -87,6 +88,12 @@ TABLE: MappingProxyType[tuple[State, Trigger], State] = MappingProxyType(
 
 HOLDS_A_SLOT = frozenset({State.PREPARING, State.RUNNING, State.GATHERING})
 """The states that count against `max_parallel`."""
+
+
+SHOWN_AS = MappingProxyType(
+    {State.READY: State.WAITING, State.PREPARING: State.RUNNING, State.GATHERING: State.RUNNING}
+)
+"""The states that a reader of `status/` need not know of, and what they are told instead."""
 
 
 def next_state(state: State, trigger: Trigger) -> State:

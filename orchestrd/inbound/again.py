@@ -61,8 +61,8 @@ def _made_by(root: Root, order: int) -> PlanId | None:
     for folder in root.active.iterdir():
         try:
             first = journal.read_journal(folder / durable.JOURNAL)[:1]
-        except (FileNotFoundError, journal.JournalDamaged):
-            continue  # it was settled meanwhile, or it is left alone
+        except (OSError, journal.JournalDamaged):
+            continue  # it was settled meanwhile, is left alone, or is no plan's folder
         if first and first[0].get("order") == order:
             return PlanId(folder.name)
     return None

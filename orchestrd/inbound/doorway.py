@@ -50,7 +50,7 @@ class Doorway:
         is_woken = self._woken and (not self._plans or at.boot >= self._looked + BURST_SECONDS)
         return is_woken or at.boot >= self._next_scan
 
-    def look(self, at: Moment) -> list[Event]:
+    def look(self, at: Moment) -> None:
         """Look at the lanes; take in the orders that lie there. Plans are remembered for `take_plans`."""
         self._woken = False
         self._looked = at.boot
@@ -65,7 +65,7 @@ class Doorway:
             for file, _ in _in_order(found, Lane.CONTROL)
             if self._is_done(file, self._orders.is_worth_taking)
         ]
-        return self._orders.take(orders, at)
+        self._orders.take(orders, at)
 
     def take_plans(self, at: Moment) -> list[Event]:
         """Take the next portion of the plans that lie in the inbox."""
@@ -97,7 +97,9 @@ def _in_order(found: LaneFindings, lane: Lane) -> list[Found]:
 
 def _ignored(found: LaneFindings) -> list[tuple[LaneFile, str]]:
     replies = [
-        (file, "no request is open that it would answer") for file in found.ready if file.lane is Lane.REPLIES
+        (file, "this version does not take replies yet; it stays here")
+        for file in found.ready
+        if file.lane is Lane.REPLIES
     ]
     bad = [(file, f"the file {why}") for file, why in found.bad if file.lane is Lane.REPLIES]
     return [*found.ignored, *replies, *bad]

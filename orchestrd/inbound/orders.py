@@ -7,10 +7,12 @@ then removed. Cut off anywhere it is carried out again, and finds by N what it h
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from loguru import logger
 
 from handoff import durable
 from handoff.formats import DocumentError, Format, read_document
@@ -56,6 +58,14 @@ class OrderInHand:
         return f"{self.number}.{self.file_format.value}"
 
 
+class NotYet(Exception):
+    """An order has to wait until a plan is settled, which it is about to be."""
+
+    def __init__(self, plan: PlanId) -> None:
+        super().__init__(plan)
+        self.plan = plan
+
+
 class Orders:
     """Takes orders and carries them out. Lives in the loop's thread."""
 
@@ -74,33 +84,50 @@ class Orders:
         self._journals = journals
         self._reception = reception
         self._in_hand = in_hand
+        self._events: list[Event] = []
+        self._held: set[PlanId] = set()
+        """Plans that are just settling, and that an order waits for."""
         left = [one.number for one in self._left_over()]
         self._next = max([log.last, *left]) + 1
 
     def paused(self) -> str | None:
         """Why a pause is in force ('' where nobody said); None: there is none."""
-        try:
-            return (self._root.private / PAUSED).read_text("utf-8", "replace").strip()
-        except FileNotFoundError:
-            return None
+        found = self._pause_in_force()
+        return found[1] if found else None
 
-    def take_up(self, at: Moment) -> list[Event]:
-        """Carry out what a daemon before us took and did not finish."""
-        return [event for one in self._left_over() for event in self._finish(one, at)]
+    def told(self) -> list[Event]:
+        """Take out what orders mean for the engine. Kept apart from carrying them out: an error loses none of it."""
+        events, self._events = self._events, []
+        return events
 
-    def take(self, files: Sequence[LaneFile], at: Moment) -> list[Event]:
-        """Take orders in the order of their times, and carry each out."""
-        events: list[Event] = []
+    def waits_for(self, plan: PlanId) -> bool:
+        """Whether an order is held until this plan is settled; then `take_up` carries it out."""
+        return plan in self._held
+
+    def take_up(self, at: Moment) -> None:
+        """Carry out what was taken and not finished. Raises OSError when all that could be done is done."""
+        self._held.clear()
+        trouble: OSError | None = None
+        for one in self._left_over():
+            try:
+                self._finish(one, at)
+            except OSError as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble
+
+    def take(self, files: Sequence[LaneFile], at: Moment) -> None:
+        """Take orders in the order of their times, and carry each out. Raises OSError; `take_up` goes on with it."""
         for file in files:
+            # A number that a failing disk has perhaps used is not given a second time.
             order = OrderInHand(self._next, file.name, Format.of(file.name))
+            self._next += 1
             lane_file = os.path.join(self._root.control, file.name)
             try:
                 durable.move_new(lane_file, self._root.orders / order.name)
             except FileNotFoundError:
                 continue  # its writer took it back
-            self._next += 1
-            events += self._finish(order, at)
-        return events
+            self._finish(order, at)
 
     def is_worth_taking(self, file: LaneFile) -> bool:
         """Whether what lies in the lane under its final name, and settled, is a valid order already."""
@@ -119,12 +146,12 @@ class Orders:
                 found.append(OrderInHand(int(number), name, Format(ending)))
         return sorted(found, key=lambda one: one.number)
 
-    def _finish(self, one: OrderInHand, at: Moment) -> Iterable[Event]:
+    def _finish(self, one: OrderInHand, at: Moment) -> None:
         """Carry an order out, write down what came of it, remove it."""
         path = self._root.orders / one.name
         if self._log.has(one.number):
             durable.remove(path)
-            return ()
+            return
         order: Order | None = None
         try:
             with opened(self._root.orders) as folder:
@@ -134,19 +161,25 @@ class Orders:
             answer = Answer(Outcome.REFUSED, "; ".join(str(problem) for problem in error.errors))
         except (BadFile, StillWritten) as error:
             answer = Answer(Outcome.REFUSED, f"the file {error}")
+        except NotYet as held:
+            self._held.add(held.plan)
+            return
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the border of an order: it must not come back at every start
+            answer = Answer(Outcome.REFUSED, f"{type(error).__name__}: {error}")
+        self._events += answer.events
         self._log.append([_line(one, order, answer, at)])
         durable.remove(path)
-        return answer.events
+        named = f"{order.action.value} {order.plan or ''}".strip() if order else shown(one.file)
+        logger.info("order {}: {}: {}{}", one.number, named, answer.outcome.value, _because(answer))
 
     def _carry_out(self, order: Order, one: OrderInHand, at: Moment) -> Answer:
         if order.key is not None and self._log.of_key(order.key) is not None:
             return Answer(Outcome.NOTHING, f"an order with the key {order.key!r} was carried out before")
         match order.action:
             case Action.PAUSE:
-                if self.paused() is not None:
-                    return Answer(Outcome.NOTHING, "it was paused already")
-                durable.replace(self._root.private / PAUSED, (order.why or "").encode())
-                return Answer(Outcome.DONE, events=(PauseAsked(at, order.why or ""),))
+                return self._pause(order.why or "", one, at)
             case Action.RESUME:
                 was_paused = durable.remove(self._root.private / PAUSED)
                 return Answer(Outcome.DONE if was_paused else Outcome.NOTHING, events=(ResumeAsked(at),))
@@ -157,24 +190,42 @@ class Orders:
             case Action.RETRY:
                 return self._retry(PlanId(order.plan or ""), one, at)
 
+    def _pause_in_force(self) -> tuple[int, str] | None:
+        """The number of the order that asked for it, and why."""
+        try:
+            text = (self._root.private / PAUSED).read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return None
+        number, _, why = text.partition("\n")
+        return int(number) if number.isdigit() else 0, why.strip()
+
+    def _pause(self, why: str, one: OrderInHand, at: Moment) -> Answer:
+        before = self._pause_in_force()
+        # Told in any case: the engine may not have heard of it, where an error came in between.
+        asked = (PauseAsked(at, before[1] if before else why),)
+        if before is not None and before[0] != one.number:
+            return Answer(Outcome.NOTHING, "it was paused already", events=asked)
+        durable.replace(self._root.private / PAUSED, f"{one.number}\n{why}".encode())
+        return Answer(Outcome.DONE, events=asked)
+
     def _cancel(self, plan: PlanId, why: str, one: OrderInHand, at: Moment) -> Answer:
-        events: list[Event] = []
         if self._in_hand(plan) is None and not self._ids.has(plan):
             lying = self._find_in_inbox(plan)
             if lying is None:
                 return Answer(Outcome.NOTHING, f"no plan {plan} is known")
-            events = self._reception.take([lying], at)
-            if not events:
-                return Answer(
-                    Outcome.NOTHING, f"the file of {plan} was taken back, or is still being written"
-                )
-        elif (held := self._in_hand(plan)) is None:
+            self._events += self._reception.take([lying], at)
+            if not self._ids.has(plan):
+                return Answer(Outcome.NOTHING, f"the file of {plan} was taken back")
+        elif (held := self._in_hand(plan)) is None and not self._reception.is_unread(plan):
             return Answer(Outcome.NOTHING, f"{plan} is settled already")
-        elif held.state in {State.SETTLING, State.GATHERING}:
+        elif held is not None and held.state in {State.SETTLING, State.GATHERING}:
             return Answer(Outcome.NOTHING, f"the run of {plan} is over already")
         # Noted for good before the order goes: a daemon that is killed now still knows of it.
         self._journals.append(plan, "cancel-asked", sync=True, order=one.number, why=why)
-        return Answer(Outcome.DONE, events=(*events, CancelAsked(at, plan, why)))
+        if self._reception.is_unread(plan):
+            self._reception.cancel(plan, why)
+            return Answer(Outcome.DONE, f"{plan} is settled as soon as it was read")
+        return Answer(Outcome.DONE, events=(CancelAsked(at, plan, why),))
 
     def _find_in_inbox(self, plan: PlanId) -> Newcomer | None:
         for entry in os.scandir(self._root.inbox):
@@ -188,19 +239,31 @@ class Orders:
         if held is not None:
             if held.state is State.WAITING:
                 return Answer(Outcome.DONE, f"{plan} is looked at now", events=(LookAgain(at, plan),))
+            if held.state is State.SETTLING:
+                # Its result may be seen already, and whoever saw it is right to ask: carried out in a moment.
+                raise NotYet(plan)
             return Answer(
                 Outcome.NOTHING,
                 f"{plan} is {held.state.value}; a retry is for a plan that waits or is settled",
             )
         if not self._ids.has(plan):
             return Answer(Outcome.NOTHING, f"no plan {plan} is known")
+        if self._reception.is_unread(plan):
+            return Answer(
+                Outcome.NOTHING, f"{plan} is being taken in; a retry is for a plan that waits or is settled"
+            )
         try:
             new_plan = accept_again(self._root, self._ids, self._reception, plan, one.number, at)
         except NeverRead as error:
             return Answer(Outcome.NOTHING, str(error))
         if new_plan is None:
             return Answer(Outcome.NOTHING, f"the archive holds the plan {plan} no longer; hand it in anew")
-        return Answer(Outcome.DONE, new_plan=new_plan, events=tuple(self._reception.look(at)))
+        self._events += self._reception.look(at)
+        return Answer(Outcome.DONE, new_plan=new_plan)
+
+
+def _because(answer: Answer) -> str:
+    return f" ({answer.message})" if answer.message else ""
 
 
 def _line(one: OrderInHand, order: Order | None, answer: Answer, at: Moment) -> OrderLine:

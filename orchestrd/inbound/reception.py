@@ -20,7 +20,7 @@ from handoff.result import Reason, Status
 from handoff.root import PlanId, Root, plan_id_of
 from handoff.settling import MAX_DOCUMENT_BYTES, BadFile, StillWritten, read_settled
 from orchestrd.config import Limits
-from orchestrd.core.events import Ending, Event, Moment, PlanAccepted, PlanRefused
+from orchestrd.core.events import CancelAsked, Ending, Event, Moment, PlanAccepted, PlanRefused
 from orchestrd.core.history import facts_of
 from orchestrd.inbound.accepted import write_accepted
 from orchestrd.inbound.intake import Accepted, Refused, check_plan
@@ -60,6 +60,7 @@ class Reception:
         self._unread: dict[PlanId, Taken] = {}
         self._give_up_at: dict[PlanId, float] = {}
         self._unregistered: list[tuple[Event, IdLine]] = []
+        self._cancelled: dict[PlanId, str] = {}
 
     @property
     def unread(self) -> int:
@@ -85,7 +86,9 @@ class Reception:
         taken = [self._name(newcomer, now) for newcomer in newcomers]
         trouble: OSError | None = None
         for one, problem in zip(taken, durable.take_many([self._take_of(one) for one in taken]), strict=True):
-            if problem is None or (self._root.plan_folder(one.plan) / one.file_name).exists():
+            # After a failed sync the file may have moved all the same; a folder that was there is another plan's.
+            moved = isinstance(problem, durable.DurabilityLost) and self._lies_in_active(one)
+            if problem is None or moved:
                 self.take_up(one)
             else:
                 self._ids.give_back(one.plan)
@@ -95,10 +98,23 @@ class Reception:
             raise trouble
         return self.look(at)
 
-    def take_up(self, one: Taken, sequence: int = 1) -> None:
-        """Remember a plan that lies in `active/` to be looked at; its journal's last line has this number."""
+    def take_up(self, one: Taken, sequence: int = 1, cancelled: str | None = None) -> None:
+        """Remember a plan that lies in `active/` to be looked at; its journal's last line has this number.
+
+        `cancelled` says why it is not to run, if somebody said so before it was looked at.
+        """
         self._journals.begin(one.plan, sequence)
         self._unread[one.plan] = one
+        if cancelled is not None:
+            self._cancelled[one.plan] = cancelled
+
+    def is_unread(self, plan: PlanId) -> bool:
+        """Whether a plan is taken and the engine has not heard of it yet."""
+        return plan in self._unread or any(line.plan == plan for _, line in self._unregistered)
+
+    def cancel(self, plan: PlanId, why: str) -> None:
+        """Let an unread plan be cancelled as soon as the engine knows it."""
+        self._cancelled[plan] = why
 
     def look(self, at: Moment) -> list[Event]:
         """Read and check what was taken, register it, and say what became of each. Raises OSError, and is repeated."""
@@ -115,7 +131,12 @@ class Reception:
             self._give_up_at.pop(one.plan, None)
         # Before anybody hears of them: a line is written before its plan runs or gets a result (PROTOCOL 3).
         self._ids.append(line for _, line in self._unregistered)
-        events = [event for event, _ in self._unregistered]
+        events: list[Event] = []
+        for event, line in self._unregistered:
+            events.append(event)
+            why = self._cancelled.pop(line.plan, None)
+            if why is not None:
+                events.append(CancelAsked(at, line.plan, why))
         self._unregistered.clear()
         if trouble is not None and not events:
             raise trouble
@@ -131,6 +152,9 @@ class Reception:
             size=newcomer.size,
             bad_file=newcomer.bad,
         )
+
+    def _lies_in_active(self, one: Taken) -> bool:
+        return (self._root.plan_folder(one.plan) / one.file_name).exists()
 
     def _take_of(self, one: Taken) -> durable.Take:
         lane_file = os.path.join(self._root.inbox, one.source)

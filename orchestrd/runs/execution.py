@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +67,8 @@ class Running:
     booked_usd: float = 0.0
     """What was booked for the same session before."""
     facts: StreamFacts = field(default_factory=StreamFacts)
+    knows_to_stop: bool = False
+    """It was told, if it is to stop."""
     is_judged: bool = False
     """It is over, and its end is being written down."""
 
@@ -177,6 +180,9 @@ class Executions:
         May be repeated after an OSError: what was started is not started again. Raises ClaudeMissing, to be repeated
         when it is back, unless the run is to stop anyway.
         """
+        intended = self._intended(command.plan, command.number)
+        if intended is not None:
+            return self._go_on(command.plan, intended, project)
         session = command.session or str(uuid.uuid4())
         launch = self._compose(command, session, project)
         self._journals.append(
@@ -229,8 +235,8 @@ class Executions:
         plan, number = command.plan, command.number
         folder = self._run_folder(plan, number)
         mark = f"{root_name(self._root.path)}/{plan}/{STEP}.{number}"
+        booked = self._booked(plan, session)
         started = start_runner(folder, launch, mark=mark, scope=self._scoped, attempt=command.attempt)
-        self._journals.append(plan, "run-started", step=STEP, n=number, pid=started.pid)
         run = Running(
             plan=plan,
             number=number,
@@ -239,14 +245,16 @@ class Executions:
             since=self._now().wall,
             watch=RunWatch.of(started),
             payer=launch.payer.value,
-            booked_usd=self._booked(plan, session),
+            booked_usd=booked,
         )
         self._follow(run)
+        # It runs, whether or not this can be written: `started.json` says the same.
+        with suppress(OSError):
+            self._journals.append(plan, "run-started", step=STEP, n=number, pid=started.pid)
 
     def _follow(self, run: Running) -> None:
         self._running[run.plan] = run
-        if run.plan in self._stops:
-            run.watch.stop(self._stops[run.plan])
+        self._tell_to_stop(run)
 
     def stop(self, plan: PlanId, why: str) -> None:
         """Tell a run to stop; its end is found by `poll` like any other."""
@@ -254,7 +262,15 @@ class Executions:
         self._stops[plan] = why
         run = self._running.get(plan)
         if run is not None:
-            run.watch.stop(why)
+            self._tell_to_stop(run)
+
+    def _tell_to_stop(self, run: Running) -> None:
+        """Pass a wish to stop on; where the disk refuses it, `poll` tries again."""
+        why = self._stops.get(run.plan)
+        if why is not None and not run.knows_to_stop:
+            with suppress(OSError):
+                run.watch.stop(why)
+                run.knows_to_stop = True
 
     def poll(self, at: Moment) -> list[PlanId]:
         """Read what runs have said since the last look; name the plans whose run is over, to be judged."""
@@ -267,6 +283,7 @@ class Executions:
                 run.is_judged = True
                 over.append(plan)
             elif tail:
+                self._tell_to_stop(run)
                 self._read(run)
         if tail:
             self._next_tail = at.boot + TAIL_SECONDS
@@ -289,18 +306,25 @@ class Executions:
         """Go on with a start whose end nobody has judged: by the table in RELIABILITY."""
         if told.outcome is not None:
             return RunEnded(self._now(), plan, told.outcome)
-        folder = self._run_folder(plan, told.number)
-        intended = next(
-            record
-            for record in self._journals.read(plan)
-            if record["event"] == "run-intended" and record["n"] == told.number
-        )
-        session = intended["session_id"]
+        intended = self._intended(plan, told.number)
+        if intended is None:
+            raise LookupError(f"the journal of {plan} does not know start {told.number}")
+        return self._go_on(plan, intended, project)
+
+    def _intended(self, plan: PlanId, number: int) -> Mapping[str, Any] | None:
+        """What was written down of a start before it was made; None: it was not thought of yet."""
+        records = self._journals.read(plan)
+        return next((r for r in records if r["event"] == "run-intended" and r["n"] == number), None)
+
+    def _go_on(self, plan: PlanId, intended: Mapping[str, Any], project: Path) -> Event | None:
+        """Go on with a start that was intended, wherever it was cut off. Repeatable."""
+        number, session = intended["n"], intended["session_id"]
+        folder = self._run_folder(plan, number)
         found = recovery.inspect(folder)
         if found is Found.NEVER_RAN:
             command = StartRun(
                 plan,
-                told.number,
+                number,
                 intended["attempt"],
                 session if intended["resumes"] else None,
                 intended.get("budget_usd"),
@@ -312,7 +336,7 @@ class Executions:
             return None
         run = Running(
             plan=plan,
-            number=told.number,
+            number=number,
             attempt=intended["attempt"],
             session=session,
             since=datetime.fromisoformat(intended["time"]).timestamp(),

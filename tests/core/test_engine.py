@@ -448,3 +448,48 @@ def test_after_a_restart_attempts_and_costs_count_on() -> None:
     plan = engine.plan(PlanId("a"))
     assert plan is not None
     assert plan.state is State.RUNNING
+
+
+def test_a_pause_also_holds_a_plan_whose_workspace_is_being_made() -> None:
+    engine = Engine(max_parallel=1)
+    accept(engine, "a")
+    engine.handle(PauseAsked(at(1), "lunch"))
+
+    assert engine.handle(WorkspaceMade(at(2), PlanId("a"))) == []
+    assert engine.running() == 0
+    assert prepared(engine.handle(ResumeAsked(at(3)))) == ["a"]
+    assert engine.handle(WorkspaceMade(at(4), PlanId("a"))) == [StartRun(PlanId("a"), 1, 1, None, None)]
+
+
+def test_a_drain_lets_no_plan_start_whose_workspace_is_being_made() -> None:
+    engine = Engine(max_parallel=1)
+    accept(engine, "a")
+    engine.handle(DrainAsked(at(1)))
+
+    assert engine.handle(WorkspaceMade(at(2), PlanId("a"))) == [Leave()]
+
+
+def test_since_tells_when_a_plan_came_to_where_it_stands() -> None:
+    engine = Engine(max_parallel=1)
+    accept(engine, "running")
+    accept(engine, "waiting", 5)
+    engine.handle(WorkspaceMade(at(1), PlanId("running")))
+    engine.handle(RunEnded(at(9), PlanId("running"), SUCCESS))
+    running, waiting = engine.plan(PlanId("running")), engine.plan(PlanId("waiting"))
+    assert running is not None
+    assert waiting is not None
+
+    assert (running.since, waiting.since) == (at(0).wall, at(5).wall)
+    engine.handle(EvidenceGathered(at(10), PlanId("running"), changed=True))
+    assert (running.since, waiting.since) == (at(10).wall, at(10).wall)
+
+
+def test_after_a_restart_since_is_what_it_was() -> None:
+    engine = Engine(max_parallel=1)
+    engine.handle(
+        PlanRecovered(at(100), facts("a"), History(starts=1, attempt=1, in_hand=True, since=at(3).wall))
+    )
+
+    plan = engine.plan(PlanId("a"))
+    assert plan is not None
+    assert plan.since == at(3).wall
