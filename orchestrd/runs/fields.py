@@ -41,8 +41,9 @@ def a_text(value: object) -> str | None:
 
 def a_number(value: object) -> int | None:
     """The whole number, or None; one that can be no count is not there."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_whole and 0 <= value <= _MOST_COUNT else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= _MOST_COUNT else None
 
 
 def a_float(value: object) -> float | None:

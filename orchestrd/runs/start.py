@@ -13,20 +13,27 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from loguru import logger
+
 from handoff import durable
 from orchestrd.runs import runner
 from orchestrd.runs.launch import Launch
 from orchestrd.runs.orders import PORTABLE
-from orchestrd.runs.scopes import scope_prefix
+from orchestrd.runs.scopes import offers_scopes, scope_prefix
 
 STARTED = "started.json"
 LOCK = "lock"
+SCOPE_SECONDS = 30.0
+"""How long systemd may take to make a scope; its own bus gives up after 25."""
+_LOOK_SECONDS = 0.005
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -62,7 +69,13 @@ def start_runner(
         if (run_folder / STARTED).exists():
             raise StartRefused(f"{run_folder}: this start was made before; take the next number.")
         _write_files(run_folder, launch, mark, attempt)
-        process = _spawn(run_folder, lock, launch, scope=scope)
+        prefix = scope_prefix(f"orchestrd run: {run_folder.parent.parent.name}") if scope else []
+        process = _spawn(run_folder, lock, launch, prefix)
+        if prefix and not _has_begun(run_folder, process):
+            # Told by the lock that we hold and by `started.json`: nothing of it has run. So it is the same start.
+            logger.warning("{}: systemd-run made no scope for it; it is started without one", run_folder)
+            offers_scopes.cache_clear()
+            process = _spawn(run_folder, lock, launch, [])
     finally:
         # The runner has its own by now: a lock of this kind is held until the last of them is closed.
         os.close(lock)
@@ -103,6 +116,8 @@ def _write_files(run_folder: Path, launch: Launch, mark: str, attempt: int | Non
 def _document(launch: Launch, mark: str, attempt: int | None) -> bytes:
     document: dict[str, Any] = {
         "attempt": attempt,
+        # How often a failed check came back to the model (PROTOCOL 9); this version has no checks.
+        "round": 0,
         "session_id": launch.session_id,
         "mark": mark,
         "argv": list(launch.argv),
@@ -124,11 +139,24 @@ def _libraries() -> list[str]:
     return [str(Path(found.origin).parent.parent)] if found and found.origin else []
 
 
-def _spawn(run_folder: Path, lock: int, launch: Launch, *, scope: bool) -> subprocess.Popen[bytes]:
+def _has_begun(run_folder: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the runner has begun; False: what was to become it is gone, and did not become it."""
+    started = run_folder / STARTED
+    give_up_at = time.monotonic() + SCOPE_SECONDS
+    while not started.exists():
+        if process.poll() is not None:
+            return started.exists()
+        if time.monotonic() > give_up_at:
+            process.kill()
+            process.wait()
+            return started.exists()
+        time.sleep(_LOOK_SECONDS)
+    return True
+
+
+def _spawn(run_folder: Path, lock: int, launch: Launch, prefix: Sequence[str]) -> subprocess.Popen[bytes]:
     folder = os.path.abspath(run_folder)
-    command = [sys.executable, "-I", "-S", runner.__file__, folder, str(lock)]
-    if scope:
-        command = [*scope_prefix(f"orchestrd run: {run_folder.parent.parent.name}"), *command]
+    command = [*prefix, sys.executable, "-I", "-S", runner.__file__, folder, str(lock)]
     # The runner itself is not marked (it marks Claude Code): what sweeps a run away must not find it.
     environment = dict(launch.env)
     if PORTABLE in os.environ:

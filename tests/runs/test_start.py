@@ -3,17 +3,19 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from handoff import durable
 from handoff.effects import Effects
-from orchestrd.runs import scopes
+from orchestrd.runs import scopes, start
 from orchestrd.runs.recovery import is_locked
 from orchestrd.runs.start import StartRefused, start_runner, take_lock
 from orchestrd.runs.watch import RunWatch
@@ -48,7 +50,7 @@ def test_the_launch_is_written_down_with_names_of_variables_and_never_their_valu
     assert document["environment"] == ["ANTHROPIC_API_KEY", "FAKE_LEDGER", "PATH"]
     assert document["secret_names"] == ["ANTHROPIC_API_KEY"]
     assert document["session_id"] == launch.session_id
-    assert document["attempt"] == 2
+    assert (document["attempt"], document["round"]) == (2, 0)
     assert document["limits"]["memory_bytes"] == 1 << 30
     assert "canary" not in written
 
@@ -218,6 +220,88 @@ def test_killing_the_daemon_leaves_the_run_going_to_its_end(stand: Stand, tmp_pa
     assert (ended.exit["why"], ended.exit["exit_code"]) == ("ended", 0)
     assert ended.exit["killed_leftovers"] == 1
     assert not stand.alive()
+
+
+@pytest.fixture
+def systemd_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Path]]:
+    """A user manager whose socket lies there, and a `systemd-run` that does what a test says; its calls are noted."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "bus").touch()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    scopes.offers_scopes.cache_clear()
+
+    def made(does: str) -> Path:
+        program = tmp_path / "bin" / "systemd-run"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nfor last; do :; done\n{does}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        return tmp_path / "calls"
+
+    yield made
+    scopes.offers_scopes.cache_clear()
+
+
+def scoped(stand: Stand, number: int = 1) -> str:
+    """Make a start that wants a scope; how it ended."""
+    folder = stand.run_folder(number)
+    started = start_runner(folder, stand.launch(), mark=stand.mark, scope=True)
+    return str(stand.end_of(RunWatch.of(started)).exit["why"])
+
+
+@pytest.mark.skipif(shutil.which("systemd-run") is None, reason="there is no systemd-run here")
+def test_a_dead_bus_costs_the_scope_and_not_the_run(
+    native_stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bus").touch()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("DBUS_SESSION_BUS_ADDRESS", raising=False)
+    scopes.offers_scopes.cache_clear()
+
+    assert scoped(native_stand) == "ended"
+
+    scopes.offers_scopes.cache_clear()
+
+
+@pytest.mark.parametrize("does", ["echo no >&2; exit 1", "exec sleep 60"])
+def test_whether_scopes_are_made_is_tried_once_before_any_run_depends_on_it(
+    native_stand: Stand,
+    systemd_run: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    does: str,
+) -> None:
+    monkeypatch.setattr(scopes, "PROBE_SECONDS", 0.3)
+    calls = systemd_run(does)
+
+    assert [scoped(native_stand, number) for number in (1, 2)] == ["ended", "ended"]
+
+    assert calls.read_text().splitlines() == ["--user --scope --collect --quiet -- true"]
+
+
+@pytest.mark.parametrize("does", ["exit 1", "exec sleep 60"])
+def test_a_start_whose_scope_is_not_made_after_all_is_made_once_without(
+    native_stand: Stand,
+    systemd_run: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+    does: str,
+) -> None:
+    monkeypatch.setattr(start, "SCOPE_SECONDS", 0.3)
+    calls = systemd_run(f'[ "$last" = true ] && exit 0\n{does}')
+
+    assert scoped(native_stand) == "ended"
+
+    assert native_stand.noted() == ["start"]
+    assert len(calls.read_text().splitlines()) == 2
+
+
+def test_a_start_in_a_scope_is_not_made_twice(
+    native_stand: Stand, systemd_run: Callable[[str], Path]
+) -> None:
+    systemd_run('while [ "$1" != -- ]; do shift; done; shift; exec "$@"')
+
+    assert scoped(native_stand) == "ended"
+
+    assert native_stand.noted() == ["start"]
 
 
 def test_a_scope_is_asked_for_only_where_a_user_manager_answers(
