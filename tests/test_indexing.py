@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from handoff.root import PlanId
+import pytest
+
+from handoff.root import PlanId, create_root
 from orchestrd.core.events import Moment
 from orchestrd.indexing import Indexing
-from orchestrd.record.index import IndexReader, row_of
+from orchestrd.record import missing
+from orchestrd.record.index import Index, IndexReader, row_of
 from orchestrd.troubles import Troubles
+from tests.acceptance.stage import AGENT, drop_plan
+from tests.serving import a_repository, serving
+from tests.waiting import wait_until
 
 
 def test_rows_that_cannot_be_put_in_are_put_in_when_the_trouble_is_over(tmp_path: Path) -> None:
@@ -33,3 +41,42 @@ def test_rows_that_cannot_be_put_in_are_put_in_when_the_trouble_is_over(tmp_path
 
     assert list(troubles) == []
     assert {row.id for row in IndexReader(path).latest()} == {"one", "two"}
+
+
+def test_a_row_that_a_killed_daemon_did_not_come_to_put_in_is_there_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    project = a_repository(tmp_path / "project")
+    with serving(tmp_path, {}, AGENT) as here:
+        here.start()
+        reader = IndexReader(here.root.index)
+        for plan in ("kept", "lost"):
+            drop_plan(here, plan, project)
+            here.result(plan)
+        wait_until(lambda: len(reader.latest()) == 2, 10, "both rows")
+        before = reader.dump()
+        here.kill()
+        with closing(sqlite3.connect(here.root.index)) as database, database:
+            database.execute("DELETE FROM plans WHERE id = 'lost'")
+
+        here.start()
+
+        wait_until(lambda: reader.dump() == before, 10, "the row to be back")
+
+
+def test_nothing_is_read_of_a_month_of_which_the_index_has_as_many_plans_as_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = create_root(tmp_path / "handoff")
+    for folder in ("2026-10/old", "2026-10/older", "2026-11/new", "2026-11/lost"):
+        (root.archive / folder).mkdir(parents=True)
+    (root.archive / "ids.jsonl").touch()
+    with Index(root.index) as index:
+        rows = {"old": "2026-10", "older": "2026-10", "new": "2026-11"}
+        index.put_many(row_of(PlanId(plan), [], f"archive/{month}/{plan}") for plan, month in rows.items())
+    read: list[str] = []
+    monkeypatch.setattr(missing, "row_on_disk", lambda _root, folder, _problems: read.append(folder))
+
+    assert list(missing.missing_rows(root)) == []
+
+    assert read == ["archive/2026-11/lost"]

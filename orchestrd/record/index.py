@@ -163,6 +163,17 @@ class IndexReader:
         where, values = ("WHERE status = ? ", [status]) if status is not None else ("", [])
         return self._select(f"{where}ORDER BY taken DESC, id DESC LIMIT ? OFFSET ?", (*values, limit, offset))
 
+    def count_by_month(self) -> dict[str, int]:
+        """How many settled plans of each month it has. Raises sqlite3.Error."""
+        with closing(_open_to_read(self._path)) as database:
+            found = database.execute("SELECT month, count(*) FROM plans WHERE month NOT NULL GROUP BY month")
+            return dict(found.fetchall())
+
+    def ids_of_month(self, month: str) -> set[str]:
+        """The settled plans of a month that it has. Raises sqlite3.Error."""
+        with closing(_open_to_read(self._path)) as database:
+            return {plan for (plan,) in database.execute("SELECT id FROM plans WHERE month = ?", (month,))}
+
     def dump(self) -> list[Row]:
         """Every row, by id."""
         return self._select("ORDER BY id", ())
@@ -176,25 +187,32 @@ class IndexReader:
         return []
 
 
+def row_on_disk(root: Root, folder: str, problems: list[str]) -> Row | None:
+    """Make a plan's row of what lies in its folder (relative to the root); None where nothing can be made of it."""
+    journal = root.path / folder / durable.JOURNAL
+    try:
+        records = read_journal(journal)
+    except JournalDamaged as error:
+        problems.append(str(error))
+        records = error.records
+    except OSError as error:
+        problems.append(f"{journal}: {error.strerror}; the plan is not in the index")
+        return None
+    place, _, name = folder.rpartition("/")
+    if not records or (place == "active" and not _holds_plan(root.path / folder, records[0])):
+        return None  # a start that was cut: its plan lies in the inbox still
+    return row_of(PlanId(name), records, folder)
+
+
 def _rows_on_disk(root: Root, problems: list[str]) -> Iterator[Row]:
     months = sorted(name for name in os.listdir(root.archive) if (root.archive / name).is_dir())
     for place in ("active", *(f"archive/{month}" for month in months)):
         with os.scandir(root.path / place) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         for name in names:
-            folder = f"{place}/{name}"
-            journal = root.path / folder / durable.JOURNAL
-            try:
-                records = read_journal(journal)
-            except JournalDamaged as error:
-                problems.append(str(error))
-                records = error.records
-            except OSError as error:
-                problems.append(f"{journal}: {error.strerror}; the plan is not in the index")
-                continue
-            if not records or (place == "active" and not _holds_plan(root.path / folder, records[0])):
-                continue  # a start that was cut: its plan lies in the inbox still
-            yield row_of(PlanId(name), records, folder)
+            row = row_on_disk(root, f"{place}/{name}", problems)
+            if row is not None:
+                yield row
 
 
 def _holds_plan(folder: Path, taken: Mapping[str, Any]) -> bool:
