@@ -56,6 +56,8 @@ KEPT = frozenset(
 """Of what begins with GIT_, this alone is passed on: who the user is, where the configuration lies, how a partial
 clone fetches what it lacks. Never GIT_DIR and its like, which a daemon started from a hook would inherit."""
 
+LOCK_SECONDS = TIMEOUT_SECONDS
+"""How long a git waits for one that an earlier daemon left behind: as long as that one may take."""
 _LOCK_PAUSE_SECONDS = 0.05
 
 
@@ -84,8 +86,8 @@ class GitFailed(Exception):
 class GitLock:
     """The lock that every git of this daemon inherits.
 
-    A git outlives a killed daemon. The next one waits here until the last of them is done, before it touches what
-    they may be writing.
+    A git outlives a killed daemon. Until the last of them is done, the next daemon starts no git of its own, for it
+    would touch what they may be writing; all else goes on.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -108,6 +110,23 @@ class GitLock:
         with self._guard:
             if self._fileno is None:
                 self._fileno = self._locked(time.monotonic() + seconds)
+
+    def try_take(self) -> bool:
+        """Take the lock if nobody holds it; True: it is ours, now or since before. Waits for no git; repeatable.
+
+        While it is not, every git of ours waits for it (`run_git`).
+        """
+        # Another thread may be waiting for it in `take`.
+        if not self._guard.acquire(blocking=False):
+            return False
+        try:
+            if self._fileno is None:
+                self._fileno = self._locked(time.monotonic())
+        except TimeoutError:
+            return False
+        finally:
+            self._guard.release()
+        return True
 
     def release(self) -> None:
         """Give it up, as far as no git holds it."""
@@ -132,7 +151,7 @@ class GitLock:
                 durable.effects.close(descriptor)
                 raise TimeoutError(
                     f"{self._path} is held by a git that an earlier daemon started. "
-                    "Wait for it, or end it, then start again."
+                    "Wait for it, or end it, then try again."
                 )
             time.sleep(_LOCK_PAUSE_SECONDS)
 
@@ -150,7 +169,8 @@ def run_git(
 ) -> bytes:
     """Run git in `cwd` and return what it wrote, unless that went to the descriptor `stdout`.
 
-    `extra` is added to its environment; `codes` are the exit codes that are no failure.
+    `extra` is added to its environment; `codes` are the exit codes that are no failure. A lock that is not taken yet
+    is taken first, and a git of an earlier daemon that holds it waited for, LOCK_SECONDS at most.
 
     Raises:
         GitMissing: there is none.
@@ -158,7 +178,7 @@ def run_git(
 
     """
     settings = [word for setting in ALWAYS for word in ("-c", setting)]
-    descriptor = lock.fileno if lock is not None else None
+    descriptor = _held(lock) if lock is not None else None
     try:
         child = subprocess.Popen(
             ["git", *settings, *args],
@@ -189,6 +209,15 @@ def run_git(
             f"git {_verb(args)} ended with {child.returncode}", said, child.returncode, out or b""
         )
     return out or b""
+
+
+def _held(lock: GitLock) -> int | None:
+    if lock.fileno is None:
+        try:
+            lock.take(LOCK_SECONDS)
+        except TimeoutError as error:
+            raise GitFailed(str(error), str(error)) from error
+    return lock.fileno
 
 
 def git_environment(environ: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrd.runs import git
 from orchestrd.runs.git import GitFailed, GitLock, GitMissing, git_environment, run_git
 from tests.repositories import Repository, a_repository, isolate_git
 from tests.waiting import wait_until
@@ -115,6 +116,51 @@ def test_a_git_that_outlives_its_daemon_holds_the_lock(repository, tmp_path):
     waiting.join(10)
     assert next_daemon.fileno is not None
     next_daemon.release()
+
+
+def test_while_an_earlier_git_is_at_work_ours_wait_and_the_daemon_does_not(repository, tmp_path, monkeypatch):
+    lock = GitLock(tmp_path / "git.lock")
+    with open(tmp_path / "git.lock", "wb") as earlier:
+        fcntl.flock(earlier, fcntl.LOCK_EX)
+
+        assert lock.try_take() is False
+        assert lock.try_take() is False
+        assert lock.fileno is None
+
+        monkeypatch.setattr(git, "LOCK_SECONDS", 0.2)
+        with pytest.raises(GitFailed, match="held by a git that an earlier daemon started") as failed:
+            run_git(["status"], repository.path, lock=lock)
+        assert "an earlier daemon" in failed.value.last_line()
+
+        monkeypatch.setattr(git, "LOCK_SECONDS", 60.0)
+        told: list[bytes] = []
+        errand = threading.Thread(
+            target=lambda: told.append(run_git(["rev-parse", "HEAD"], repository.path, lock=lock))
+        )
+        errand.start()
+        # It waits inside of `take`; that holds nobody up who only tries.
+        assert lock.try_take() is False
+
+    errand.join(20)
+    assert len(told) == 1
+    assert lock.try_take() is True
+    lock.release()
+
+
+def test_a_lock_that_is_free_is_taken_by_trying_and_by_the_first_git(repository, tmp_path):
+    tried, used = GitLock(tmp_path / "one.lock"), GitLock(tmp_path / "other.lock")
+
+    assert tried.try_take() is True
+    first = tried.fileno
+    assert tried.try_take() is True
+    assert tried.fileno == first is not None
+    run_git(["status"], repository.path, lock=used)
+
+    assert used.fileno is not None
+    with open(tmp_path / "other.lock", "rb") as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    tried.release()
+    used.release()
 
 
 def test_the_lock_is_taken_once_and_given_up(tmp_path):
