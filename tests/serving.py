@@ -49,18 +49,24 @@ class Serving:
 
     def start(self, **settings: str) -> None:
         """Start the daemon and wait until it says that it is there. `settings`: LIMITS__MAX_PARALLEL="3"."""
-        more = {f"ORCHESTRD_{name}": value for name, value in settings.items()}
+        pid = self._launch({f"ORCHESTRD_{name}": value for name, value in settings.items()}).pid
+        wait_until(lambda: self._is_up(pid), 20, f"the daemon to be up; it said: {self.said()}")
+
+    def start_to_die(self, seconds: float = 20) -> None:
+        """Start a daemon that is going to meet its end at once, and wait for that."""
+        self._launch({}).wait(seconds)
+
+    def _launch(self, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
                 [sys.executable, "-m", "orchestrd", "--root", str(self.root.path), "serve"],
-                env=self.environ | more,
+                env={**self.environ, **settings},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        pid = self.daemon.pid
-        wait_until(lambda: self._is_up(pid), 20, f"the daemon to be up; it said: {self.said()}")
+        return self.daemon
 
     def kill(self) -> None:
         """End the daemon by SIGKILL, as a crash would."""

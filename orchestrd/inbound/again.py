@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 
 from handoff import durable
@@ -28,7 +29,7 @@ def accept_again(
     Repeated for the same `order`, it finds the plan that it made. None: the archive has the plan no longer. Raises
     NeverRead for a plan whose file was bad: its bytes are not read now either.
     """
-    made = _made_by(root, order)
+    made = _made_by(root, ids, plan, order)
     if made is not None:
         return made
     folder = archived_folder(root, plan)
@@ -57,12 +58,17 @@ def accept_again(
     return one.plan
 
 
-def _made_by(root: Root, order: int) -> PlanId | None:
-    for folder in root.active.iterdir():
+def _made_by(root: Root, ids: Ids, plan: PlanId, order: int) -> PlanId | None:
+    """Find the plan that this order made before, among those that got the plan's further ids."""
+    for number in itertools.count(2):
+        name = PlanId(f"{plan}-{number}")
+        if not ids.has(name):
+            return None
+        folder = root.plan_folder(name) if root.plan_folder(name).is_dir() else archived_folder(root, name)
         try:
-            first = journal.read_journal(folder / durable.JOURNAL)[:1]
+            first = journal.read_journal(folder / durable.JOURNAL)[:1] if folder else []
         except (OSError, journal.JournalDamaged):
-            continue  # it was settled meanwhile, is left alone, or is no plan's folder
+            continue  # it was settled meanwhile, or it is left alone
         if first and first[0].get("order") == order:
-            return PlanId(folder.name)
+            return name
     return None

@@ -1,0 +1,237 @@
+"""One effect of the daemon fails, once: nothing is lost, nothing is done twice, and no hand is needed afterwards."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from handoff.platform import PLATFORM
+from tests.acceptance.stage import AGENT, LEDGER, as_toml, drop_plan, entries, orders, runs_now, starts
+from tests.serving import Serving, a_repository, serving
+from tests.waiting import wait_until
+
+INJECTED = Path(__file__).parent / "injected"
+NO_SPACE = errno.ENOSPC
+Faulty = Callable[[str], "FaultyDaemon"]
+
+pytestmark = pytest.mark.skipif(
+    not PLATFORM.proc, reason="faults are found by /proc/self/fd, which is switched off"
+)
+
+
+class FaultyDaemon:
+    """A root whose daemon meets a fault once `arm` was called."""
+
+    def __init__(self, here: Serving, folder: Path) -> None:
+        self.here = here
+        self.project = a_repository(folder / "project")
+        self._armed = folder / "armed"
+        self._log = folder / "faults.log"
+
+    def arm(self) -> None:
+        self._armed.touch()
+
+    def disarm(self) -> None:
+        self._armed.unlink()
+
+    def wait_for_fault(self) -> None:
+        wait_until(self._log.exists, 15, "the fault to fire")
+
+    def give(self, name: str, **fields: str) -> None:
+        self.here.order(f"{name}.toml", as_toml(fields))
+
+    def outcome(self, action: str) -> dict[str, str]:
+        return wait_until(
+            lambda: next((one for one in orders(self.here) if one.get("action") == action), None),
+            20,
+            f"the {action}",
+        )
+
+
+@contextmanager
+def faulty(folder: Path, faults: str, max_parallel: int = 2) -> Iterator[FaultyDaemon]:
+    environ = {
+        "FAKE_LEDGER": str(folder / LEDGER),
+        "PYTHONPATH": str(INJECTED),
+        "FAULTS": faults,
+        "FAULTS_ARMED": str(folder / "armed"),
+        "FAULTS_LOG": str(folder / "faults.log"),
+    }
+    with serving(folder, environ, AGENT) as here:
+        here.start(LIMITS__MAX_PARALLEL=str(max_parallel))
+        yield FaultyDaemon(here, folder)
+
+
+def test_a_run_whose_start_could_not_be_written_down_is_followed_all_the_same(tmp_path: Path) -> None:
+    with faulty(tmp_path, f'write|"run-started"|{NO_SPACE}|1') as at:
+        at.arm()
+        drop_plan(at.here, "x", at.project, "[write a.txt b] [sleep 0.3]")
+
+        assert at.here.result("x", 20)["status"] == "succeeded"
+        at.wait_for_fault()
+        assert len(starts(at.here, "x")) == 1
+
+
+@pytest.mark.parametrize("operation", ["open", "rename_new"])
+def test_a_wish_to_stop_that_the_disk_refused_reaches_the_run(tmp_path: Path, operation: str) -> None:
+    with faulty(tmp_path, f"{operation}|stop.json|{NO_SPACE}|1") as at:
+        drop_plan(at.here, "x", at.project, "[block]")
+        runs_now(at.here, "x")
+        at.arm()
+        at.give("c", action="cancel", plan="x")
+
+        assert at.here.result("x", 20)["status"] == "cancelled"
+        at.wait_for_fault()
+
+
+def test_orders_of_one_moment_are_all_carried_out_though_one_met_a_fault(tmp_path: Path) -> None:
+    with faulty(tmp_path, f"open|stop.json|{NO_SPACE}|1", max_parallel=3) as at:
+        drop_plan(at.here, "z", at.project)
+        at.here.result("z")
+        drop_plan(at.here, "x", at.project, "[block]")
+        runs_now(at.here, "x")
+        wait_until(lambda: not (at.here.root.active / "z").exists(), what="z to be settled")
+        at.arm()
+
+        assert at.here.daemon is not None
+        at.here.daemon.send_signal(signal.SIGSTOP)
+        at.give("a", action="cancel", plan="x")
+        at.give("b", action="retry", plan="z")
+        at.here.daemon.send_signal(signal.SIGCONT)
+
+        assert at.here.result("x", 20)["status"] == "cancelled"
+        assert at.here.result("z-2", 20)["status"] == "succeeded"
+        at.wait_for_fault()
+
+
+def test_an_order_is_not_mistaken_for_one_whose_taking_met_a_fault(tmp_path: Path) -> None:
+    with faulty(tmp_path, f"sync_dir|.orchestrd/orders|{errno.EIO}|1") as at:
+        drop_plan(at.here, "x", at.project, "[block]")
+        runs_now(at.here, "x")
+        at.arm()
+        at.give("p", action="pause")
+        at.outcome("pause")
+        at.wait_for_fault()
+        at.give("c", action="cancel", plan="x")
+
+        assert at.here.result("x", 20)["status"] == "cancelled"
+        assert [(one["action"], one["outcome"]) for one in orders(at.here)] == [
+            ("pause", "done"),
+            ("cancel", "done"),
+        ]
+
+
+def test_a_plan_that_a_retry_made_runs_though_the_orders_line_met_a_fault(tmp_path: Path) -> None:
+    with faulty(tmp_path, f'write|"action":"retry"|{NO_SPACE}|1') as at:
+        drop_plan(at.here, "x", at.project)
+        at.here.result("x")
+        wait_until(lambda: not (at.here.root.active / "x").exists(), what="x to be settled")
+        at.arm()
+        at.give("r", action="retry", plan="x")
+
+        assert at.here.result("x-2", 20)["status"] == "succeeded"
+        at.wait_for_fault()
+        assert at.outcome("retry")["new_plan"] == "x-2"
+        assert not (at.here.root.active / "x-3").exists()
+
+
+def test_a_pause_holds_though_its_line_met_a_fault(tmp_path: Path) -> None:
+    with faulty(tmp_path, f'write|"action":"pause"|{NO_SPACE}|1') as at:
+        at.arm()
+        at.give("p", action="pause", why="lunch")
+        at.wait_for_fault()
+
+        wait_until(lambda: at.here.status("daemon")["state"] == "paused", what="the pause")
+        assert at.outcome("pause")["outcome"] == "done"
+        assert at.here.status("daemon")["why"] == "lunch"
+
+
+def test_a_plan_that_was_cancelled_before_it_was_read_never_runs(tmp_path: Path) -> None:
+    with faulty(tmp_path, "open|accepted.json|kill|1") as at:
+        at.here.stop()
+        at.arm()
+        drop_plan(at.here, "x", at.project)
+        at.give("c", action="cancel", plan="x")
+        at.here.start_to_die()
+        at.wait_for_fault()
+        at.disarm()
+
+        at.here.start()
+
+        assert at.here.result("x", 20)["status"] == "cancelled"
+        assert starts(at.here, "x") == []
+
+
+def test_a_plan_that_is_cancelled_while_its_writer_still_has_it_open_never_runs(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        temporary = at.here.root.inbox / ".x.tmp"
+        with temporary.open("w") as writer:
+            writer.write(as_toml({"handoff": 1, "project": str(at.project), "prompt": "x"}))
+            writer.flush()
+            temporary.rename(at.here.root.inbox / "x.toml")
+            wait_until((at.here.root.active / "x").exists, what="x to be taken")
+            at.give("c", action="cancel", plan="x")
+            assert at.outcome("cancel")["outcome"] == "done"
+
+        assert at.here.result("x", 20)["status"] == "cancelled"
+        assert starts(at.here, "x") == []
+
+
+def test_a_retry_of_a_plan_whose_journal_is_damaged_is_refused_and_the_daemon_goes_on(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        drop_plan(at.here, "x", at.project)
+        at.here.result("x")
+        wait_until(lambda: not (at.here.root.active / "x").exists(), what="x to be settled")
+        journal = at.here.plan_folder("x") / "journal.jsonl"
+        content = bytearray(journal.read_bytes())
+        content[30] ^= 1
+        journal.write_bytes(content)
+        at.give("r", action="retry", plan="x")
+
+        outcome = at.outcome("retry")
+
+        assert outcome["outcome"] == "refused"
+        assert "journal.jsonl" in outcome["message"]
+        drop_plan(at.here, "y", at.project)
+        assert at.here.result("y")["status"] == "succeeded"
+
+
+def test_a_stray_file_among_the_active_plans_stops_nothing(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        drop_plan(at.here, "x", at.project)
+        at.here.result("x")
+        (at.here.root.active / ".DS_Store").write_text("x")
+        at.give("r", action="retry", plan="x")
+
+        assert at.here.result("x-2", 20)["status"] == "succeeded"
+        at.here.stop()
+        at.here.start()
+        drop_plan(at.here, "y", at.project)
+        assert at.here.result("y")["status"] == "succeeded"
+
+
+def test_whoever_sees_a_result_may_order_the_plan_again_at_once(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        for number in range(4):
+            drop_plan(at.here, f"x{number}", at.project, "[write a.txt b]")
+            at.here.result(f"x{number}")
+            at.give(f"r{number}", action="retry", plan=f"x{number}")
+
+        assert [at.here.result(f"x{number}-2")["retry_of"] for number in range(4)] == [
+            f"x{number}" for number in range(4)
+        ]
+        assert len(entries(at.here, "start")) == 8
+
+
+def test_the_lock_of_a_root_that_was_removed_ends_its_daemon(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        at.here.root.lock.unlink()
+        drop_plan(at.here, "x", at.project)
+
+        assert at.here.daemon is not None
+        assert at.here.daemon.wait(20) == 0
