@@ -80,7 +80,8 @@ def format_of(account: Account) -> Format:
 
 def plan_in(folder: Path, answer: Format) -> Plan | None:
     """Read the plan that lies in a folder: as accepted, else as received. None where it is no plan, or none to read."""
-    with suppress(OSError):
+    # A power cut may have torn it: it is made without a sync, of what lies beside it.
+    with suppress(OSError, ValueError):
         return Plan.model_validate_json(_read(folder / "accepted.json"))
     for file_format in (Format.JSON,) if answer is Format.JSON else (Format.TOML, Format.MARKDOWN):
         with suppress(OSError, DocumentError):

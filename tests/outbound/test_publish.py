@@ -103,6 +103,20 @@ def test_documentation_is_not_asked_for_unless_wanted(root: Root) -> None:
     assert list(root.requests.iterdir()) == []
 
 
+@pytest.mark.parametrize("left", ["", '{"handoff": 1, "tit', "null", '{"handoff": 1}'])
+def test_a_plan_whose_accepted_form_was_torn_by_a_power_cut_settles_by_what_was_handed_in(
+    root: Root, left: str
+) -> None:
+    told = Telling(root).accepted().ended("cancelled", reason="cancelled")
+    (told.folder / "accepted.json").write_text(left)
+
+    publish.settle(root, told.id, nothing)
+
+    found = result_in(root.results / "api.toml")
+    assert (found["status"], found["title"]) == ("cancelled", "Rate-limit the API")
+    assert found["metadata"] == tomllib.loads(PLAN)["metadata"]
+
+
 def test_a_file_that_was_never_read_settles(root: Root) -> None:
     told = Telling(root, bad_file="is writable by everybody").ended("rejected", reason="bad-file")
     (told.folder / "plan.toml").symlink_to("/etc/hostname")
