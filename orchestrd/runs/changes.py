@@ -28,7 +28,7 @@ class Changes:
     """What is different from where the run began."""
 
     changed: bool | None = None
-    """There are commits, or files that differ; None: there is nothing to compare with."""
+    """There are commits, or files that differ; None: there is nothing to compare with (any more)."""
     branch: str | None = None
     base: str | None = None
     head: str | None = None
@@ -144,7 +144,10 @@ def _gather_branch(tree: worktree.Worktree, common: Path, admin: Path | None, wi
         )
     changes = Changes(branch=tree.branch, base=tree.base, head=head)
     if head == tree.base:
-        return _unchanged(changes, wish)
+        # No commits; whether there was other work nobody can tell any more.
+        return replace(
+            _unchanged(changes, wish), changed=None, files_changed=None, insertions=None, deletions=None
+        )
     return _compared(changes, {}, tree.repository, common, wish)
 
 

@@ -293,10 +293,14 @@ def test_a_deleted_checkout_still_has_its_commits(repository, intent):
     assert remove(intent, None) is True
 
 
-def test_a_deleted_checkout_without_commits_is_unchanged(intent):
+def test_of_a_deleted_checkout_without_commits_nobody_can_say_that_it_was_unchanged(intent):
+    (intent.path / "work.txt").write_text("never committed")
     shutil.rmtree(intent.path)
 
-    assert gathered(intent).changed is False
+    found = gathered(intent)
+
+    assert (found.changed, found.commits, found.files_changed) == (None, 0, None)
+    assert not _patch(intent).exists()
 
 
 def test_a_deleted_checkout_whose_head_was_detached_keeps_that_commit(repository, intent):
