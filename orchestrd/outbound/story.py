@@ -96,6 +96,17 @@ def has_checkout(account: Account) -> bool:
     return account.workspace.get("mode") == "worktree"
 
 
+def loses_branch(account: Account, plan: Plan | None) -> bool:
+    """Whether the plan's branch goes with its checkout: one that holds nothing does."""
+    if not has_checkout(account) or keeps_checkout(account, plan):
+        return False
+    gathered, own = account.gathered, account.workspace
+    if not gathered:
+        # Of a run that could not be looked at nobody knows what is on its branch; what never ran put nothing there.
+        return not account.steps
+    return gathered.get("commits") == 0 and gathered.get("branch") in (None, own.get("branch"))
+
+
 def changes_of(account: Account, plan: Plan | None, folder: str) -> dict[str, Any] | None:
     """The block `changes`; None where nothing was made in a git repository."""
     gathered = account.gathered
@@ -106,6 +117,8 @@ def changes_of(account: Account, plan: Plan | None, folder: str) -> dict[str, An
         found["base"] = found["base"] or account.workspace.get("base")
     if not account.workspace_made or all(value is None for value in found.values()):
         return None
+    if loses_branch(account, plan):
+        found["branch"] = None
     found["patch"] = f"{folder}/{PATCH}" if gathered.get("patch") else None
     if has_checkout(account) and keeps_checkout(account, plan):
         found["workspace"] = account.workspace.get("path")

@@ -10,6 +10,7 @@ import pytest
 from handoff.formats import Format, dump, read_document
 from handoff.result import Result
 from handoff.root import Root
+from orchestrd.outbound.page import page_of
 from orchestrd.outbound.publish import plan_in
 from orchestrd.outbound.story import result_of
 from orchestrd.record.journal import read_journal
@@ -228,6 +229,47 @@ def test_the_checkout_is_named_while_it_is_kept(
 
     assert changes is not None
     assert changes.workspace == ("/checkouts/api" if kept else None)
+
+
+NOTHING = {"changed": False, "head": "b" * 40, "commits": 0, "files_changed": 0, "patch": False, "files": []}
+
+
+@pytest.mark.parametrize(
+    "keep, gathered, named",
+    [
+        ("on-failure", NOTHING, False),
+        ("on-failure", NOTHING | {"changed": None}, False),
+        ("on-failure", NOTHING | {"branch": "handoff/api-2"}, True),
+        ("on-failure", NOTHING | {"uncommitted": True}, True),
+        ("always", NOTHING, True),
+        ("never", {}, True),
+    ],
+)
+def test_a_branch_is_named_where_it_is_there_afterwards(
+    root: Root, keep: str, gathered: dict[str, Any], named: bool
+) -> None:
+    plan = PLAN.replace("[docs]", f'[workspace]\nkeep = "{keep}"\n[docs]')
+    told = Telling(root).accepted(plan).worktree().run().gathered(**gathered).ended()
+
+    found = result(told)
+
+    assert found.changes is not None
+    assert (found.changes.branch is not None) is named
+    assert (found.changes.base, found.changes.head) == ("b" * 40, gathered.get("head", "c" * 40))
+    assert ("handoff/api" in page_of(found, None, root.path).decode()) is named
+
+
+@pytest.mark.parametrize("ran, named", [(False, False), (True, True)])
+def test_of_what_was_not_gathered_a_branch_is_named_if_anything_ran_on_it(
+    root: Root, ran: bool, named: bool
+) -> None:
+    told = Telling(root).accepted(PLAN.replace("[docs]", '[workspace]\nkeep = "never"\n[docs]')).worktree()
+    told = (told.run() if ran else told).ended("cancelled")
+
+    changes = result(told).changes
+
+    assert changes is not None
+    assert (changes.branch is not None) is named
 
 
 def test_in_place_without_git_nothing_is_said_of_changes(root: Root) -> None:
