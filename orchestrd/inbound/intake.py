@@ -7,10 +7,11 @@ daemon both use it, so a refusal reads the same in both.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from handoff.formats import DocumentError, FieldError, Format, as_written, line_of, read_document
 from handoff.plan import Plan
@@ -27,6 +28,18 @@ LATER = {
     "workspace.touches": "leave it out; plans with worktrees do not disturb one another",
 }
 """Fields of the protocol that this version checks and then refuses (`unsupported`), and what to do meanwhile."""
+
+
+_MOST_SHOWN = 200
+"""Characters of a name that is no good."""
+
+
+class Wrong(NamedTuple):
+    """One thing that a plan cannot have; its line in the file is found later."""
+
+    path: str
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +75,12 @@ def check_plan(raw: bytes, file_format: Format, plan: PlanId, limits: Limits) ->
     def problem(path: str, message: str, hint: str) -> FieldError:
         return FieldError(path, message, hint, line_of(raw, file_format, path))
 
-    project = _full_path(written.project)
-    errors = [problem(*wrong) for wrong in _wrong_with_project(written, project)]
+    project = _look_at(written.project)
+    if isinstance(project, Wrong):
+        errors = [problem(*project)]
+        project = Path(written.project)
+    else:
+        errors = [problem(*wrong) for wrong in _wrong_with_project(written, project)]
     unsupported = [
         problem(path, "this version does not carry it out yet", hint) for path, hint in _later_fields(written)
     ]
@@ -78,48 +95,62 @@ def _missing_project(raw: bytes, file_format: Format, told: Iterable[FieldError]
     project = as_written(raw, file_format).get("project")
     if not isinstance(project, str) or any(error.path == "project" for error in told):
         return []
-    wrong = _not_a_directory(_full_path(project))
-    return [FieldError(*wrong, line_of(raw, file_format, "project"))] if wrong else []
+    wrong = _look_at(project)
+    return [FieldError(*wrong, line_of(raw, file_format, "project"))] if isinstance(wrong, Wrong) else []
 
 
-def _full_path(project: str) -> Path:
-    return Path(os.path.realpath(os.path.expanduser(project)))
+def _look_at(project: str) -> Path | Wrong:
+    """Find the project, `~` expanded and symbolic links resolved; or say why it cannot be worked in."""
+    hint = "name an existing directory"
+    try:
+        expanded = os.path.expanduser(project)
+        if expanded.startswith("~"):
+            # Left as it is, it would be taken for a folder of that name wherever the daemon was started.
+            return Wrong("project", f"there is no user {project.partition('/')[0][1:]!r} here", hint)
+        place = os.path.realpath(expanded)
+        mode = os.stat(place).st_mode
+        # Listed and entered, as git and Claude Code will have to.
+        is_open = os.access(place, os.R_OK | os.X_OK)
+    except (FileNotFoundError, NotADirectoryError):
+        return Wrong("project", f"{place} does not exist", hint)
+    except (OSError, ValueError) as error:
+        # Path.is_dir() would raise these: a name that is too long, a folder above that may not be searched.
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return Wrong("project", f"{_shown(project)} cannot be looked at: {said}", hint)
+    if not stat.S_ISDIR(mode):
+        return Wrong("project", f"{place} is not a directory", hint)
+    if not is_open:
+        return Wrong("project", f"{place} may not be listed and entered", "let the daemon's user work in it")
+    return Path(place)
 
 
-def _not_a_directory(project: Path) -> tuple[str, str, str] | None:
-    """Path, message and hint."""
-    if project.is_dir():
-        return None
-    there = "is not a directory" if project.exists() else "does not exist"
-    return "project", f"{project} {there}", "name an existing directory"
+def _shown(project: str) -> str:
+    return project if len(project) <= _MOST_SHOWN else f"{project[:_MOST_SHOWN]}…"
 
 
-def _wrong_with_project(written: Plan, project: Path) -> list[tuple[str, str, str]]:
+def _wrong_with_project(written: Plan, project: Path) -> list[Wrong]:
     """What the plan wants of its project and cannot have."""
-    missing = _not_a_directory(project)
-    if missing:
-        return [missing]
     in_git = lies_in_git(project)
     wrong = _wishes_of_a_worktree(written, in_place=written.workspace.mode == "directory" or not in_git)
     if in_git:
         return wrong
     if written.workspace.mode == "worktree":
         hint = 'make it one with "git init" and a first commit, or use mode = "directory"'
-        wrong.append(("workspace.mode", f"{project} is not in a git repository", hint))
+        wrong.append(Wrong("workspace.mode", f"{project} is not in a git repository", hint))
     if written.accept.changes != "allowed":
         hint = "leave it out: without git nothing can be compared"
-        wrong.append(("accept.changes", f"{project} is not in a git repository", hint))
+        wrong.append(Wrong("accept.changes", f"{project} is not in a git repository", hint))
     return wrong
 
 
-def _wishes_of_a_worktree(written: Plan, *, in_place: bool) -> list[tuple[str, str, str]]:
+def _wishes_of_a_worktree(written: Plan, *, in_place: bool) -> list[Wrong]:
     """What has no meaning for a plan that works in place is refused, never silently without effect."""
     if not in_place:
         return []
     hint = 'leave it out, or use mode = "worktree" in a git repository'
     given = written.workspace.model_fields_set & {"base", "branch", "commit"}
     return [
-        (f"workspace.{name}", "it is for plans with a worktree; this one works in place", hint)
+        Wrong(f"workspace.{name}", "it is for plans with a worktree; this one works in place", hint)
         for name in sorted(given)
     ]
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from handoff.formats import Format
 from handoff.result import Reason
@@ -121,3 +125,89 @@ def test_in_place_a_branch_is_not_silently_left_out(repository: Path) -> None:
     found = refused(f'handoff = 1\nproject = "{repository}"\nprompt = "x"\n{text}')
 
     assert [error.path for error in found.errors] == ["workspace.branch", "workspace.commit"]
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        (f"/{LONG}", "File name too long"),
+        ("/" + "/".join(["x" * 200] * 30), "longer than 4096 characters"),
+        ("~nobody-of-that-name/x", "there is no user 'nobody-of-that-name' here"),
+        ("~nobody-of-that-name", "there is no user 'nobody-of-that-name' here"),
+        ("/dev/null", "/dev/null is not a directory"),
+        ("/dev/null/x", "/dev/null/x does not exist"),
+    ],
+)
+@pytest.mark.parametrize("also", ["", "no_such_field = 1\n"])
+def test_a_project_that_cannot_be_looked_at_is_an_error_of_the_plan(name: str, said: str, also: str) -> None:
+    found = refused(f'handoff = 1\nproject = "{name}"\nprompt = "Fix it."\n{also}')
+
+    [error] = [error for error in found.errors if error.path == "project"]
+    assert said in error.message
+    assert len(error.message) < 300
+    assert error.line == 2
+
+
+HIDDEN = """
+import os, sys
+from handoff.formats import Format
+from handoff.root import PlanId
+from orchestrd.config import Limits
+from orchestrd.inbound.intake import check_plan
+for project in sys.argv[2:]:
+    os.stat(project)
+os.chmod(sys.argv[1], 0)
+if os.geteuid() == 0:
+    os.setuid(65534)
+for project in sys.argv[2:]:
+    raw = f'handoff = 1\\nproject = "{project}"\\nprompt = "x"\\n'.encode()
+    print(*(f"{error.line} {error.path} {error.message}" for error in
+            check_plan(raw, Format.TOML, PlanId("p"), Limits()).errors))
+"""
+
+
+def test_a_project_that_may_not_be_entered_or_lies_in_such_a_folder_is_an_error_of_the_plan(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "closed"
+    (folder / "project").mkdir(parents=True)
+
+    told = subprocess.run(
+        [sys.executable, "-c", HIDDEN, str(folder), str(folder / "project"), str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    folder.chmod(0o700)
+
+    lines = told.stdout.splitlines()
+    assert len(lines) == 2, told.stderr
+    assert lines[0].startswith(f"2 project {folder}/project cannot be looked at: Permission denied")
+    assert lines[1].startswith(f"2 project {folder}")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    name=st.sampled_from(["", "~", "/", "\x00", "~\ud800", "\ud800", "../", "~root/"]).flatmap(
+        lambda begin: st.text(max_size=6).map(lambda rest: begin + rest)
+    )
+    | st.integers(200, 5000).map(lambda length: "/" + "y" * length),
+    also=st.sampled_from([{}, {"prompt": 1}, {"no_such_field": 1}, {"project": None}]),
+    file_format=st.sampled_from([Format.JSON, Format.TOML, Format.MARKDOWN]),
+)
+def test_no_project_raises(name: str, also: dict[str, object], file_format: Format) -> None:
+    text = json.dumps({"handoff": 1, "project": name, "prompt": "x"} | also)
+
+    found = check_plan(text.encode(), file_format, PlanId("p"), Limits())
+    in_toml = check_plan(
+        f"handoff = 1\nproject = {json.dumps(name)}\nprompt = 'x'\n".encode(),
+        Format.TOML,
+        PlanId("p"),
+        Limits(),
+    )
+
+    assert isinstance(found, Accepted | Refused)
+    assert isinstance(in_toml, Accepted | Refused)
