@@ -6,52 +6,59 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from handoff.client import submit
+from handoff.document_error import FieldError
 from handoff.formats import Format, dump, read_document
 from handoff.plan import Plan
-from handoff.root import PlanId, plan_id_of
+from handoff.root import plan_id_of
 from orchestrd.config import Config, config_file
 from orchestrd.inbound.intake import Accepted, check_plan
-from orchestrd.rehearsal import ScriptError, load_script
+from orchestrd.rehearsal import load_script
 from orchestrd.runs.git import GitFailed, GitMissing, run_git
 from orchestrd.stage import Stage, StageBroken, set_stage
 from orchestrd.story import follow_plan
-from orchestrd.views.looking import read_result
-from orchestrd.views.page import page_of_result
+from orchestrd.views.looking import plan_folder, read_result
+from orchestrd.views.page import page_of_rehearsal
 from orchestrd.views.words import plain
 
 
-def rehearse_plan(file: Path, script: Path | None, config: Config, *, keep: bool, as_json: bool) -> int:
-    """Rehearse the plan in `file`; returns the exit code: 0 succeeded, 1 otherwise, 2 for a plan that is no good.
+class NoPlan(Exception):
+    """What is to be rehearsed is no plan that would be carried out."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(f"{len(errors)} errors")
+        self.errors = errors
+
+
+def rehearse_plan(
+    raw: bytes, name: str, script: Path | None, config: Config, *, keep: bool, as_json: bool
+) -> int:
+    """Rehearse a plan; returns the exit code: 0 succeeded, 1 otherwise. Raises NoPlan and ScriptError.
 
     The copy, the root and what else was needed are removed unless `keep`.
     """
-    try:
-        raw = file.read_bytes()
-        wanted = load_script(script) if script else None
-    except (OSError, ScriptError) as error:
-        print(f"orchestrd: {plain(error)}", file=sys.stderr)
-        return 2
-    plan = plan_id_of(file.name)
-    accepted = check_plan(raw, Format.of(file.name), plan, config.limits)
+    wanted = load_script(script) if script else None
+    plan = plan_id_of(name)
+    file_format = Format.of(name)
+    accepted = check_plan(raw, file_format, plan, config.limits)
     if not isinstance(accepted, Accepted):
-        for fault in accepted.errors:
-            print(f"{file}:{fault.line or ''}: {fault.path}: {fault.message} — {fault.hint}", file=sys.stderr)
-        return 2
+        raise NoPlan(accepted.errors)
     folder = Path(tempfile.mkdtemp(prefix="orchestrd-rehearsal-")).resolve()
     try:
         project = _copy_project(accepted.project, folder / "project", in_place=accepted.in_place)
-        content = dump(_moved(read_document(Plan, raw, Format.of(file.name)), project), Format.TOML)
+        content = dump(_moved(read_document(Plan, raw, file_format), project), file_format)
         with set_stage(folder, wanted, config.claude.command, _settings()) as stage:
             seconds = (accepted.plan.limits.timeout or config.limits.timeout) * 4
-            result = _run(stage, content, plan, seconds, quiet=as_json)
+            result = _run(stage, content, name, seconds, quiet=as_json)
             if as_json:
                 print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
             else:
-                print(page_of_result(stage.root, plan, result))
+                kept = plan_folder(stage.root, plan) if keep else None
+                print(f"\n{page_of_rehearsal(plan, result, kept)}")
                 _show_diff(stage.root.path, result)
     except (StageBroken, TimeoutError, GitMissing, GitFailed) as error:
         said = error.last_line() if isinstance(error, GitFailed) else error
@@ -65,12 +72,13 @@ def rehearse_plan(file: Path, script: Path | None, config: Config, *, keep: bool
     return 0 if result.get("status") == "succeeded" else 1
 
 
-def _run(stage: Stage, content: bytes, plan: PlanId, seconds: float, *, quiet: bool) -> dict[str, Any]:
-    submit(stage.root, content, f"{plan}.toml")
+def _run(stage: Stage, content: bytes, name: str, seconds: float, *, quiet: bool) -> dict[str, Any]:
+    plan = submit(stage.root, content, name)
     for line in follow_plan(stage.root, plan, seconds, stage.daemon):
         if not quiet:
             print(line, flush=True)
-    return read_result(stage.root, plan) or {}
+    # The key that the run had is made up: nobody is billed for it.
+    return (read_result(stage.root, plan) or {}) | {"payer": "nobody"}
 
 
 def _moved(written: Plan, project: Path) -> Plan:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from handoff.root import PlanId, Root
+from orchestrd.outbound.words import counted
 from orchestrd.views.following import Streams
 from orchestrd.views.looking import plan_folder, read_result
 from orchestrd.views.words import plain, read_lines
@@ -67,7 +68,9 @@ def _workspace(record: dict[str, Any]) -> str:
 def _gathered(record: dict[str, Any]) -> str:
     if not record.get("changed"):
         return "nothing was changed"
-    return f"{record.get('files_changed')} files changed, committed on {record.get('branch')}"
+    files = counted(record.get("files_changed") or 0, "file")
+    branch = record.get("branch")
+    return f"{files} changed, committed on {branch}" if branch else f"{files} changed"
 
 
 _EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from orchestrd.views.present import read_plans
 from orchestrd.views.words import how_long, one_line, plain
 
 if TYPE_CHECKING:
+    from handoff.document_error import FieldError
     from handoff.root import PlanId, Root
 
 MAX_PLAN_BYTES = 1 << 20
@@ -22,7 +24,10 @@ TIMED_OUT = 124
 _TITLE = re.compile(rb"""(?:^|[{,])\s*"?title"?\s*[:=]\s*["']?([^"'\r\n]+)""", re.MULTILINE)
 
 File = Annotated[
-    str, typer.Argument(metavar="FILE", help="A plan: .toml, .json or .md; - reads it.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="FILE", help="A plan: .toml, .json or .md; - is standard input.", show_default=False
+    ),
 ]
 Plan = Annotated[str, typer.Argument(metavar="ID", help="The plan's id.", show_default=False)]
 
@@ -40,7 +45,7 @@ def submit(context: typer.Context, file: File) -> None:
     from handoff.root import plan_id_of
 
     root = context.obj.root
-    raw, name = _read_plan(file)
+    raw, name = read_plan(file)
     # Where the id is free, the file's own name gives it; otherwise something random makes it certain.
     plan = hand_in(root, raw, name, unique=file == "-" or is_known(root, plan_id_of(name)))
     print(plan)
@@ -88,9 +93,9 @@ def check(
     from orchestrd.inbound.intake import Refused, check_plan
 
     call: Call = context.obj
-    raw, name = _read_plan(file)
+    raw, name = read_plan(file)
     found = check_plan(raw, Format.of(name), plan_id_of(name), call.config.limits)
-    errors = found.errors if isinstance(found, Refused) else ()
+    errors = sorted(found.errors, key=_line_of) if isinstance(found, Refused) else []
     if as_json:
         fields = ("path", "line", "message", "hint")
         show_json(
@@ -99,19 +104,29 @@ def check(
                 "errors": [{one: getattr(error, one) for one in fields} for error in errors],
             }
         )
-    for error in errors if not as_json else ():
-        line = f":{error.line}" if error.line else ""
-        hint = f" — {error.hint}" if error.hint else ""
-        print(
-            f"{file}{line}: {error.path + ': ' if error.path else ''}{error.message}{hint}", file=sys.stderr
-        )
+    else:
+        tell_errors(file, errors)
     if isinstance(found, Refused):
         raise typer.Exit(2)
     if not as_json:
         print(f"{file}: a valid plan for {plain(found.project)}")
 
 
-def _read_plan(file: str) -> tuple[bytes, str]:
+def tell_errors(file: str, errors: Sequence[FieldError]) -> None:
+    """Print what is wrong with a plan on stderr, in the order of its lines."""
+    for error in sorted(errors, key=_line_of):
+        line = f":{error.line}" if error.line else ""
+        hint = f" — {error.hint}" if error.hint else ""
+        where = f"{error.path}: " if error.path else ""
+        print(plain(f"{file}{line}: {where}{error.message}{hint}"), file=sys.stderr)
+
+
+def _line_of(error: FieldError) -> int:
+    # What is missing, or of the whole file, comes first.
+    return error.line or 0
+
+
+def read_plan(file: str) -> tuple[bytes, str]:
     """Return a plan's bytes and the name under which it would be handed in."""
     from handoff.root import kind_of
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrd.cli.calling import Call
+from orchestrd.cli.calling import Call, Complaint
+from orchestrd.cli.plans import File, read_plan, tell_errors
+from orchestrd.views.words import plain
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,18 +20,31 @@ def add_to(app: typer.Typer) -> None:
 
 def rehearse(
     context: typer.Context,
-    plan: Annotated[Path, typer.Argument(help="A plan: .toml, .json or .md.", show_default=False)],
+    plan: File,
     script: Annotated[
         Path | None, typer.Option(help="What the model does; none: it improvises.", show_default=False)
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the folder in which it was rehearsed.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the folder in which it was rehearsed, and name it.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """Try a plan out at no cost. The real Claude Code, a scripted model, a copy of the project."""
-    from orchestrd.rehearsing import rehearse_plan
+    from orchestrd.rehearsal import ScriptError
+    from orchestrd.rehearsing import NoPlan, rehearse_plan
 
     call: Call = context.obj
-    raise typer.Exit(rehearse_plan(plan, script, call.config, keep=keep, as_json=as_json))
+    raw, name = read_plan(plan)
+    try:
+        code = rehearse_plan(raw, name, script, call.config, keep=keep, as_json=as_json)
+    except NoPlan as refused:
+        tell_errors(plan, refused.errors)
+        raise typer.Exit(2) from refused
+    except ScriptError as error:
+        raise Complaint(plain(error)) from error
+    except OSError as error:
+        raise Complaint(f"{plain(error.filename or script)}: {error.strerror or error}") from error
+    raise typer.Exit(code)
 
 
 def demo() -> None:

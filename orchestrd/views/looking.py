@@ -7,10 +7,10 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from handoff.root import PlanId, Root
+from handoff.root import PlanId, Root
+from orchestrd.views.words import plain
 
 
 def plan_folder(root: Root, plan: PlanId) -> Path | None:
@@ -45,6 +45,20 @@ def starts(folder: Path) -> list[Path]:
     return sorted(found, key=lambda start: (start.stat().st_ctime_ns, start.name))
 
 
+def waits_for(root: Root, work: dict[str, Any]) -> str | None:
+    """Say what a plan in work waits for; where that is other plans, which."""
+    word = work.get("waiting_for")
+    if word != "plans":
+        return plain(word) if word else None
+    try:
+        accepted = json.loads((root.plan_folder(work["id"]) / "accepted.json").read_bytes())
+        after = [plain(plan) for plan in accepted["after"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "plans"
+    missing = [plan for plan in after if read_result(root, PlanId(plan)) is None]
+    return f"plans: {', '.join(missing or after)}"
+
+
 def _months(root: Root) -> Iterator[Path]:
     try:
         names = sorted(os.listdir(root.archive), reverse=True)
@@ -57,8 +71,6 @@ def _months(root: Root) -> Iterator[Path]:
 
 def settled_plans(root: Root) -> list[PlanId]:
     """Return the ids of the settled plans, the last one first."""
-    from handoff.root import PlanId
-
     found = []
     for month in _months(root):
         with os.scandir(month) as entries:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrd.outbound.words import counted
+from orchestrd.views.looking import plan_folder, waits_for
 from orchestrd.views.words import how_long, plain, read_time
 
 if TYPE_CHECKING:
@@ -12,35 +15,58 @@ if TYPE_CHECKING:
 
 def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
     """Return the page of a settled plan."""
-    reason = f" ({plain(result['reason'])})" if result.get("reason") else ""
-    verdict = f", {plain(result['verdict'])}" if result.get("verdict") else ""
-    lines = [
-        plain(result.get("title") or plan),
-        f"{plan}: {plain(result.get('status'))}{reason}{verdict}",
-        "",
-    ]
-    for label, name in (("the same as", "duplicate_of"), ("retry of", "retry_of"), ("billed", "payer")):
-        lines += _line(label, result.get(name))
-    lines += _line("took", _span(result))
-    lines += _usage(result.get("usage") or {})
-    lines += _changes(result.get("changes") or {})
-    lines += _steps(result.get("steps") or [])
-    for error in result.get("errors") or []:
-        where = ":".join(str(error[part]) for part in ("line", "path") if error.get(part))
-        hint = f" — {plain(error['hint'])}" if error.get("hint") else ""
-        lines += _line("error", f"{where + ': ' if where else ''}{plain(error.get('message'))}{hint}")
     docs = result.get("docs") or {}
-    lines += _line("documentation", docs.get("reply") or docs.get("request"))
-    lines += _line("files", _folder(root, plan))
-    if result.get("summary"):
-        lines += ["", *plain(result["summary"]).splitlines()]
-    return "\n".join(lines)
+    changes = result.get("changes") or {}
+    workspace = changes.get("workspace")
+    lines = [
+        *_head(plan, result),
+        *_line("the same as", result.get("duplicate_of")),
+        *_line("retry of", result.get("retry_of")),
+        *_line("billed", result.get("payer")),
+        *_line("took", _span(result)),
+        *_usage(result.get("usage") or {}, "cost"),
+        *_line("branch", changes.get("branch")),
+        *_changes(changes),
+        *_line("patch", changes.get("patch")),
+        # The result says what it had when it was settled; `clean` may have removed it since.
+        *_line("checkout", workspace if workspace and Path(workspace).is_dir() else None),
+    ]
+    for step in result.get("steps") or []:
+        lines += [*_step(step), *_line("log", step.get("log"))]
+    lines += [
+        *_errors(result),
+        *_line("documentation", docs.get("reply") or docs.get("request")),
+        *_line("files", _folder(root, plan)),
+    ]
+    return _text(lines, result)
+
+
+def page_of_rehearsal(plan: PlanId, result: dict[str, Any], kept: Path | None) -> str:
+    """Return the page of a plan that was only rehearsed. Where its files go (`kept` None), none of them is named."""
+    docs, changes = result.get("docs") or {}, result.get("changes") or {}
+    request = docs.get("request")
+    asked = f"would be asked for{f': {request}' if kept else ''}" if request else None
+    lines = [
+        *_head(plan, result),
+        *_line("billed", "nobody: it was a rehearsal"),
+        *_line("took", _span(result)),
+        *_usage(result.get("usage") or {}, "would have cost"),
+        *_line("branch", f"{changes['branch']}, of the copy" if changes.get("branch") else None),
+        *_changes(changes),
+    ]
+    for step in result.get("steps") or []:
+        lines += _step(step)
+    lines += [*_errors(result), *_line("documentation", asked)]
+    lines += _line(
+        "files", kept or "none is left; `rehearse --keep` leaves the copy, the logs and the result"
+    )
+    return _text(lines, result)
 
 
 def page_of_work(root: Root, plan: PlanId, work: dict[str, Any]) -> str:
     """Return the page of a plan that is not settled."""
     lines = [plain(work.get("title") or plan), f"{plan}: {plain(work.get('state'))}", ""]
-    waiting = plain(work["waiting_for"]) if work.get("waiting_for") else None
+    waiting = waits_for(root, work)
     lines += _line(
         "waits for", f"{waiting} until {plain(work['until'])}" if work.get("until") and waiting else waiting
     )
@@ -49,7 +75,8 @@ def page_of_work(root: Root, plan: PlanId, work: dict[str, Any]) -> str:
     lines += _line("priority", work.get("priority"))
     for run in work.get("runs") or []:
         lines += _line(
-            "run", f"{plain(run.get('step'))}, attempt {run.get('attempt')}, {run.get('turns', 0)} turns"
+            "run",
+            f"{plain(run.get('step'))}, attempt {run.get('attempt')}, {counted(run.get('turns') or 0, 'turn')}",
         )
         lines += _line("last words", run.get("last_words"))
     lines += _line("files", _folder(root, plan))
@@ -65,7 +92,18 @@ def _span(result: dict[str, Any]) -> str | None:
     return how_long((ended - began).total_seconds()) if began and ended else None
 
 
-def _usage(usage: dict[str, Any]) -> list[str]:
+def _head(plan: PlanId, result: dict[str, Any]) -> list[str]:
+    reason = f" ({plain(result['reason'])})" if result.get("reason") else ""
+    verdict = f", {plain(result['verdict'])}" if result.get("verdict") else ""
+    return [plain(result.get("title") or plan), f"{plan}: {plain(result.get('status'))}{reason}{verdict}", ""]
+
+
+def _text(lines: list[str], result: dict[str, Any]) -> str:
+    summary = ["", *plain(result["summary"]).splitlines()] if result.get("summary") else []
+    return "\n".join([*lines, *summary])
+
+
+def _usage(usage: dict[str, Any], cost: str) -> list[str]:
     if not usage:
         return []
     tokens = f"{usage.get('input_tokens', 0)} in, {usage.get('output_tokens', 0)} out"
@@ -73,7 +111,7 @@ def _usage(usage: dict[str, Any]) -> list[str]:
     machine = f"{float(usage.get('cpu_seconds') or 0):.1f} s CPU"
     peak = usage.get("peak_memory_bytes")
     return [
-        *_line("cost", f"${float(usage.get('cost_usd') or 0):.4f}, {usage.get('turns', 0)} turns"),
+        *_line(cost, f"${float(usage.get('cost_usd') or 0):.4f}, {counted(usage.get('turns') or 0, 'turn')}"),
         *_line("tokens", f"{tokens}, {cached} from the cache" if cached else tokens),
         *_line("machine", f"{machine}, {peak / (1 << 20):.0f} MiB at most" if peak else machine),
     ]
@@ -82,32 +120,30 @@ def _usage(usage: dict[str, Any]) -> list[str]:
 def _changes(changes: dict[str, Any]) -> list[str]:
     if not changes:
         return []
-    counts = f"{changes.get('files_changed', 0)} files, +{changes.get('insertions', 0)} -{changes.get('deletions', 0)}"
-    return [
-        *_line("branch", changes.get("branch")),
-        *_line("changes", f"{counts}, {changes.get('commits', 0)} commits"),
-        *_line("patch", changes.get("patch")),
-        *_line("checkout", changes.get("workspace")),
-    ]
+    files = counted(changes.get("files_changed") or 0, "file")
+    lines = f"+{changes.get('insertions', 0)} -{changes.get('deletions', 0)}"
+    return _line("changes", f"{files}, {lines}, {counted(changes.get('commits') or 0, 'commit')}")
 
 
-def _steps(steps: list[dict[str, Any]]) -> list[str]:
+def _step(step: dict[str, Any]) -> list[str]:
+    attempts = int(step.get("attempts") or 1)
+    lines = _line("attempts", f"{attempts} of {plain(step.get('id'))}" if attempts > 1 else None)
+    lines += _line("model", step.get("model"))
+    for denied in step.get("denied") or []:
+        what = f"{plain(denied.get('tool'))} {plain(denied.get('input_json', ''))[:100]}"
+        lines += _line("not allowed", what)
+    return lines
+
+
+def _errors(result: dict[str, Any]) -> list[str]:
     lines = []
-    for step in steps:
-        attempts = int(step.get("attempts") or 1)
-        if attempts > 1:
-            lines += _line("attempts", f"{attempts} of {plain(step.get('id'))}")
-        lines += _line("model", step.get("model"))
-        for denied in step.get("denied") or []:
-            lines += _line(
-                "not allowed", f"{plain(denied.get('tool'))} {plain(denied.get('input_json', ''))[:100]}"
-            )
-        lines += _line("log", step.get("log"))
+    for error in result.get("errors") or []:
+        where = ":".join(str(error[part]) for part in ("line", "path") if error.get(part))
+        hint = f" — {plain(error['hint'])}" if error.get("hint") else ""
+        lines += _line("error", f"{where + ': ' if where else ''}{plain(error.get('message'))}{hint}")
     return lines
 
 
 def _folder(root: Root, plan: PlanId) -> str | None:
-    from orchestrd.views.looking import plan_folder
-
     folder = plan_folder(root, plan)
     return str(folder) if folder else None

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from orchestrd.outbound.words import counted
 from orchestrd.views.words import how_long, one_line, plain, read_time
 
 WIDTH = 110
@@ -109,9 +110,9 @@ def _tell_user(teller: Teller, event: dict[str, Any]) -> Iterator[str]:
             if block.get("is_error"):
                 yield f"{teller.clock(event)}  ✗ {one_line(text, WIDTH)}"
             else:
-                lines = text.count("\n") + 1 if text.strip() else 0
-                more = f"  (+{lines - 1} lines)" if lines > 1 else ""
-                first = next((line for line in text.splitlines() if line.strip()), "no output")
+                lines = text.strip().splitlines() or ["no output"]
+                first, further = lines[0], len(lines) - 1
+                more = f"  (+{counted(further, 'line')})" if further else ""
                 yield f"{teller.clock(event)}  ← {one_line(first, WIDTH)}{more}"
 
 
@@ -135,7 +136,7 @@ def _tell_result(_teller: Teller, event: dict[str, Any]) -> Iterator[str]:
             yield f"{' ' * 8}✗ {one_line(error, WIDTH)}"
     parts = (
         f"{plain(word)}{' (an error)' if event.get('is_error') else ''}",
-        f"{event.get('num_turns', 0)} turns",
+        counted(event.get("num_turns") or 0, "turn"),
         f"${float(event.get('total_cost_usd') or 0):.4f} so far",
         how_long(float(event.get("duration_ms") or 0) / 1000),
     )

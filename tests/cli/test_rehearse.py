@@ -70,8 +70,35 @@ def test_a_rehearsal_shows_what_a_plan_would_do_and_changes_nothing(
         1,
         "Made.",
     )
+    assert result["payer"] == "nobody"
     assert everything_in(project) == before
     assert not (orchestrd.home / "handoff").exists()
+
+
+def test_a_rehearsal_tells_only_what_is_so(orchestrd: CommandLine, project: Path, tmp_path):
+    plan = tmp_path / "explain.plan.md"
+    plan.write_text(f'+++\nhandoff = 1\nproject = "{project}"\n+++\nWhat is this project?\n')
+
+    said = orchestrd("rehearse", str(plan))
+    kept = orchestrd("rehearse", str(plan), "--keep")
+
+    assert said.code == kept.code == 0, said.err + kept.err
+    assert "taken from the inbox (explain.plan.md)" in said.out
+    assert "nobody: it was a rehearsal" in said.out
+    assert "would have cost $" in said.out
+    assert "rehearse --keep" in said.out
+    for untrue in ("api-key", "  cost ", "orchestrd-rehearsal-", "archive/"):
+        assert untrue not in said.out
+    folder = re.search(r"^  files +(\S+)$", kept.out, re.MULTILINE)
+    assert folder
+    assert (Path(folder[1]) / "result.toml").is_file()
+    shutil.rmtree(Path(folder[1]).parents[3])
+
+
+def test_what_is_not_there_is_told_as_submit_tells_it(orchestrd: CommandLine, tmp_path):
+    plan = tmp_path / "none.toml"
+
+    assert orchestrd("rehearse", str(plan)).err == f"orchestrd: {plan}: No such file or directory\n"
 
 
 def test_a_plan_that_is_wrong_is_not_rehearsed(orchestrd, tmp_path):

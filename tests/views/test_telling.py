@@ -35,7 +35,7 @@ def test_what_claude_said_and_did_reads_as_lines():
         "  0.0 s I look first.",
         "        Then I act.",
         "  0.0 s → Bash git status",
-        "  7.0 s   ← clean  (+2 lines)",
+        "  7.0 s   ← clean  (+1 line)",
         "── success · 2 turns · $0.0123 so far · 9.0 s",
     ]
 
