@@ -118,7 +118,7 @@ class Daemon:
             polling=config.lanes.polling,
         )
         self._doorway = Doorway(self._lanes, self._reception, self._orders)
-        self._machine = Machine(root, config, environ, self._troubles)
+        self._machine = Machine(root, config, environ, self._git_lock, self._troubles)
         self._errands = Errands(config.limits.max_parallel + 1, self._troubles, self._now, self._bell.ring)
         self._reporting = Reporting(root, config, self._engine, self._runs, time.time())
 
@@ -322,7 +322,7 @@ class Daemon:
             logger.error("{}: the lock of this root was removed; leaving, runs go on", self._root.lock)
             self._leaving = True
         events = self._machine.look(at)
-        self._runs.claude = self._machine.claude
+        self._runs.launching.claude = self._machine.claude
         return events
 
     def _report(self) -> None:

@@ -13,21 +13,25 @@ from handoff.root import RESERVE_BYTES, Root, RootError, give_reserve, keep_rese
 from orchestrd.config import Config
 from orchestrd.core.events import ConditionChanged, Event, Moment
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing, find_claude
+from orchestrd.runs.git import GitLock
 from orchestrd.troubles import Trouble, Troubles
 
-CLAUDE, SPACE, ROOT = "claude", "space", "root"
+CLAUDE, SPACE, ROOT, GIT = "claude", "space", "root", "git"
 LEAST_INODES = 1000
 
 
 class Machine:
     """Looks at the machine again and again, and tells the engine what has changed."""
 
-    def __init__(self, root: Root, config: Config, environ: Mapping[str, str], troubles: Troubles) -> None:
+    def __init__(
+        self, root: Root, config: Config, environ: Mapping[str, str], git_lock: GitLock, troubles: Troubles
+    ) -> None:
         self.claude: ClaudeCommand | None = None
         """The Claude Code binary that is there now."""
         self._root = root
         self._config = config
         self._environ = environ
+        self._git_lock = git_lock
         self._troubles = troubles
         self._told: dict[str, bool] = {}
 
@@ -39,6 +43,7 @@ class Machine:
     def look(self, at: Moment) -> list[Event]:
         """See whether all is there."""
         self._settle(ROOT, self._look_at_root())
+        self._settle(GIT, self._look_for_git())
         events = []
         space = look_for_space(self._root)
         self._see_to_reserve(space)
@@ -71,6 +76,13 @@ class Machine:
             self.claude = None
             return Trouble(CLAUDE, error.message, error.remedy)
         return None
+
+    def _look_for_git(self) -> Trouble | None:
+        """A git that a killed daemon left behind is not to be disturbed: ours wait for it, and nothing else does."""
+        if self._git_lock.try_take():
+            return None
+        message = f"{self._root.git_lock}: a git that an earlier daemon started is still at work"
+        return Trouble(GIT, message, "nothing, it will end; plans that need git wait for it")
 
     def _look_at_root(self) -> Trouble | None:
         """Whoever may write to the root runs code as us: looked at at every scan, not only at the start."""

@@ -19,28 +19,31 @@ def tell(events: Sequence[Event]) -> None:
     if len(newcomers) > MOST_ONE_BY_ONE:
         logger.info("{} plans taken in", len(newcomers))
     for event in events:
-        match event:
-            case told.PlanAccepted(facts=facts) if len(newcomers) <= MOST_ONE_BY_ONE:
-                logger.info("{}: taken in: {}", facts.plan, facts.title)
-            case told.PlanRefused(plan=plan, ending=ending):
-                logger.info(
-                    "{}: {}{}",
-                    plan,
-                    ending.status.value,
-                    f" ({ending.reason.value})" if ending.reason else "",
-                )
-            case told.WorkspaceFailed(plan=plan, message=message):
-                logger.info("{}: no workspace: {}", plan, message)
-            case told.RunEnded(plan=plan, outcome=outcome):
-                reason = f"failed ({outcome.reason.value})" if outcome.reason else "succeeded"
-                logger.info("{}: the run has ended: {}, ${:.4f}", plan, reason, outcome.cost_usd)
-            case told.PlanPublished(plan=plan, status=status):
-                logger.info("{}: settled: {}", plan, status.value)
-            case told.PauseAsked(why=why):
-                logger.info("paused{}", f": {why}" if why else "")
-            case told.ResumeAsked():
-                logger.info("resumed")
-            case told.DrainAsked():
-                logger.info("draining: no plan is taken or started")
-            case _:
-                pass
+        if isinstance(event, told.PlanAccepted) and len(newcomers) > MOST_ONE_BY_ONE:
+            continue
+        line = _line(event)
+        if line is not None:
+            logger.info("{}", line)
+
+
+def _line(event: Event) -> str | None:  # noqa: C901 - one line an event
+    match event:
+        case told.PlanAccepted(facts=facts):
+            return f"{facts.plan}: taken in: {facts.title}"
+        case told.PlanRefused(plan=plan, ending=ending):
+            return f"{plan}: {ending.status.value}" + (f" ({ending.reason.value})" if ending.reason else "")
+        case told.WorkspaceFailed(plan=plan, message=message):
+            return f"{plan}: no workspace: {message}"
+        case told.RunEnded(plan=plan, outcome=outcome):
+            how = f"failed ({outcome.reason.value})" if outcome.reason else "succeeded"
+            return f"{plan}: the run has ended: {how}, ${outcome.cost_usd:.4f}"
+        case told.PlanPublished(plan=plan, status=status):
+            return f"{plan}: settled: {status.value}"
+        case told.PauseAsked(why=why):
+            return "paused" + (f": {why}" if why else "")
+        case told.ResumeAsked():
+            return "resumed"
+        case told.DrainAsked():
+            return "draining: no plan is taken or started"
+        case _:
+            return None

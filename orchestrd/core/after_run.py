@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handoff.result import Reason, Status
+from orchestrd.core import endings
 from orchestrd.core.events import Ending, RunOutcome
 from orchestrd.core.plan import PlanInHand
 
@@ -34,11 +35,7 @@ class Over:
 def decide_after_run(plan: PlanInHand, outcome: RunOutcome) -> Again | Over:
     """Decide what follows a run of `plan` that ended as `outcome`; its cost is booked already."""
     if plan.cancelled is not None and not outcome.succeeded:
-        return Over(
-            Ending(
-                Status.CANCELLED, Reason.CANCELLED, f"Cancelled: {plan.cancelled}" if plan.cancelled else None
-            )
-        )
+        return Over(endings.cancelled(plan.cancelled))
     if outcome.succeeded:
         return Over(Ending(Status.SUCCEEDED))
     if outcome.resume_refused and plan.session is not None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from handoff.result import Reason, Status
+from handoff.result import Status
 from handoff.root import PlanId
+from orchestrd.core import endings
 from orchestrd.core import events as told
 from orchestrd.core.after_run import Again, Over, decide_after_run, judge_evidence, remaining_usd
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
@@ -150,7 +151,7 @@ class Engine:
             plan.take_up(history)
         missed = self._waiting.enter(plan, settled)
         if missed is not None:
-            return self._give_up(plan, _missed(*missed))
+            return self._give_up(plan, endings.missed(*missed))
         return self._weigh(plan, at)
 
     def _refuse(self, event: told.PlanRefused) -> list[Command]:
@@ -165,7 +166,7 @@ class Engine:
             commands = self._accept(event.at, facts, event.settled, history)
             plan = self._plans[facts.plan]
             if history.cancelled is not None and plan.state in {State.WAITING, State.READY}:
-                return self._give_up(plan, _cancelled(history.cancelled))
+                return self._give_up(plan, endings.cancelled(history.cancelled))
             return commands
         plan = self._plans[facts.plan] = PlanInHand(facts, since=history.since or event.at.wall)
         plan.take_up(history)
@@ -186,9 +187,7 @@ class Engine:
     def _weigh(self, plan: PlanInHand, at: Moment) -> list[Command]:
         """Find out what a waiting plan waits for; with nothing left it is ready."""
         if plan.is_overdue(at):
-            return self._give_up(
-                plan, Ending(Status.EXPIRED, Reason.EXPIRED, "It was not started before it expired.")
-            )
+            return self._give_up(plan, endings.expired())
         plan.wait = what_it_waits_for(plan, at)
         if plan.wait is None:
             self._move(plan, Trigger.FREED)
@@ -233,7 +232,7 @@ class Engine:
 
     def _start(self, plan: PlanInHand) -> list[Command]:
         if plan.cancelled is not None:
-            plan.decided = _cancelled(plan.cancelled)
+            plan.decided = endings.cancelled(plan.cancelled)
             self._move(plan, Trigger.RUN_OVER)
             return [Gather(plan.facts.plan)]
         if not self._starts_plans():
@@ -251,9 +250,9 @@ class Engine:
         return [StartRun(plan.facts.plan, plan.starts, plan.attempt, session, remaining_usd(plan))]
 
     def _workspace_failed(self, plan: PlanInHand, message: str) -> list[Command]:
-        ending = Ending(Status.FAILED, Reason.WORKSPACE, message)
+        ending = endings.no_workspace(message)
         if plan.cancelled is not None:
-            ending = _cancelled(plan.cancelled)
+            ending = endings.cancelled(plan.cancelled)
         self._move(plan, Trigger.WORKSPACE_FAILED)
         return [Settle(plan.facts.plan, ending)]
 
@@ -286,7 +285,7 @@ class Engine:
         if plan is None or plan.state in {State.SETTLING, State.GATHERING}:
             return []
         if plan.state in {State.WAITING, State.READY}:
-            return self._give_up(plan, _cancelled(event.why))
+            return self._give_up(plan, endings.cancelled(event.why))
         already = plan.cancelled is not None
         plan.cancelled = event.why
         self._move(plan, Trigger.CANCEL_NOTED)
@@ -315,7 +314,7 @@ class Engine:
             if event.status is Status.SUCCEEDED:
                 commands += self._weigh(plan, event.at)
             else:
-                commands += self._give_up(plan, _missed(event.plan, event.status))
+                commands += self._give_up(plan, endings.missed(event.plan, event.status))
         return commands
 
     # -- small parts ----------------------------------------------------------------------------------------------
@@ -344,12 +343,3 @@ class Engine:
         except KeyError:
             message = f"no plan {plan} is in hand"
             raise EngineFault(message) from None
-
-
-def _cancelled(why: str) -> Ending:
-    return Ending(Status.CANCELLED, Reason.CANCELLED, f"Cancelled: {why}" if why else None)
-
-
-def _missed(dependency: PlanId, status: Status) -> Ending:
-    message = f"It was to run after {dependency}, which ended as {status.value}."
-    return Ending(Status.CANCELLED, Reason.DEPENDENCY, message)

@@ -6,88 +6,41 @@ journal before it does it, so whatever kills the daemon, the next one knows what
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
-from orchestrd.config import Config, checkouts_folder, root_name, trust_file
+from orchestrd.config import Config, checkouts_folder, root_name
 from orchestrd.core.commands import StartRun
 from orchestrd.core.events import Event, Moment, RunEnded, WorkspaceFailed
 from orchestrd.core.history import Told, outcome_of
 from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
-from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing
 from orchestrd.runs.closing import ended_fields, stderr_tail
 from orchestrd.runs.environment import claude_folder
 from orchestrd.runs.git import GitLock
-from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
+from orchestrd.runs.launch import Launch
+from orchestrd.runs.launching import Launching
 from orchestrd.runs.places import Places
 from orchestrd.runs.recovery import Found
 from orchestrd.runs.remains import sampled_usage, session_cost_usd
+from orchestrd.runs.running import STEP, Running
 from orchestrd.runs.start import start_runner
-from orchestrd.runs.stream import StreamFacts
-from orchestrd.runs.trust import look_up_trust
 from orchestrd.runs.verdict import judge
 from orchestrd.runs.watch import RunWatch
 from orchestrd.secrets import Redactor, secret_names
 
-STEP = "main"
-"""The step of a plan with one prompt (PROTOCOL 9)."""
-GO_ON = (
-    "This session was interrupted before the task was done. Look at what is there already, then go on with the task "
-    "from where it stopped. Do not begin anew, and do not repeat what was done."
-)
 STOPPED_BEFORE = "It was stopped before it was started."
 TAIL_SECONDS = 1.0
 """How often what runs say is read while they go on."""
 PROBE_SECONDS = 0.1
 """How often a run is asked whether it is over, where no descriptor tells."""
 IDLE_SECONDS = 3600.0
-
-
-@dataclass(slots=True)
-class Running:
-    """A start whose end has not been judged."""
-
-    plan: PlanId
-    number: int
-    attempt: int
-    session: str
-    since: float
-    """Wall seconds."""
-    watch: RunWatch
-    payer: str | None = None
-    booked_usd: float = 0.0
-    """What was booked for the same session before."""
-    facts: StreamFacts = field(default_factory=StreamFacts)
-    knows_to_stop: bool = False
-    """It was told, if it is to stop."""
-    is_judged: bool = False
-    """It is over, and its end is being written down."""
-
-    @property
-    def cost_usd(self) -> float:
-        """US dollars of this start so far, as far as Claude Code has told."""
-        return self.facts.cost_usd
-
-    def fields(self) -> dict[str, Any]:
-        """As `status/plans` shows it."""
-        return {
-            "step": STEP,
-            "attempt": self.attempt,
-            "since": datetime.fromtimestamp(int(self.since), UTC),
-            "turns": self.facts.turns,
-            "cost_usd": round(self.facts.cost_usd, 6),
-            "last_words": self.facts.last_words,
-            "log": f"active/{self.plan}/runs/{STEP}.{self.number}/events.jsonl",
-        }
 
 
 class Executions:
@@ -106,19 +59,17 @@ class Executions:
         now: Callable[[], Moment],
         plan_of: Callable[[PlanId], Plan | None],
     ) -> None:
-        self.claude: ClaudeCommand | None = None
-        """The binary that is there now; None: none, and then the engine starts nothing."""
         self._root = root
         self._journals = journals
         self._environ = environ
         self._now = now
         self._plan_of = plan_of
-        self._settings = RunSettings.of(config)
         # A service's runs get scopes of their own, so that they outlive its restart.
         self._scoped = "INVOCATION_ID" in environ and "NOTIFY_SOCKET" in environ
         names = secret_names(environ, config.secrets.names)
         redact = Redactor({name: environ[name] for name in names}).redact
         self._places = Places(root, checkouts_folder(root.path), journals, git_lock, now, redact)
+        self.launching = Launching(config, self._places, environ, plan_of)
         self._running: dict[PlanId, Running] = {}
         self._stops: dict[PlanId, str] = {}
         """Why each run that is to stop is."""
@@ -202,34 +153,10 @@ class Executions:
         return None
 
     def _compose(self, command: StartRun, session: str, project: Path) -> Launch | str:
-        """Put a start together; a text says why that cannot be."""
         if command.plan in self._stops:
             return STOPPED_BEFORE
-        plan = self._plan_of(command.plan)
-        if plan is None:
-            return "accepted.json cannot be read"
-        claude = self.claude
-        if claude is None or not self._claude_is_there():
-            # A condition of the machine, not of the plan: the plan waits.
-            raise ClaudeMissing("Claude Code is gone from this machine.", "Install it again.")
-        start = Start(
-            checkout=self._places.place_of(command.plan).cwd,
-            run_folder=self._run_folder(command.plan, command.number),
-            session_id=session,
-            prompt=GO_ON if command.session else plan.prompt or "",
-            resume=command.session is not None,
-            budget_usd=command.budget_usd,
-        )
-        trust = look_up_trust(project, trust_file(), self._environ)
-        try:
-            return compose(
-                plan, start, claude=claude, trust=trust, environ=self._environ, settings=self._settings
-            )
-        except NotLaunchable as error:
-            return str(error)
-
-    def _claude_is_there(self) -> bool:
-        return self.claude is not None and os.access(self.claude.path, os.X_OK)
+        folder = self._run_folder(command.plan, command.number)
+        return self.launching.compose(command, session, project, folder)
 
     def _launch(self, command: StartRun, session: str, launch: Launch) -> None:
         plan, number = command.plan, command.number

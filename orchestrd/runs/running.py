@@ -1,0 +1,52 @@
+"""A start that is alive, or over and not judged yet, as the daemon follows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from handoff.root import PlanId
+from orchestrd.runs.stream import StreamFacts
+from orchestrd.runs.watch import RunWatch
+
+STEP = "main"
+"""The step of a plan with one prompt (PROTOCOL 9)."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A start whose end has not been judged."""
+
+    plan: PlanId
+    number: int
+    attempt: int
+    session: str
+    since: float
+    """Wall seconds."""
+    watch: RunWatch
+    payer: str | None = None
+    booked_usd: float = 0.0
+    """What was booked for the same session before."""
+    facts: StreamFacts = field(default_factory=StreamFacts)
+    knows_to_stop: bool = False
+    """It was told, if it is to stop."""
+    is_judged: bool = False
+    """It is over, and its end is being written down."""
+
+    @property
+    def cost_usd(self) -> float:
+        """US dollars of this start so far, as far as Claude Code has told."""
+        return self.facts.cost_usd
+
+    def fields(self) -> dict[str, Any]:
+        """As `status/plans` shows it."""
+        return {
+            "step": STEP,
+            "attempt": self.attempt,
+            "since": datetime.fromtimestamp(int(self.since), UTC),
+            "turns": self.facts.turns,
+            "cost_usd": round(self.facts.cost_usd, 6),
+            "last_words": self.facts.last_words,
+            "log": f"active/{self.plan}/runs/{STEP}.{self.number}/events.jsonl",
+        }
