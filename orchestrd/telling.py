@@ -26,7 +26,7 @@ def tell(events: Sequence[Event]) -> None:
             logger.info("{}", line)
 
 
-def _line(event: Event) -> str | None:  # noqa: C901 - one line an event
+def _line(event: Event) -> str | None:
     match event:
         case told.PlanAccepted(facts=facts):
             return f"{facts.plan}: taken in: {facts.title}"
