@@ -61,11 +61,13 @@ class ProcTrees:
         fields = stat[stat.rfind(b")") + 2 :].split(b" ", 22)
         alive = fields[0] not in {b"Z", b"X"}
         io = (_read(f"{self._proc}/{pid}/io") or b"").split()
-        ticks = int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+        inherited = int(fields[13]) + int(fields[14])
+        ticks = int(fields[11]) + int(fields[12]) + inherited
         return Reading(
             started=fields[19],
             alive=alive,
             cpu_seconds=ticks * _TICK,
+            inherited_seconds=inherited * _TICK,
             memory_bytes=int(fields[21]) * _PAGE,
             read_bytes=int(io[9]) if len(io) > 11 else None,
             written_bytes=int(io[11]) if len(io) > 11 else None,

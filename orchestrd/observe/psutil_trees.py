@@ -53,13 +53,14 @@ def _reading(process: psutil.Process) -> Reading:
     with process.oneshot():
         started = repr(process.create_time()).encode()
         if process.status() == psutil.STATUS_ZOMBIE:
-            return Reading(started, False, 0.0, 0, None, None, 0)  # noqa: FBT003 - what a zombie has
+            return Reading(started, False, 0.0, 0.0, 0, None, None, 0)  # noqa: FBT003 - what a zombie has
         cpu = process.cpu_times()
         read_bytes, written_bytes = _disk(process)
         return Reading(
             started=started,
             alive=True,
             cpu_seconds=cpu.user + cpu.system,
+            inherited_seconds=0.0,
             memory_bytes=process.memory_info().rss,
             read_bytes=read_bytes,
             written_bytes=written_bytes,

@@ -13,6 +13,8 @@ class Reading(NamedTuple):
     alive: bool
     """Not a zombie."""
     cpu_seconds: float
+    inherited_seconds: float
+    """Those of them that ended children used; 0 where that is not told."""
     memory_bytes: int
     read_bytes: int | None
     written_bytes: int | None

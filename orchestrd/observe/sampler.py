@@ -1,5 +1,7 @@
 """What every run's process tree uses, sampled while it is alive.
 
+What is counted is Claude Code and all below it, as the runner counts them itself for `exit.json`. The runner, which is
+the root of the tree, is not; of it only the CPU time of ended children is taken, which fell to it when they ended.
 Which runs there are is told by the caller; what the figures mean for a plan is not known here.
 """
 
@@ -34,7 +36,10 @@ class Sampler(Generic[Key]):
         self._begun = 0
 
     def sample(self, roots: Mapping[Key, int], now: float) -> dict[Key, TreeUsage]:
-        """Sample the tree below each pid. A run that has ended is left out, and one not named any more is forgotten."""
+        """Sample the tree below each pid, which is none of it.
+
+        A run that has ended is left out, and one not named any more is forgotten.
+        """
         for gone in self._seen.keys() - roots.keys():
             del self._seen[gone]
         if not roots:
@@ -51,7 +56,8 @@ class Sampler(Generic[Key]):
                 # Not all trees in the same sample.
                 self._begun += 1
                 tree = self._seen[key] = _Tree((pid, root.started), self._begun, self._trees)
-            usages[key] = tree.take(readings, now, self._pss_every)
+            del readings[pid]
+            usages[key] = tree.take(root, readings, now, self._pss_every)
         return usages
 
     def daemon(self, now: float) -> DaemonUsage:
@@ -76,12 +82,17 @@ class _Tree:
         self._pss_bytes: int | None = None
         self._time: float | None = None
 
-    def take(self, readings: dict[int, Reading], now: float, pss_every: int) -> TreeUsage:
-        """Take a sample."""
+    def take(self, root: Reading, readings: dict[int, Reading], now: float, pss_every: int) -> TreeUsage:
+        """Take a sample of what is below the root."""
         alive = [reading for reading in readings.values() if reading.alive]
         cpu_before, passed = self._cpu.value, now - self._time if self._time is not None else 0.0
         self._time = now
-        self._cpu.take({(pid, one.started): one.cpu_seconds for pid, one in readings.items()})
+        self._cpu.take(
+            {
+                self.root: root.inherited_seconds,
+                **{(pid, one.started): one.cpu_seconds for pid, one in readings.items()},
+            }
+        )
         self._read.take({(pid, one.started): one.read_bytes for pid, one in readings.items()})
         self._written.take({(pid, one.started): one.written_bytes for pid, one in readings.items()})
         if self._age % pss_every == 0:

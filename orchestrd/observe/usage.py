@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TreeUsage:
-    """What a process tree uses: now, and since it was first seen where it says so."""
+    """What a run's Claude Code and all below it use: now, and since it was first seen where it says so.
+
+    The runner above them is not counted.
+    """
 
     cpu_seconds: float
     """So far, that of processes which have ended included; it never falls."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from handoff import platform
 from orchestrd.runs import tree
+from orchestrd.runs.remains import with_sampled_peak
 from orchestrd.runs.start import LOCK, STARTED, take_lock
 
 EXIT = "exit.json"
@@ -83,8 +84,8 @@ def read_started(run_folder: Path) -> dict[str, Any]:
 
 
 def read_exit(run_folder: Path) -> dict[str, Any]:
-    """Read `exit.json`; {} where the run died with its runner."""
-    return _read(run_folder / EXIT)
+    """Read `exit.json`, its peak of memory by the daemon's samples too; {} where the run died with its runner."""
+    return with_sampled_peak(run_folder, _read(run_folder / EXIT))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -51,6 +51,16 @@ def sampled_usage(plan_folder: Path, step: str, number: int) -> dict[str, Any]:
     }
 
 
+def with_sampled_peak(run_folder: Path, end: dict[str, Any]) -> dict[str, Any]:
+    """Raise the peak of an `exit.json` to that of the start's samples: both count the same, at different moments."""
+    step, _, number = run_folder.name.rpartition(".")
+    if not end or not number.isdigit():
+        return end
+    sampled = sampled_usage(run_folder.parent.parent, step, int(number))
+    peak = max(end.get("peak_memory_bytes") or 0, sampled.get("peak_memory_bytes") or 0)
+    return {**end, "peak_memory_bytes": peak} if peak else end
+
+
 def _samples(series: Path, step: str, number: int) -> Iterator[dict[str, Any]]:
     try:
         lines = series.read_bytes().splitlines()

@@ -42,6 +42,32 @@ def test_a_tree_is_found_down_to_its_last_process(sampler: Sampler[str], root: P
     assert take(sampler, root).processes == 3
 
 
+def test_the_root_is_no_part_of_what_a_run_uses(sampler: Sampler[str]):
+    with a_process(is_root=True) as runner:
+        take(sampler, runner)
+        runner.tell("block = bytearray(os.urandom(1)) * (40 << 20); burn(0.2)")
+
+        alone = take(sampler, runner)
+        runner.tell("child = spawn(); tell(child, 'pass')")
+        with_agent = take(sampler, runner)
+
+    assert (alone.processes, alone.threads, alone.memory_bytes, alone.cpu_seconds) == (0, 0, 0, 0.0)
+    assert (with_agent.processes, with_agent.threads) == (1, 1)
+    assert 0 < with_agent.memory_bytes < 30 * MEBIBYTE
+
+
+@pytest.mark.skipif(not PLATFORM.proc, reason="the portable way sees only what is there when it looks")
+def test_what_ended_below_the_root_is_counted_and_the_root_is_not():
+    sampler: Sampler[str] = Sampler()
+    with a_process(is_root=True) as runner:
+        runner.tell("burn(0.3)")
+        take(sampler, runner)
+
+        runner.tell("child = spawn(); tell(child, 'burn(0.3)'); child.stdin.close(); child.wait()")
+
+        assert 0.28 <= take(sampler, runner).cpu_seconds < 0.5
+
+
 @pytest.mark.skipif(not PLATFORM.proc, reason="psutil's tree is by parents, whichever thread they had")
 def test_a_child_of_another_thread_is_found(root: Process):
     root.tell("work = lambda: (globals().update(child=spawn()), threading.Event().wait())")

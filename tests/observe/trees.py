@@ -27,18 +27,26 @@ for line in sys.stdin:
 """
 
 
-class Process:
-    """The root of a tree."""
+# What a runner is to Claude Code: the root of its tree, and no part of what it uses.
+_RUNNER = (
+    "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-I', '-S', '-c', *sys.argv[1:]]))"
+)
 
-    def __init__(self) -> None:
+
+class Process:
+    """A process below a runner, which is the root of the tree; or the root itself."""
+
+    def __init__(self, *, is_root: bool = False) -> None:
+        programs = [_PROGRAM, _PROGRAM] if is_root else [_RUNNER, _PROGRAM, _PROGRAM]
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, _PROGRAM],
+            [sys.executable, "-I", "-S", "-c", *programs],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
         )
         self.pid = self._process.pid
+        """The root's."""
 
     def tell(self, statement: str) -> None:
         """Have a statement executed; returns when it was."""
@@ -55,8 +63,8 @@ class Process:
 
 
 @contextmanager
-def a_process() -> Iterator[Process]:
-    process = Process()
+def a_process(*, is_root: bool = False) -> Iterator[Process]:
+    process = Process(is_root=is_root)
     try:
         process.tell("pass")
         yield process

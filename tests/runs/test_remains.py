@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrd.runs.recovery import read_exit
 from orchestrd.runs.remains import sampled_usage, session_cost_usd
 
 SESSION = "1b671a64-40d5-491e-99b0-da01ff1f3341"
@@ -68,3 +69,30 @@ def test_a_start_without_books_is_known_by_its_own_samples(tmp_path: Path):
         "peak_memory_bytes": 300,
     }
     assert sampled_usage(tmp_path, "main", 3) == sampled_usage(tmp_path / "nowhere", "main", 1) == {}
+
+
+@pytest.mark.parametrize(
+    "told, sampled, peak", [(100, 300, 300), (400, 300, 400), (None, 300, 300), (100, None, 100)]
+)
+def test_the_peak_of_a_run_is_not_below_its_own_samples(
+    tmp_path: Path, told: int | None, sampled: int | None, peak: int
+):
+    run = tmp_path / "runs" / "main.2"
+    run.mkdir(parents=True)
+    (run / "exit.json").write_text(json.dumps({"why": "ended", "peak_memory_bytes": told}))
+    sample = {"time": "2026-11-24T10:00:00.000Z", "step": "main", "n": 2, "rss_bytes": sampled}
+    other = sample | {"n": 1, "rss_bytes": 9000}
+    (tmp_path / "usage.jsonl").write_text(f"{json.dumps(other)}\n{json.dumps(sample)}\n")
+
+    end = read_exit(run)
+
+    assert (end["why"], end["peak_memory_bytes"]) == ("ended", peak)
+
+
+def test_a_run_that_died_with_its_runner_has_no_exit_whatever_was_sampled(tmp_path: Path):
+    run = tmp_path / "runs" / "main.1"
+    run.mkdir(parents=True)
+    sample = {"time": "2026-11-24T10:00:00.000Z", "step": "main", "n": 1, "rss_bytes": 5}
+    (tmp_path / "usage.jsonl").write_text(json.dumps(sample) + "\n")
+
+    assert read_exit(run) == {}

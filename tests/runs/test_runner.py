@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from handoff.platform import PLATFORM
+from orchestrd.observe.sampler import Sampler
 from orchestrd.runs import runner
 from orchestrd.runs.recovery import Found, inspect
 from orchestrd.runs.watch import RunWatch
@@ -184,6 +185,20 @@ def test_a_run_that_never_says_a_word_is_stopped(stand: Stand) -> None:
     assert ended.exit["why"] == "first-event"
     assert ended.exit["first_output_seconds"] is None
     assert ended.lines == []
+
+
+def test_the_daemon_counts_what_the_runner_counts_and_not_the_runner(stand: Stand) -> None:
+    watch = RunWatch.of(stand.start("[eat 60] [say I hold it.] [block]"))
+    wait_until(
+        lambda: any(b"I hold it" in line for line in watch.read_new_lines()), what="the memory to be held"
+    )
+
+    usage = Sampler[str]().sample({"run": watch.pid or 0}, 1.0)["run"]
+
+    watch.stop()
+    peak = stand.end_of(watch).exit["max_rss_bytes"]
+    assert (usage.processes, usage.threads) == (1, 1)
+    assert usage.memory_bytes == pytest.approx(peak, rel=0.05)
 
 
 def test_a_run_that_speaks_now_and_then_is_not_silent(native_stand: Stand) -> None:
