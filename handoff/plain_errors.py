@@ -6,6 +6,7 @@ import types
 from collections.abc import Iterator, Mapping
 from datetime import date, time
 from difflib import get_close_matches
+from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -144,7 +145,13 @@ def _fields_at(model: type[BaseModel], path: Path) -> list[str]:
 def _description(model: type[BaseModel], path: Path) -> str | None:
     found = _model_at(model, path[:-1])
     field = found.model_fields.get(str(path[-1])) if found else None
-    return field.description if field else None
+    if field is None or not field.description:
+        return None
+    kind = _without_none(field.annotation)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        words = ", ".join(f'"{one.value}"' for one in kind)
+        return f"{field.description.rstrip('.')}; one of: {words}"
+    return field.description
 
 
 def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:

@@ -44,3 +44,9 @@ def test_an_order_is_read_as_it_was_written(file_format):
     order = an_order(action="retry", plan="add-login", key="once")
 
     assert read_document(Order, dump(order, file_format), file_format) == order
+
+
+@pytest.mark.parametrize("text", ['action = "explode"', 'why = "x"'])
+def test_the_words_that_are_known_are_named_where_there_is_none_or_another(text):
+    with pytest.raises(DocumentError, match='one of: "cancel", "retry", "pause", "resume", "drain"'):
+        read_document(Order, text.encode(), Format.TOML)
