@@ -63,6 +63,8 @@ class Setting:
     path: str
     value: object
     origin: str
+    written: object
+    """The value as the file would have it: `1h` where the value is 3600."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,14 @@ class _File:
     raw: bytes
     values: dict[str, Any]
 
-    def place(self, path: str) -> str:
+    def line(self, path: str) -> int:
+        """Where a setting stands; 0 where it does not."""
         from handoff.formats import Format, line_of
 
-        line = line_of(self.raw, Format.TOML, path)
+        return line_of(self.raw, Format.TOML, path) or 0
+
+    def place(self, path: str) -> str:
+        line = self.line(path)
         return f"{self.path}:{line}" if line else str(self.path)
 
 
@@ -92,7 +98,7 @@ def load_config(root: Path | None = None, environ: Mapping[str, str] = os.enviro
     try:
         config = Config(**_merge(file.values, from_environ))
     except ValidationError as error:
-        problems.extend(_explain(one, file, names) for one in error.errors())
+        problems.extend(_explain(error, file, names))
     if problems:
         raise ConfigError(tuple(problems))
     config._origins.update(origins)  # noqa: SLF001 - a private attribute is how pydantic keeps what is no field
@@ -102,9 +108,13 @@ def load_config(root: Path | None = None, environ: Mapping[str, str] = os.enviro
 def origins(config: Config) -> list[Setting]:
     """Every setting in force with where it came from, in the file's order."""
     known = config._origins  # noqa: SLF001
+    written = config.model_dump()
     return [
         Setting(
-            path, _value(config, path), next((known[at] for at in _upwards(path) if at in known), "default")
+            path,
+            _value(config, path),
+            next((known[at] for at in _upwards(path) if at in known), "default"),
+            _at(written, path),
         )
         for path in setting_names()
     ]
@@ -184,7 +194,9 @@ def _read_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str,
             given[name.lower()] = environ[name]
             behind[names[name]] = name
         else:
-            near = get_close_matches(name, (*names, *READ_FIRST), n=1)
+            # Without what all of them begin with: it would make any two look alike.
+            known = {one.removeprefix(PREFIX): one for one in (*names, *READ_FIRST)}
+            near = [known[one] for one in get_close_matches(name.removeprefix(PREFIX), known, n=1)]
             hint = f"did you mean {near[0]}?" if near else "`orchestrd config` lists the settings"
             problems.append(f"{name}: no such setting — {hint}")
     values = _environ_values(given, behind, problems)
@@ -209,12 +221,21 @@ def _environ_values(given: dict[str, str], behind: dict[str, str], problems: lis
     return values
 
 
-def _explain(error: Any, file: _File, names: Mapping[str, str]) -> str:
-    path = ".".join(str(part) for part in error["loc"])
-    place = next((names[at] for at in _upwards(path) if at in names), None) or file.place(path)
-    if error["type"] == "extra_forbidden":
-        return f"{place}: {path}: no such setting — {_nearest(path)}"
-    return f"{place}: {path}: {error['msg']} — got {error['input']!r}"
+def _explain(error: ValidationError, file: _File, names: Mapping[str, str]) -> list[str]:
+    """One line each: those of variables by name, then those of the file by line."""
+    from handoff.document_error import path_text
+    from handoff.plain_errors import explain
+
+    unknown = {path_text(one["loc"]) for one in error.errors() if one["type"] == "extra_forbidden"}
+    told = []
+    for one in explain(Config, error, {}):
+        named = next((names[at] for at in _upwards(one.path) if at in names), None)
+        line = 0 if named else file.line(one.path)
+        place = named or (f"{file.path}:{line}" if line else str(file.path))
+        message = "no such setting" if one.path in unknown else one.message
+        hint = _nearest(one.path) if one.path in unknown else one.hint
+        told.append((line, f"{place}: {one.path}: {message}" + (f" — {hint}" if hint else "")))
+    return [text for _, text in sorted(told)]
 
 
 def _nearest(path: str) -> str:
@@ -239,6 +260,13 @@ def _field_paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
             yield above + name
 
 
+def _at(values: Mapping[str, Any], path: str) -> object:
+    found: Any = values
+    for name in path.split("."):
+        found = found[name]
+    return found
+
+
 def _value(config: BaseModel, path: str) -> object:
     found: object = config
     for name in path.split("."):
@@ -248,6 +276,7 @@ def _value(config: BaseModel, path: str) -> object:
 
 def _upwards(path: str) -> Iterator[str]:
     """Yield `a.b.c`, `a.b`, `a`: an error inside a list is placed at the list."""
+    path = path.partition("[")[0]
     while path:
         yield path
         path = path.rpartition(".")[0]

@@ -80,6 +80,24 @@ def test_an_unknown_variable_is_an_error_with_the_nearest_name(write):
     )
 
 
+def test_a_variable_that_is_like_no_setting_is_not_taken_for_one(write):
+    (problem,) = problems_of(write("") | {"ORCHESTRD_FOO": "1"})
+
+    assert "did you mean" not in problem
+
+
+def test_problems_come_in_the_order_of_the_lines_with_the_form_that_was_expected(write):
+    environ = write('[log]\nrotation = "big"\n[limits]\nsilence = "soon"\n[claude]\nargs = ["x", 3]\n')
+
+    problems = problems_of(environ)
+
+    file = environ["ORCHESTRD_CONFIG"]
+    assert [problem.partition(": ")[0] for problem in problems] == [f"{file}:{line}" for line in (2, 4, 6)]
+    assert 'a size is written like "512MiB"' in problems[0]
+    assert 'a duration is written like "90s", "45m"' in problems[1]
+    assert "claude.args[1]" in problems[2]
+
+
 @pytest.mark.parametrize(
     "text, said",
     [

@@ -16,10 +16,11 @@ from typer.exceptions import TyperException
 
 from orchestrd.cli import orders, plans, reading, rehearse, serving, setup, tidying
 from orchestrd.cli.calling import Call, Complaint
+from orchestrd.cli.usage import App
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
+app = App(
     name="orchestrd",
     help="Drop a plan in a folder; Claude Code carries it out; a result and a request for documentation come back.",
     no_args_is_help=True,

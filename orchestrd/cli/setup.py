@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from orchestrd.cli.calling import Call, Complaint, note, show_json
+from orchestrd.cli.usage import App
 from orchestrd.views.words import plain, table
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
-service_app = typer.Typer(
+service_app = App(
     name="service",
     help="Have the daemon run as your own service.",
     no_args_is_help=True,
@@ -60,7 +61,7 @@ def config(
     file = config_file()
     print(f"file: {file}{'' if file.exists() else ' (there is none; write one: orchestrd config --default)'}")
     print(
-        table([(one.path, _shown(one.value), one.origin) for one in settings], ("SETTING", "VALUE", "FROM"))
+        table([(one.path, _shown(one.written), one.origin) for one in settings], ("SETTING", "VALUE", "FROM"))
     )
 
 
@@ -117,8 +118,9 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 def schema(
     document: Annotated[
-        str, typer.Argument(help="plan, result, order, ...; none: the list.", show_default="")
-    ] = "",
+        str | None,
+        typer.Argument(metavar="NAME", help="plan, result, order, ...; none: the list.", show_default=False),
+    ] = None,
 ) -> None:
     """Print the JSON Schema of a document."""
     import handoff

@@ -39,6 +39,7 @@ def test_help_names_every_command_with_a_whole_sentence(orchestrd):
         (["ps", "--jsn"], "No such option: --jsn"),
         (["wait"], "Missing argument"),
         (["wait", "x", "--timeout", "soon"], "--timeout"),
+        (["cancel", "x"], "x: no such plan"),
         (["submit", "/no/such/file.toml"], "/no/such/file.toml: No such file or directory"),
         (["clean", "--older-than", "old"], "--older-than old"),
         (["schema", "nonsense"], "nonsense: no such document"),
@@ -98,6 +99,14 @@ def test_the_root_is_that_of_the_option_else_of_the_variable_else_of_the_file_el
 )
 def test_the_root_may_be_named_anywhere(given, moved):
     assert _root_first(given) == moved
+
+
+def test_help_names_what_is_required_as_other_programs_do(orchestrd):
+    for command in ("submit", "wait", "logs", "schema", "service logs"):
+        said = orchestrd(*command.split(), "--help").out
+        assert not set("{}") & set(said)
+        assert "[[" not in said
+        assert "()" not in said
 
 
 def test_completion_names_the_commands(orchestrd):

@@ -22,7 +22,12 @@ def test_config_shows_each_setting_and_where_it_came_from(orchestrd):
 
     assert table["limits.attempts"].split()[1:] == ["5", "ORCHESTRD_LIMITS__ATTEMPTS"]
     assert shown["limits.attempts"] == {"value": 5, "origin": "ORCHESTRD_LIMITS__ATTEMPTS"}
-    assert shown["limits.timeout"]["origin"] == "default"
+    assert shown["limits.timeout"] == {"value": 3600.0, "origin": "default"}
+    assert [table[name].split()[1] for name in ("limits.timeout", "log.rotation", "archive.keep")] == [
+        "1h",
+        "10MiB",
+        "90d",
+    ]
 
 
 def test_a_trusted_project_is_listed_until_it_is_trusted_no_longer(orchestrd, project):
