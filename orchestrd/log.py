@@ -38,7 +38,6 @@ def start_logging(
     """Send everything that is logged from here on to the file and to stderr; returns the file."""
     stderr = terminal or sys.stderr
     file = log_file(config.root)
-    file.parent.mkdir(parents=True, exist_ok=True)
     names = secret_names(environ, config.secrets.names)
     redactor = Redactor({name: environ[name] for name in names})
     level = config.log.level.upper()
@@ -69,6 +68,7 @@ def start_logging(
         retention=config.log.retention,
         encoding="utf-8",
         opener=_private,
+        delay=True,  # a daemon that is refused has said nothing, and leaves nothing
         diagnose=False,
     )
     return file

@@ -23,7 +23,9 @@ def tell_log(root: Path, last: int, *, follow: bool) -> Iterator[str]:
                 yield _in_words(line)
             offset = log.tell()
     except FileNotFoundError:
-        raise Complaint(f"no daemon has served {root} yet (there is no {file})", 1) from None
+        raise Complaint(
+            f"no daemon has served {root} yet, or none had anything to say (there is no {file})", 1
+        ) from None
     while follow:
         time.sleep(0.2)
         try:
