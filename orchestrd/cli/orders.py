@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrd.cli.calling import Call, Complaint, note, show_json
+from orchestrd.cli.calling import Call, Complaint, note, plan_named, show_json
 from orchestrd.views.present import read_daemon
 from orchestrd.views.words import plain
 
@@ -56,11 +56,11 @@ def drain(context: typer.Context, why: Why = None, as_json: AsJson = False) -> N
 
 def _give(call: Call, action: str, plan: str | None, why: str | None, *, as_json: bool) -> None:
     from handoff.client import order
-    from handoff.root import PlanId
 
     root = call.root
+    plan = plan_named(root, plan) if plan else None
     alive = read_daemon(root).alive
-    name = order(root, action, plan=PlanId(plan) if plan else None, why=why)
+    name = order(root, action, plan=plan, why=why)
     outcome = _await_outcome(root, name) if alive else None
     if as_json:
         show_json(outcome or {"file": name, "action": action, "plan": plan, "outcome": "waiting"})

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrd.cli.calling import Call, Complaint, plan_named, show_json
-from orchestrd.views.present import read_daemon, read_plans
+from orchestrd.views.present import read_daemon, read_more, read_plans
 from orchestrd.views.words import how_long, one_line, plain, read_time, table
 
 if TYPE_CHECKING:
-    pass
+    from handoff.root import Root
+    from orchestrd.views.present import Daemon
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 Plan = Annotated[str, typer.Argument(metavar="ID", help="The plan's id.", show_default=False)]
 LOOK_SECONDS = 0.2
+MOST_IGNORED = 10
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,19 +33,21 @@ def ps(context: typer.Context, as_json: AsJson = False) -> None:
     """Show what runs and what waits, and for what."""
     root = context.obj.root
     daemon = read_daemon(root)
-    found = read_plans(root)
+    found, more = read_plans(root), read_more(root)
     if as_json:
         show_json({"daemon": daemon.status | {"alive": daemon.alive}, "plans": found})
         return
     why = f" ({plain(daemon.status['why'])})" if daemon.alive and daemon.status.get("why") else ""
     print(f"daemon: {daemon.state}{why}, root {root.path}")
-    for problem in daemon.status.get("problems", []) if daemon.alive else ():
-        print(f"  ! {plain(problem.get('message'))} — {plain(problem.get('remedy'))}")
+    if daemon.alive:
+        _tell_daemon(daemon)
     if found:
         head = ("ID", "STATE", "SINCE", "WAITING FOR / LAST WORDS", "TURNS", "COST")
-        print(table([_row(plan) for plan in found], head))
+        print(table([_row(root, plan) for plan in found], head))
     else:
         print("no plans in work")
+    if more:
+        print(f"and {more} more")
 
 
 def ls(
@@ -92,7 +96,7 @@ def show(context: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
 def logs(
     context: typer.Context,
     plan: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="A plan; none: the daemon.", show_default=False)
+        str | None, typer.Argument(metavar="ID", help="A plan; none: the daemon.", show_default=False)
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more comes.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="The daemon's last so many lines.", min=0)] = 50,
@@ -118,21 +122,39 @@ def _tell_plan(call: Call, text: str, *, follow: bool) -> Iterator[str]:
     told = False
     while True:
         # Looked at before the streams are read: what was written before the result is then not missed.
-        over = read_result(root, plan) is not None
+        result = read_result(root, plan)
         for line in streams.fresh():
             told = True
             yield line
-        if over or not follow:
+        if result is not None or not follow:
             break
         time.sleep(LOOK_SECONDS)
-    if not told:
-        raise Complaint(f"{plan}: nothing has run yet", 0 if over else 1)
+    if told:
+        return
+    if result is None:
+        raise Complaint(f"{plan}: nothing has run yet", 1)
+    ending = plain(result.get("status")) + (f" ({plain(result['reason'])})" if result.get("reason") else "")
+    raise Complaint(f"{plan}: nothing ran: {ending}; `orchestrd show {plan}` says more", 1)
 
 
-def _row(plan: dict[str, Any]) -> tuple[str, ...]:
+def _tell_daemon(daemon: Daemon) -> None:
+    """Print what troubles it, and what lies in the lanes and is left there."""
+    for problem in daemon.status.get("problems", []):
+        print(f"  ! {plain(problem.get('message'))} — {plain(problem.get('remedy'))}")
+    ignored = daemon.status.get("ignored", [])
+    for one in ignored[:MOST_IGNORED]:
+        print(f"  ignored: {one_line(one.get('file'), 60)} — {plain(one.get('why'))}")
+    if len(ignored) > MOST_IGNORED:
+        print(f"  and {len(ignored) - MOST_IGNORED} more that are ignored; see status/daemon.toml")
+
+
+def _row(root: Root, plan: dict[str, Any]) -> tuple[str, ...]:
+    from orchestrd.views.looking import waits_for
+
     runs = plan.get("runs") or []
     since = read_time(plan.get("since"))
-    words = [str(plan["waiting_for"])] if plan.get("waiting_for") else []
+    waiting = waits_for(root, plan)
+    words = [waiting] if waiting else []
     if plan.get("until"):
         words.append(f"until {plan['until']}")
     words += [str(run["last_words"]) for run in runs if run.get("last_words")]

@@ -61,5 +61,5 @@ class _Stream:
             return
         self._ended = True
         if ending.get("why") not in (None, "ended"):
-            message = f": {plain(ending['message'])}" if ending.get("message") else ""
-            yield f"── stopped: {plain(ending['why'])}{message}"
+            words = (ending["why"] if ending["why"] != "stopped" else None, ending.get("message"))
+            yield ": ".join(["── stopped", *(plain(word) for word in words if word)])

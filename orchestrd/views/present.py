@@ -46,6 +46,11 @@ def read_plans(root: Root) -> list[dict[str, Any]]:
     return list(read_json(root.status / "plans.json").get("plans", []))
 
 
+def read_more(root: Root) -> int:
+    """How many plans are in work besides those that `read_plans` has."""
+    return int(read_json(root.status / "plans.json").get("more") or 0)
+
+
 def _lock_is_free(root: Root) -> bool:
     from handoff.filesystems import network_filesystem
     from handoff.processes import lock_holders

@@ -173,6 +173,8 @@ def test_ps_shows_for_what_a_plan_waits_and_until_when(orchestrd, root):
 
 
 def test_an_order_lies_in_control_until_a_daemon_comes(orchestrd, root):
+    (root / "inbox/some-plan.toml").touch()
+
     said = orchestrd("cancel", "some-plan", "--why", "changed my mind")
 
     assert said.code == 0
@@ -180,6 +182,55 @@ def test_an_order_lies_in_control_until_a_daemon_comes(orchestrd, root):
     (file,) = (root / "control").iterdir()
     order = json.loads(file.read_text())
     assert (order["action"], order["plan"], order["why"]) == ("cancel", "some-plan", "changed my mind")
+
+
+@pytest.mark.parametrize("action", ["cancel", "retry"])
+def test_no_order_is_given_for_a_plan_that_nobody_knows(orchestrd, root, action):
+    said = orchestrd(action, "no-such")
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("orchestrd: no-such: no such plan in ")
+    assert not list((root / "control").iterdir())
+
+
+def test_the_log_of_a_plan_of_which_nothing_ran_says_so_and_why(orchestrd, root):
+    (root / "results/wrong.toml").write_text(
+        'handoff = 1\nplan = "wrong"\nstatus = "rejected"\nreason = "invalid"\n'
+    )
+
+    said = orchestrd("logs", "wrong")
+
+    assert (said.code, said.out) == (1, "")
+    assert said.err == "orchestrd: wrong: nothing ran: rejected (invalid); `orchestrd show wrong` says more\n"
+
+
+def test_which_plans_are_waited_for_is_told_and_none_that_has_its_result(orchestrd, root):
+    plan = {"id": "late", "title": "x", "state": "waiting", "waiting_for": "plans"}
+    (root / "status/plans.json").write_text(json.dumps({"plans": [plan], "more": 3}))
+    (root / "active/late").mkdir()
+    (root / "active/late/accepted.json").write_text('{"after": ["first", "second"]}')
+    (root / "results/first.toml").write_text('handoff = 1\nplan = "first"\nstatus = "succeeded"\n')
+
+    listed = orchestrd("ps").out
+
+    assert "plans: second" in listed
+    assert "first" not in listed
+    assert "and 3 more" in listed
+    assert "waits for      plans: second" in orchestrd("show", "late").out
+
+
+def test_a_checkout_that_was_removed_since_is_not_shown(orchestrd, root, tmp_path):
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (root / "results/done.toml").write_text(
+        f'handoff = 1\nplan = "done"\nstatus = "failed"\n'
+        f'[changes]\nfiles_changed = 1\ncommits = 1\nworkspace = "{checkout}"\n'
+    )
+
+    assert f"checkout       {checkout}" in orchestrd("show", "done").out
+    assert "1 file, +0 -0, 1 commit\n" in orchestrd("show", "done").out
+    checkout.rmdir()
+    assert "checkout" not in orchestrd("show", "done").out
 
 
 def test_the_daemons_log_is_told_to_be_missing_before_the_first_start(orchestrd, root):

@@ -90,6 +90,8 @@ def test_a_plan_that_runs_is_shown_cancelled_and_tried_again(session):
     waited = session("wait", plan, "--timeout", "30")
     assert (waited.code, waited.out) == (1, f"{plan}: cancelled (cancelled)\n")
 
+    assert session("logs", plan).out.rstrip().endswith("── stopped: cancelled")
+
     session.gate.touch()
     wait_until(lambda: not session.here.root.plan_folder(plan).exists(), 10, "the archive")
     again = session("retry", plan)
@@ -128,6 +130,33 @@ def test_nothing_starts_in_a_pause_and_a_drained_daemon_ends(session):
     assert session("drain").out == "drain: done\n"
     assert session.here.daemon.wait(20) == 0
     assert "not running" in session("ps").out
+
+
+def test_what_is_ignored_and_what_troubles_the_daemon_is_told_by_ps(session):
+    (session.here.root.inbox / "folder.toml").mkdir()
+    wait_until(lambda: session.here.status("daemon")["ignored"], 10, "the daemon to see it")
+
+    assert "ignored: folder.toml — " in session("ps").out.replace("inbox/", "")
+
+
+def test_a_daemon_that_was_killed_is_told_to_be_gone_at_once(session):
+    session.here.kill()
+
+    portable = session.here.environ.get("ORCHESTRD_PORTABLE") == "1"
+    assert ("not running" in session("ps").out) or portable
+
+
+def test_a_daemon_that_is_refused_leaves_no_log(session, tmp_path):
+    session.here.root.path.chmod(0o770)
+
+    said = session("--root", str(session.here.root.path), "serve")
+
+    assert said.code == 2
+    other = tmp_path / "other"
+    other.mkdir()
+    other.chmod(0o777)
+    assert session("--root", str(other), "serve").code == 2
+    assert len(list(session.here.home.rglob("daemon-*.jsonl"))) == 1
 
 
 def test_an_order_for_a_plan_that_nobody_knows_is_told(session):
