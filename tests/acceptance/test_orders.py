@@ -54,6 +54,7 @@ def test_a_cancelled_plan_ends_wherever_it_stands_and_its_work_stays_on_its_bran
     waited = here.result("waiting")
     assert (waited["status"], waited["reason"]) == ("cancelled", "cancelled")
     assert "started" not in waited
+    wait_until(lambda: not list(here.root.active.iterdir()), 5, "both to be archived")
     for name, plan, word in (("no-such", "no-such", "known"), ("settled", "running", "settled")):
         line = give(here, name, action="cancel", plan=plan)
         assert line["outcome"] == "nothing"

@@ -10,6 +10,7 @@ import tomli_w
 
 from tests.live.real import MAY_ALL, MAY_WRITE, a_plan, bash, conversation, git, live, write
 from tests.live.test_launch_live import MCP_SERVER, give_it_settings
+from tests.waiting import wait_until
 
 
 def test_only_a_trusted_projects_settings_act_and_then_in_its_worktree_too(
@@ -72,6 +73,7 @@ def test_a_key_that_a_run_shows_about_is_written_nowhere(claude_binary: Path, pr
         result = there.result("shows")
         key = there.here.environ["ANTHROPIC_API_KEY"]
         request = (there.root.path / result["docs"]["request"]).read_text()
+        wait_until((there.root.path / result["changes"]["patch"]).exists, 5, "the archive")
         patch = (there.root.path / result["changes"]["patch"]).read_text()
         holding = [
             str(file)

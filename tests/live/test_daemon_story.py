@@ -23,11 +23,11 @@ def test_a_plan_that_has_a_file_written_comes_back_whole(claude_binary: Path, pr
         )
         result = there.result("a-file")
 
-        folder = there.here.plan_folder("a-file")
         root = there.root.path
         request = (root / result["docs"]["request"]).read_text()
         page = (there.root.results / "a-file.md").read_text()
         wait_until(lambda: is_in_index(there, "a-file"), 5, "the plan to be in the index")
+        folder = there.here.plan_folder("a-file")
 
     changes, usage, step = result["changes"], result["usage"], result["steps"][0]
     assert (result["status"], result["verdict"]) == ("succeeded", "changed")
