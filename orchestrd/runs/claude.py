@@ -86,8 +86,10 @@ def find_claude(configured: str | None, environ: Mapping[str, str]) -> ClaudeCom
 def _named_binary(named: str, source: str, search_path: str | None) -> Path:
     found = shutil.which(os.path.expanduser(named), path=search_path)
     if found is None:
+        there = os.path.exists(os.path.expanduser(named))
+        wrong = "that is not executable" if there else "there is no such program"
         raise ClaudeMissing(
-            f"{source} names {named!r}, and there is no such program.",
+            f"{source} names {named!r}, and {wrong}.",
             f"Correct {source}, or leave it out to use `claude` from PATH.",
         )
     return Path(found).absolute()
