@@ -9,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 # Which tests the short portable form runs: the rooms that ask the platform for something.
-PORTABLE := tests/handoff tests/inbound tests/runs
+PORTABLE := tests/handoff tests/inbound tests/runs tests/workspaces
 PYTEST := $(BIN)/python -m pytest
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -20,9 +20,9 @@ from handoff.root import PlanId, Root
 from orchestrd.config import checkouts_folder
 from orchestrd.outbound.archive import OldPlan, find_old, prune
 from orchestrd.record.index import Index
-from orchestrd.runs.git import GitFailed, run_git
 from orchestrd.views.looking import plan_folder, read_result, settled_plans
 from orchestrd.views.words import how_long, read_json, read_time
+from orchestrd.workspaces.git import GitFailed, run_git
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def rehearse(
 ) -> None:
     """Try a plan out at no cost. The real Claude Code, a scripted model, a copy of the project."""
     from orchestrd.rehearsal import ScriptError
-    from orchestrd.rehearsing import NoPlan, rehearse_plan
+    from orchestrd.stage.rehearsing import NoPlan, rehearse_plan
 
     call: Call = context.obj
     raw, name = read_plan(plan)
@@ -49,6 +49,6 @@ def rehearse(
 
 def demo() -> None:
     """Show the whole way of a plan. The real Claude Code, a scripted model; nothing is billed."""
-    from orchestrd.demo import tell
+    from orchestrd.stage.demo import tell
 
     raise typer.Exit(tell())

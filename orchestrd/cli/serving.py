@@ -14,7 +14,7 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(context: typer.Context) -> None:
     """Be the daemon. It stays in the foreground, and makes the root if there is none."""
-    from orchestrd.daemon import serve as serve_root
+    from orchestrd.daemon.loop import serve as serve_root
     from orchestrd.log import start_logging
 
     call: Call = context.obj

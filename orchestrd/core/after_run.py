@@ -73,13 +73,13 @@ def judge_evidence(plan: PlanInHand, *, changed: bool | None, problem: str | Non
         return ending
     if problem is not None:
         return Ending(Status.FAILED, Reason.WORKSPACE, problem)
-    if plan.facts.changes == "expected" and changed is False:
+    if plan.facts.changes == "expected" and not changed:
         if plan.denied:
             message = (
                 "Changes were expected and there are none; some tool calls were denied (see steps.denied)."
             )
             return Ending(Status.FAILED, Reason.PERMISSION, message)
-        return Ending(Status.FAILED, Reason.NO_CHANGES, "Changes were expected and there are none.")
+        return Ending(Status.FAILED, Reason.NO_CHANGES, "Changes were expected and none can be shown.")
     if plan.facts.changes == "forbidden" and changed:
         return Ending(Status.FAILED, Reason.CHECK_FAILED, "Changes were forbidden and there are some.")
     return ending

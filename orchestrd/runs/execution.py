@@ -23,10 +23,8 @@ from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
 from orchestrd.runs.closing import ended_fields, stderr_tail
 from orchestrd.runs.environment import claude_folder
-from orchestrd.runs.git import GitLock
 from orchestrd.runs.launch import Launch
 from orchestrd.runs.launching import Launching
-from orchestrd.runs.places import Places
 from orchestrd.runs.recovery import Found
 from orchestrd.runs.remains import sampled_usage, session_cost_usd
 from orchestrd.runs.running import STEP, Running
@@ -34,6 +32,8 @@ from orchestrd.runs.start import start_runner
 from orchestrd.runs.verdict import judge
 from orchestrd.runs.watch import RunWatch
 from orchestrd.secrets import Redactor, secret_names
+from orchestrd.workspaces.git import GitLock
+from orchestrd.workspaces.places import Places
 
 STOPPED_BEFORE = "It was stopped before it was started."
 TAIL_SECONDS = 1.0

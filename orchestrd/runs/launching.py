@@ -12,8 +12,8 @@ from orchestrd.config import Config, trust_file
 from orchestrd.core.commands import StartRun
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing
 from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
-from orchestrd.runs.places import Places
 from orchestrd.runs.trust import look_up_trust
+from orchestrd.workspaces.places import Places
 
 GO_ON = (
     "This session was interrupted before the task was done. Look at what is there already, then go on with the task "

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrd.outbound.words import counted
+from orchestrd.runs.fields import a_float
 from orchestrd.views.words import how_long, one_line, plain, read_time
 
 WIDTH = 110
@@ -80,7 +81,7 @@ def _tell_system(teller: Teller, event: dict[str, Any]) -> Iterator[str]:
                 if server.get("status") not in ("connected", "pending"):
                     yield f"{' ' * 8}! the MCP server {plain(server.get('name'))} is {plain(server.get('status'))}"
         case "api_retry":
-            delay = float(event.get("retry_delay_ms") or 0) / 1000
+            delay = (a_float(event.get("retry_delay_ms")) or 0.0) / 1000
             said = event.get("error_status") or event.get("error") or "no answer"
             count = f"{event.get('attempt')} of {event.get('max_retries')}"
             yield f"{' ' * 8}! the API said {plain(said)}; trying again in {delay:.1f} s ({count})"
@@ -122,7 +123,7 @@ def _tell_limit(_teller: Teller, event: dict[str, Any]) -> Iterator[str]:
         reached = (
             "reached"
             if facts["status"] == "rejected"
-            else f"used to {float(facts.get('utilization') or 0):.0%}"
+            else f"used to {(a_float(facts.get('utilization')) or 0.0):.0%}"
         )
         reset = facts.get("resetsAt")
         until = f", until {datetime.fromtimestamp(reset).astimezone():%Y-%m-%d %H:%M}" if reset else ""
@@ -137,8 +138,8 @@ def _tell_result(_teller: Teller, event: dict[str, Any]) -> Iterator[str]:
     parts = (
         f"{plain(word)}{' (an error)' if event.get('is_error') else ''}",
         counted(event.get("num_turns") or 0, "turn"),
-        f"${float(event.get('total_cost_usd') or 0):.4f} so far",
-        how_long(float(event.get("duration_ms") or 0) / 1000),
+        f"${(a_float(event.get('total_cost_usd')) or 0.0):.4f} so far",
+        how_long((a_float(event.get("duration_ms")) or 0.0) / 1000),
     )
     yield "── " + " · ".join(parts)
 

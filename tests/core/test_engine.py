@@ -335,7 +335,7 @@ def test_cancelling_what_is_not_there_does_nothing() -> None:
         ("expected", False, False, Reason.NO_CHANGES),
         ("expected", False, True, Reason.PERMISSION),
         ("expected", True, True, None),
-        ("expected", None, False, None),
+        ("expected", None, False, Reason.NO_CHANGES),
         ("forbidden", True, False, Reason.CHECK_FAILED),
         ("forbidden", False, False, None),
         ("allowed", False, True, None),

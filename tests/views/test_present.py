@@ -10,7 +10,7 @@ import pytest
 
 from handoff import processes
 from handoff.root import Root, create_root
-from orchestrd.root_lock import RootLock
+from orchestrd.daemon.root_lock import RootLock
 from orchestrd.views.present import read_daemon
 
 

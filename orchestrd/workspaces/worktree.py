@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handoff import durable
-from orchestrd.runs.git import GitFailed, GitLock, run_git
-from orchestrd.runs.quick_worktree import INITIALISING, add_quickly
-from orchestrd.runs.refs import loose_tip
-from orchestrd.runs.registrations import common_dir, read_line, registration
-from orchestrd.runs.workspace_error import WorkspaceError
+from orchestrd.workspaces.error import WorkspaceError
+from orchestrd.workspaces.git import GitFailed, GitLock, run_git
+from orchestrd.workspaces.quick_worktree import INITIALISING, add_quickly
+from orchestrd.workspaces.refs import loose_tip
+from orchestrd.workspaces.registrations import common_dir, read_line, registration
 
 MARKER = "orchestrd"
 """In the registration of a checkout that is complete and ours."""

@@ -12,8 +12,8 @@ from handoff.root import PlanId, create_root
 from orchestrd.core.events import Event, Moment, WorkspaceMade
 from orchestrd.record import journal
 from orchestrd.record.journals import Journals
-from orchestrd.runs.git import GitLock
-from orchestrd.runs.places import Places
+from orchestrd.workspaces.git import GitLock
+from orchestrd.workspaces.places import Places
 from tests.serving import a_repository
 
 WISH = {"handoff": 1, "prompt": "x", "workspace": {"mode": "worktree", "branch": "same"}}

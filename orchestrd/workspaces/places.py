@@ -15,9 +15,10 @@ from handoff.plan import Plan
 from handoff.root import PlanId, Root
 from orchestrd.core.events import Event, EvidenceGathered, Moment, WorkspaceFailed, WorkspaceMade
 from orchestrd.record.journals import Journals
-from orchestrd.runs import changes, workspace
-from orchestrd.runs.git import GitLock
-from orchestrd.runs.workspace import Intent, WorkspaceError
+from orchestrd.workspaces import changes
+from orchestrd.workspaces import intent as workspace
+from orchestrd.workspaces.git import GitLock
+from orchestrd.workspaces.intent import Intent, WorkspaceError
 
 PATCH = "changes.patch"
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from handoff import durable
-from orchestrd.runs import difference, registrations, rescue, worktree
-from orchestrd.runs.git import GitFailed, GitLock, GitMissing, run_git
-from orchestrd.runs.leftovers import settle
-from orchestrd.runs.standing import Standing, look
-from orchestrd.runs.workspace import DIRECTORY, Intent, worktree_of
-from orchestrd.runs.workspace_error import WorkspaceError, from_git, no_git
+from orchestrd.workspaces import difference, registrations, rescue, worktree
+from orchestrd.workspaces.error import WorkspaceError, from_git, no_git
+from orchestrd.workspaces.git import GitFailed, GitLock, GitMissing, run_git
+from orchestrd.workspaces.intent import DIRECTORY, Intent, worktree_of
+from orchestrd.workspaces.leftovers import settle
+from orchestrd.workspaces.standing import Standing, look
 
 __all__ = ["Changes", "gather"]
 

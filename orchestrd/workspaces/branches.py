@@ -6,11 +6,11 @@ import os
 import re
 from pathlib import Path
 
-from orchestrd.runs.git import GitFailed, GitLock, run_git
-from orchestrd.runs.refs import refs_there
-from orchestrd.runs.registrations import common_dir
-from orchestrd.runs.workspace_error import WorkspaceError
-from orchestrd.runs.worktree import HEADS
+from orchestrd.workspaces.error import WorkspaceError
+from orchestrd.workspaces.git import GitFailed, GitLock, run_git
+from orchestrd.workspaces.refs import refs_there
+from orchestrd.workspaces.registrations import common_dir
+from orchestrd.workspaces.worktree import HEADS
 
 DEFAULT_BRANCH = "handoff/{id}"
 NAMES_AT_ONCE = 16

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrd.runs import worktree
-from orchestrd.runs.branches import free_branch
-from orchestrd.runs.git import GitFailed, GitLock, run_git
-from orchestrd.runs.refs import loose_tip
-from orchestrd.runs.registrations import common_dir
-from orchestrd.runs.standing import Standing, look
+from orchestrd.workspaces import worktree
+from orchestrd.workspaces.branches import free_branch
+from orchestrd.workspaces.git import GitFailed, GitLock, run_git
+from orchestrd.workspaces.refs import loose_tip
+from orchestrd.workspaces.registrations import common_dir
+from orchestrd.workspaces.standing import Standing, look
 
 NOBODY = ("orchestrd", "orchestrd@localhost")
 """Who commits where the user has told git no name."""

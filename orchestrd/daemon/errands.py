@@ -13,8 +13,8 @@ from loguru import logger
 
 from handoff.root import PlanId
 from orchestrd.core.events import Event, Moment
-from orchestrd.troubles import Trouble, Troubles
-from orchestrd.workers import Workers
+from orchestrd.daemon.troubles import Trouble, Troubles
+from orchestrd.daemon.workers import Workers
 
 AGAIN_SECONDS = 5.0
 """After a trouble (a full disk, say) the same errand is run again so much later."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from orchestrd.runs.workspace_error import WorkspaceError
+from orchestrd.workspaces.error import WorkspaceError
 
 
 def common_dir(repository: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orchestrd.runs.git import GitFailed
+from orchestrd.workspaces.git import GitFailed
 
 _FILTERS = (
     re.compile(r"(?:smudge|clean) filter '?([^\s']+)'? failed"),

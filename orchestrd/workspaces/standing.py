@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrd.runs.git import GitLock, run_git
+from orchestrd.workspaces.git import GitLock, run_git
 
 
 @dataclass(frozen=True, slots=True)

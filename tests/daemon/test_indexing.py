@@ -10,10 +10,10 @@ import pytest
 
 from handoff.root import PlanId, create_root
 from orchestrd.core.events import Moment
-from orchestrd.indexing import Indexing
+from orchestrd.daemon.indexing import Indexing
+from orchestrd.daemon.troubles import Troubles
 from orchestrd.record import missing
 from orchestrd.record.index import Index, IndexReader, row_of
-from orchestrd.troubles import Troubles
 from tests.acceptance.stage import AGENT, drop_plan
 from tests.serving import a_repository, serving
 from tests.waiting import wait_until

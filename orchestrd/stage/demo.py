@@ -16,11 +16,11 @@ from handoff.client import submit
 from handoff.root import PlanId, Root
 from orchestrd.carried import carried
 from orchestrd.rehearsal import load_script
-from orchestrd.runs.git import GitFailed, GitMissing, run_git
-from orchestrd.stage import Stage, set_stage
-from orchestrd.story import follow_plan
+from orchestrd.stage.stage import Stage, set_stage
+from orchestrd.stage.story import follow_plan
 from orchestrd.views.looking import plan_folder, read_result
 from orchestrd.views.words import plain
+from orchestrd.workspaces.git import GitFailed, GitMissing, run_git
 
 PLAN_SECONDS = 120.0
 PLAN_NAME = "say-goodbye.plan.md"

@@ -6,8 +6,8 @@ import threading
 
 from handoff.root import PlanId
 from orchestrd.core.events import Event, Moment, WorkspaceMade
-from orchestrd.errands import AGAIN_SECONDS, Errands
-from orchestrd.troubles import Troubles
+from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
+from orchestrd.daemon.troubles import Troubles
 from tests.waiting import wait_until
 
 PLAN = PlanId("p")

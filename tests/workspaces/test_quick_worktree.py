@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrd.runs.quick_worktree import add_quickly
-from orchestrd.runs.refs import loose_tip, refs_there
+from orchestrd.workspaces.quick_worktree import add_quickly
+from orchestrd.workspaces.refs import loose_tip, refs_there
 from tests.repositories import Repository, a_repository, isolate_git
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrd.bell import Bell
+from orchestrd.daemon.bell import Bell
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrd.runs import registrations, worktree
-from orchestrd.runs.branches import DEFAULT_BRANCH, named_branch
-from orchestrd.runs.git import GitFailed, GitLock, GitMissing, run_git
-from orchestrd.runs.workspace_error import WorkspaceError, from_git, no_git
+from orchestrd.workspaces import registrations, worktree
+from orchestrd.workspaces.branches import DEFAULT_BRANCH, named_branch
+from orchestrd.workspaces.error import WorkspaceError, from_git, no_git
+from orchestrd.workspaces.git import GitFailed, GitLock, GitMissing, run_git
 
 __all__ = ["Intent", "WorkspaceError", "decide", "make", "remove"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handoff import durable
-from orchestrd.runs.git import GitLock, run_git
+from orchestrd.workspaces.git import GitLock, run_git
 
 PLAIN = (
     "--no-ext-diff",

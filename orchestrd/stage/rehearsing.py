@@ -18,12 +18,12 @@ from handoff.root import plan_id_of
 from orchestrd.config import Config, config_file
 from orchestrd.inbound.intake import Accepted, check_plan
 from orchestrd.rehearsal import load_script
-from orchestrd.runs.git import GitFailed, GitMissing, run_git
-from orchestrd.stage import Stage, StageBroken, set_stage
-from orchestrd.story import follow_plan
+from orchestrd.stage.stage import Stage, StageBroken, set_stage
+from orchestrd.stage.story import follow_plan
 from orchestrd.views.looking import plan_folder, read_result
 from orchestrd.views.page import page_of_rehearsal
 from orchestrd.views.words import plain
+from orchestrd.workspaces.git import GitFailed, GitMissing, run_git
 
 
 class NoPlan(Exception):

@@ -20,7 +20,6 @@ from loguru import logger
 
 from handoff import platform
 from handoff.root import PlanId, Root, create_root
-from orchestrd.bell import Bell
 from orchestrd.config import Config
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.engine import Engine
@@ -28,27 +27,28 @@ from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunE
 from orchestrd.core.history import Told
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
-from orchestrd.errands import AGAIN_SECONDS, Errands
+from orchestrd.daemon.bell import Bell
+from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
+from orchestrd.daemon.indexing import Indexing
+from orchestrd.daemon.machine import Machine
+from orchestrd.daemon.recovering import recover
+from orchestrd.daemon.reporting import Reporting
+from orchestrd.daemon.root_lock import RootLock
+from orchestrd.daemon.telling import tell
+from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.inbound.accepted import read_accepted
 from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lanes
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import Reception
-from orchestrd.indexing import Indexing
-from orchestrd.machine import Machine
 from orchestrd.outbound.publish import Published, settle
 from orchestrd.outbound.sd_notify import notify
 from orchestrd.record.ids import Ids
 from orchestrd.record.ids import Orders as OrdersRegister
 from orchestrd.record.journal import format_time
 from orchestrd.record.journals import Journals
-from orchestrd.recovering import recover
-from orchestrd.reporting import Reporting
-from orchestrd.root_lock import RootLock
 from orchestrd.runs.execution import Executions
-from orchestrd.runs.git import GitLock
-from orchestrd.telling import tell
-from orchestrd.troubles import Trouble, Troubles
+from orchestrd.workspaces.git import GitLock
 
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""

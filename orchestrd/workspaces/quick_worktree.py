@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from handoff import durable
-from orchestrd.runs.git import GitFailed, GitLock, run_git
+from orchestrd.workspaces.git import GitFailed, GitLock, run_git
 
 INITIALISING = b"initializing"
 """What git itself writes into `locked` for as long as it is making a worktree."""

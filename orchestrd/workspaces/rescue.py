@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from handoff import durable
-from orchestrd.runs import registrations, worktree
-from orchestrd.runs.git import GitLock, run_git
+from orchestrd.workspaces import registrations, worktree
+from orchestrd.workspaces.git import GitLock, run_git
 
 
 def recovered(tree: worktree.Worktree, common: Path, lock: GitLock | None) -> Path:

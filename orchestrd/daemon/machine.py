@@ -12,9 +12,9 @@ from contextlib import suppress
 from handoff.root import RESERVE_BYTES, Root, RootError, give_reserve, keep_reserve, open_root
 from orchestrd.config import Config
 from orchestrd.core.events import ConditionChanged, Event, Moment
+from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing, find_claude
-from orchestrd.runs.git import GitLock
-from orchestrd.troubles import Trouble, Troubles
+from orchestrd.workspaces.git import GitLock
 
 CLAUDE, SPACE, ROOT, GIT = "claude", "space", "root", "git"
 LEAST_INODES = 1000

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrd.runs import worktree
-from orchestrd.runs.workspace import Intent, WorkspaceError, decide, make, remove
+from orchestrd.workspaces import worktree
+from orchestrd.workspaces.intent import Intent, WorkspaceError, decide, make, remove
 from tests.repositories import Repository, a_repository, isolate_git
-from tests.runs.traps import booby_trapped
+from tests.workspaces.traps import booby_trapped
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ from orchestrd.core.engine import Engine
 from orchestrd.core.events import Moment
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import SHOWN_AS, State
-from orchestrd.measuring import Measuring, Sample, add_result
+from orchestrd.daemon.measuring import Measuring, Sample, add_result
+from orchestrd.daemon.troubles import Trouble
 from orchestrd.observe.metrics import Present, Totals, render
 from orchestrd.outbound.publish import Published
 from orchestrd.outbound.sd_notify import notify, watchdog_seconds
 from orchestrd.outbound.status import BEAT_SECONDS, MOST_PLANS, StatusBoard
 from orchestrd.runs.execution import Executions
-from orchestrd.troubles import Trouble
 
 PLANS_SECONDS = 1.0
 """How often the plans are gone through at most: with 20,000 waiting that is not free."""

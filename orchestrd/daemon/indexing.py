@@ -14,10 +14,10 @@ from pathlib import Path
 
 from handoff.root import Root
 from orchestrd.core.events import Moment
-from orchestrd.errands import AGAIN_SECONDS
+from orchestrd.daemon.errands import AGAIN_SECONDS
+from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.record.index import Index, Row
 from orchestrd.record.missing import missing_rows
-from orchestrd.troubles import Trouble, Troubles
 
 WORD = "index"
 MOST_PENDING = 10_000

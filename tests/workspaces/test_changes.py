@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from orchestrd.runs.changes import Changes, gather
-from orchestrd.runs.workspace import Intent, WorkspaceError, decide, make, remove
+from orchestrd.workspaces.changes import Changes, gather
+from orchestrd.workspaces.intent import Intent, WorkspaceError, decide, make, remove
 from tests.repositories import Repository, a_repository, isolate_git
-from tests.runs.traps import booby_trapped
+from tests.workspaces.traps import booby_trapped
 
 
 @pytest.fixture

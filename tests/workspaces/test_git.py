@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrd.runs import git
-from orchestrd.runs.git import GitFailed, GitLock, GitMissing, git_environment, run_git
+from orchestrd.workspaces import git
+from orchestrd.workspaces.git import GitFailed, GitLock, GitMissing, git_environment, run_git
 from tests.repositories import Repository, a_repository, isolate_git
 from tests.waiting import wait_until
 
@@ -96,7 +96,7 @@ def test_a_git_that_outlives_its_daemon_holds_the_lock(repository, tmp_path):
     lock_path = tmp_path / "git.lock"
     repository.git("config", "alias.hold", f"!echo $$ > {tmp_path}/pid; exec sleep 600")
     code = (
-        "import sys; from orchestrd.runs.git import GitLock, run_git\n"
+        "import sys; from orchestrd.workspaces.git import GitLock, run_git\n"
         "lock = GitLock(sys.argv[1]); lock.take()\n"
         "run_git(['hold'], sys.argv[2], lock=lock)\n"
     )

@@ -1,0 +1,1 @@
+"""The loop, and what it is made of: what wakes it, what is done beside it, what it shows."""
