@@ -21,6 +21,7 @@ from orchestrd.observe.sampler import Sampler
 
 RUNS = 20
 PROCESSES = 5
+"""Below each root, which stands for a runner: what a run itself consists of."""
 INTERVAL_SECONDS = 1.0
 
 # On stdin the root is told to end; when it ends, its pipe to each below it does.
@@ -31,7 +32,7 @@ END = threading.Event()
 def child(depth):
     return subprocess.Popen([sys.executable, "-I", "-S", "-c", sys.argv[2], str(depth), sys.argv[2]],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-below = {0: [1], 1: [2, 2, 3]}.get(depth, [])
+below = {0: [1, 2], 1: [2, 2, 3]}.get(depth, [])
 children = [child(one) for one in below]
 for one in children:
     one.stdout.readline()
