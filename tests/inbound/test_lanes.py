@@ -129,7 +129,8 @@ def test_taking_files_and_writing_temporaries_wakes_nobody(watch: Watch, root: R
     watched = watch()
     rename_in(root.inbox, "a.toml")
     rename_in(root.inbox, "last.toml")
-    wait_until(lambda: len(watched.ready()) == 2, what="both")
+    # Renamed by what the watch has told: no event of theirs is still on its way.
+    wait_until(lambda: [file.renamed for file in watched.scan().ready] == [True, True], what="both")
     before = watched.wakes
 
     (root.inbox / "a.toml").rename(root.active / "a")
@@ -376,4 +377,4 @@ def test_many_files_are_looked_at_quickly(watch: Watch, root: Root) -> None:
     began = time.perf_counter()
     watched.scan()
 
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 5  # what is slower than that keeps the loop from its runs
