@@ -1,4 +1,4 @@
-"""Tidying up: old checkouts, archives and merged branches; the index made anew."""
+"""Tidying up: old checkouts, archives and merged branches; the index made anew; is all as promised."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (clean, reindex):
+    for command in (clean, reindex, verify):
         app.command()(command)
 
 
@@ -72,3 +72,20 @@ def reindex(context: typer.Context) -> None:
     for problem in problems:
         note(plain(problem))
     print(f"{root.index}: made anew")
+
+
+def verify(context: typer.Context, as_json: AsJson = False) -> None:
+    """Look whether all is as promised. It only reads, with the daemon at work or away; exit 1: something is not."""
+    from orchestrd.views.verifying import verify as look_at
+
+    root = context.obj.root
+    found = list(look_at(root))
+    if as_json:
+        show_json([{"invariant": one.invariant, "where": one.where, "what": one.what} for one in found])
+    else:
+        for one in found:
+            print(plain(f"{one.where}: {one.what} ({one.invariant})"))
+        if not found:
+            print(f"{root.path}: all is as promised")
+    if found:
+        raise typer.Exit(1)
