@@ -90,7 +90,9 @@ class Engine:
         self._wall = event.at.wall
         commands = self._react(event)
         commands += self._let_time_pass(event.at)
-        commands += self._admit(event.at)
+        if not isinstance(event, told.PlanRecovered):
+            # Not before all are told: those that run already hold slots and places.
+            commands += self._admit(event.at)
         if self.draining and not any(
             plan.state in HOLDS_A_SLOT or plan.state is State.SETTLING for plan in self.plans()
         ):
@@ -106,7 +108,7 @@ class Engine:
             case told.PlanRecovered():
                 return self._recover(event)
             case told.WorkspaceMade():
-                return self._start(self._known(event.plan))
+                return self._start(self._known(event.plan), event.at)
             case told.WorkspaceFailed():
                 return self._workspace_failed(self._known(event.plan), event.message)
             case told.RunEnded():
@@ -230,7 +232,7 @@ class Engine:
     def _starts_plans(self) -> bool:
         return self.paused is None and not self.draining and not self._troubles
 
-    def _start(self, plan: PlanInHand) -> list[Command]:
+    def _start(self, plan: PlanInHand, at: Moment) -> list[Command]:
         if plan.cancelled is not None:
             plan.decided = endings.cancelled(plan.cancelled)
             self._move(plan, Trigger.RUN_OVER)
@@ -238,6 +240,8 @@ class Engine:
         if not self._starts_plans():
             # Paused while its workspace was being made: that waits for it.
             self._move(plan, Trigger.HELD)
+            if plan.is_overdue(at):
+                return self._give_up(plan, endings.expired())
             self._queue.put(plan.facts)
             return []
         self._move(plan, Trigger.WORKSPACE_MADE)

@@ -199,6 +199,8 @@ class Daemon:
         self._decide(self._errands.reports())
         for plan in self._runs.poll(at):
             self._judge(plan)
+        for plan, message in self._runs.unreadable.items():
+            self._troubles.raise_(Trouble(f"run-{plan}", message, "repair that; the run itself goes on"))
         self._errands.turn(at)
         if at.boot >= self._not_before:
             self._take_in(at)
@@ -212,6 +214,7 @@ class Daemon:
             if self._orders_left:
                 self._orders.take_up(at)
                 self._orders_left = False
+                self._decide(self._orders.told())
             if self._doorway.is_due(at):
                 self._decide(self._look_at_machine(at))
                 self._doorway.look(at)

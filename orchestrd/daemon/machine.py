@@ -79,8 +79,11 @@ class Machine:
 
     def _look_for_git(self) -> Trouble | None:
         """A git that a killed daemon left behind is not to be disturbed: ours wait for it, and nothing else does."""
-        if self._git_lock.try_take():
-            return None
+        try:
+            if self._git_lock.try_take():
+                return None
+        except OSError as error:
+            return Trouble(GIT, f"{self._root.git_lock}: {error.strerror}", "repair or remove that file")
         message = f"{self._root.git_lock}: a git that an earlier daemon started is still at work"
         return Trouble(GIT, message, "nothing, it will end; plans that need git wait for it")
 

@@ -53,7 +53,15 @@ def accept_again(
     # From here on it is taken like any other file, with all that makes that durable.
     copy = root.orders / f"{order}-{one.file_name}"
     durable.replace(copy, there.read_bytes())
-    durable.take(copy, root.plan_folder(one.plan), one.file_name, one.first_line())
+    try:
+        durable.take(copy, root.plan_folder(one.plan), one.file_name, one.first_line())
+    except OSError:
+        # After a failed sync the file may have moved all the same.
+        if (root.plan_folder(one.plan) / one.file_name).exists():
+            reception.take_up(one)
+        else:
+            ids.give_back(one.plan)
+        raise
     reception.take_up(one)
     return one.plan
 

@@ -19,7 +19,17 @@ from handoff.formats import DocumentError, Format, read_document
 from handoff.order import Action, Order, Outcome
 from handoff.root import PlanId, Root, kind_of, plan_id_of
 from handoff.settling import BadFile, StillWritten, read_settled, shown
-from orchestrd.core.events import CancelAsked, DrainAsked, Event, LookAgain, Moment, PauseAsked, ResumeAsked
+from orchestrd.core.events import (
+    CancelAsked,
+    DrainAsked,
+    Event,
+    LookAgain,
+    Moment,
+    PauseAsked,
+    PlanAccepted,
+    PlanRefused,
+    ResumeAsked,
+)
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
 from orchestrd.inbound.again import NeverRead, accept_again
@@ -216,7 +226,7 @@ class Orders:
             self._events += self._reception.take([lying], at)
             if not self._ids.has(plan):
                 return Answer(Outcome.NOTHING, f"the file of {plan} was taken back")
-        elif (held := self._in_hand(plan)) is None and not self._reception.is_unread(plan):
+        elif (held := self._in_hand(plan)) is None and not self._is_on_its_way(plan):
             return Answer(Outcome.NOTHING, f"{plan} is settled already")
         elif held is not None and held.state in {State.SETTLING, State.GATHERING}:
             return Answer(Outcome.NOTHING, f"the run of {plan} is over already")
@@ -226,6 +236,12 @@ class Orders:
             self._reception.cancel(plan, why)
             return Answer(Outcome.DONE, f"{plan} is settled as soon as it was read")
         return Answer(Outcome.DONE, events=(CancelAsked(at, plan, why),))
+
+    def _is_on_its_way(self, plan: PlanId) -> bool:
+        """Whether a plan is taken and the engine does not know it yet, by what is read or by what orders have told."""
+        told = (event for event in self._events if isinstance(event, PlanAccepted | PlanRefused))
+        coming = (event.facts.plan if isinstance(event, PlanAccepted) else event.plan for event in told)
+        return self._reception.is_unread(plan) or plan in coming
 
     def _find_in_inbox(self, plan: PlanId) -> Newcomer | None:
         for entry in os.scandir(self._root.inbox):
@@ -248,7 +264,7 @@ class Orders:
             )
         if not self._ids.has(plan):
             return Answer(Outcome.NOTHING, f"no plan {plan} is known")
-        if self._reception.is_unread(plan):
+        if self._is_on_its_way(plan):
             return Answer(
                 Outcome.NOTHING, f"{plan} is being taken in; a retry is for a plan that waits or is settled"
             )

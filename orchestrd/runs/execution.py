@@ -74,6 +74,8 @@ class Executions:
         self._stops: dict[PlanId, str] = {}
         """Why each run that is to stop is."""
         self._next_tail = 0.0
+        self.unreadable: dict[PlanId, str] = {}
+        """Why what a run says, or whether it is over, cannot be found out."""
 
     # -- what others look at --------------------------------------------------------------------------------------
 
@@ -176,7 +178,7 @@ class Executions:
         )
         self._follow(run)
         # It runs, whether or not this can be written: `started.json` says the same.
-        with suppress(OSError):
+        with suppress(OSError, KeyError):
             self._journals.append(plan, "run-started", step=STEP, n=number, pid=started.pid)
 
     def _follow(self, run: Running) -> None:
@@ -206,12 +208,16 @@ class Executions:
         for plan, run in list(self._running.items()):
             if run.is_judged:
                 continue
-            if run.watch.is_over():
-                run.is_judged = True
-                over.append(plan)
-            elif tail:
-                self._tell_to_stop(run)
-                self._read(run)
+            try:
+                if run.watch.is_over():
+                    run.is_judged = True
+                    over.append(plan)
+                elif tail:
+                    self._tell_to_stop(run)
+                    self._read(run)
+            except OSError as error:
+                # One run's trouble: it is shown, and the others go on.
+                self.unreadable[plan] = f"{plan}: {error.filename or run.watch.run_folder}: {error.strerror}"
         if tail:
             self._next_tail = at.boot + TAIL_SECONDS
         return over
@@ -225,6 +231,7 @@ class Executions:
     def forget(self, plan: PlanId) -> None:
         """The plan is settled."""
         self._stops.pop(plan, None)
+        self.unreadable.pop(plan, None)
         self._places.forget(plan)
 
     # -- after a restart ------------------------------------------------------------------------------------------

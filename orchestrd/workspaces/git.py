@@ -56,13 +56,15 @@ KEPT = frozenset(
 """Of what begins with GIT_, this alone is passed on: who the user is, where the configuration lies, how a partial
 clone fetches what it lacks. Never GIT_DIR and its like, which a daemon started from a hook would inherit."""
 
-LOCK_SECONDS = TIMEOUT_SECONDS
-"""How long a git waits for one that an earlier daemon left behind: as long as that one may take."""
 _LOCK_PAUSE_SECONDS = 0.05
 
 
 class GitMissing(Exception):
     """There is no git on this machine."""
+
+
+class GitHeld(OSError):
+    """A git of an earlier daemon may still be writing: ask again later. A state of the machine, no plan's fault."""
 
 
 class GitFailed(Exception):
@@ -170,7 +172,7 @@ def run_git(
     """Run git in `cwd` and return what it wrote, unless that went to the descriptor `stdout`.
 
     `extra` is added to its environment; `codes` are the exit codes that are no failure. A lock that is not taken yet
-    is taken first, and a git of an earlier daemon that holds it waited for, LOCK_SECONDS at most.
+    is taken first.
 
     Raises:
         GitMissing: there is none.
@@ -212,11 +214,8 @@ def run_git(
 
 
 def _held(lock: GitLock) -> int | None:
-    if lock.fileno is None:
-        try:
-            lock.take(LOCK_SECONDS)
-        except TimeoutError as error:
-            raise GitFailed(str(error), str(error)) from error
+    if lock.fileno is None and not lock.try_take():
+        raise GitHeld("a git that an earlier daemon started is still at work; ours waits for it")
     return lock.fileno
 
 

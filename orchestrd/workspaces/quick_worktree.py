@@ -7,6 +7,7 @@ git writes it, and one checkout does the rest. What is out of the ordinary is le
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from handoff import durable
@@ -19,7 +20,8 @@ INITIALISING = b"initializing"
 def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock | None) -> Path | None:
     """Make a new branch at `base` and a new worktree of it at `path`; return its registration.
 
-    None: it could not be made so, and nothing of it is left but perhaps the branch, at `base`.
+    None: it could not be made so, and nothing of it is left but perhaps the branch, at `base`. Raises OSError where the
+    disk refuses; then nothing is left either.
     """
     admin = common / "worktrees" / path.name
     if os.path.lexists(path) or os.path.lexists(admin) or _is_unusual(common):
@@ -27,16 +29,27 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
     try:
         _register(common, admin, path, base)
     except OSError:
-        return None
+        # Nothing of it may stay: what is half registered and locked would be in the user's repository for ever.
+        _remove(common, admin, path)
+        raise
     try:
         # What `--force` would throw away is not there: the folder is new, and there is no index.
         run_git(["checkout", "-q", "--force", "--no-track", "-b", branch, base], path, lock=lock)
     except GitFailed:
-        durable.remove_tree(path, sync=False)
-        durable.remove_tree(admin, sync=False)
+        _remove(common, admin, path)
         return None
     durable.remove(admin / "locked", sync=False)
     return admin
+
+
+def _remove(common: Path, admin: Path, path: Path) -> None:
+    for folder in (path, admin, _apart(common, path)):
+        with suppress(OSError):  # what brought us here is told; the next try begins with the same removal
+            durable.remove_tree(folder, sync=False)
+
+
+def _apart(common: Path, path: Path) -> Path:
+    return common / f"orchestrd-{path.name}"
 
 
 def _is_unusual(common: Path) -> bool:
@@ -47,7 +60,7 @@ def _is_unusual(common: Path) -> bool:
 
 def _register(common: Path, admin: Path, path: Path, base: str) -> None:
     """Write the registration apart and put it in its place whole: every git in the repository reads all of them."""
-    apart = common / f"orchestrd-{path.name}"
+    apart = _apart(common, path)
     durable.remove_tree(apart, sync=False)
     durable.make_folder(admin.parent, sync=False, mode=0o755)
     durable.make_folder(apart, sync=False, mode=0o755)

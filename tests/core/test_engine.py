@@ -441,8 +441,8 @@ def test_after_a_restart_attempts_and_costs_count_on() -> None:
     engine = Engine(max_parallel=1)
     history = History(starts=2, attempt=2, resumes=1, spent_usd=0.75, session="s-1")
 
-    commands = engine.handle(PlanRecovered(at(0), facts("a", max_usd=1.0), history))
-    assert prepared(commands) == ["a"]
+    engine.handle(PlanRecovered(at(0), facts("a", max_usd=1.0), history))
+    assert prepared(engine.handle(Tick(at(0)))) == ["a"]
 
     assert engine.handle(WorkspaceMade(at(1), PlanId("a"))) == [StartRun(PlanId("a"), 3, 3, "s-1", 0.25)]
     plan = engine.plan(PlanId("a"))
@@ -493,3 +493,26 @@ def test_after_a_restart_since_is_what_it_was() -> None:
     plan = engine.plan(PlanId("a"))
     assert plan is not None
     assert plan.since == at(3).wall
+
+
+def test_after_a_restart_no_plan_is_given_a_slot_before_all_are_told() -> None:
+    engine = Engine(max_parallel=1)
+    waiting = PlanRecovered(at(0), facts("waiting", in_place=True), History())
+    alive = PlanRecovered(at(0), facts("alive", in_place=True), History(starts=1, attempt=1, in_hand=True))
+
+    commands = [*engine.handle(waiting), *engine.handle(alive), *engine.handle(Tick(at(1)))]
+
+    assert commands == []
+    assert engine.running() == 1
+
+
+def test_a_plan_that_expires_while_a_pause_holds_it_never_starts() -> None:
+    engine = Engine(max_parallel=1)
+    accept(engine, "a", expires=at(5).wall)
+    engine.handle(PauseAsked(at(1)))
+    engine.handle(Tick(at(6)))
+
+    (settle,) = engine.handle(WorkspaceMade(at(7), PlanId("a")))
+
+    assert isinstance(settle, Settle)
+    assert settle.ending.status is Status.EXPIRED

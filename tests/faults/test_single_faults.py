@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from handoff.platform import PLATFORM
-from tests.acceptance.stage import AGENT, LEDGER, as_toml, drop_plan, entries, orders, runs_now, starts
+from tests.acceptance.stage import AGENT, LEDGER, as_toml, drop_plan, entries, git, orders, runs_now, starts
 from tests.serving import Serving, a_repository, serving
 from tests.waiting import wait_until
 
@@ -235,3 +235,64 @@ def test_the_lock_of_a_root_that_was_removed_ends_its_daemon(tmp_path: Path) -> 
 
         assert at.here.daemon is not None
         assert at.here.daemon.wait(20) == 0
+
+
+def test_a_retry_whose_plan_moved_though_the_disk_failed_runs(tmp_path: Path) -> None:
+    with faulty(tmp_path, f"sync_dir|active/x-2|{errno.EIO}|9") as at:
+        drop_plan(at.here, "x", at.project)
+        at.here.result("x")
+        wait_until(lambda: not (at.here.root.active / "x").exists(), what="x to be settled")
+        at.arm()
+        at.give("r", action="retry", plan="x")
+        at.wait_for_fault()
+        at.disarm()
+
+        outcome = at.outcome("retry")
+        assert at.here.result(outcome["new_plan"], 20)["status"] == "succeeded"
+        assert len(starts(at.here)) == 2
+
+
+def test_a_plan_that_a_retry_makes_can_be_cancelled_in_the_same_moment(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        drop_plan(at.here, "x", at.project)
+        at.here.result("x")
+        wait_until(lambda: not (at.here.root.active / "x").exists(), what="x to be settled")
+        assert at.here.daemon is not None
+        at.here.daemon.send_signal(signal.SIGSTOP)
+        at.give("a", action="retry", plan="x")
+        at.give("b", action="cancel", plan="x-2")
+        at.here.daemon.send_signal(signal.SIGCONT)
+
+        assert at.here.result("x-2", 20)["status"] == "cancelled"
+
+
+def test_a_run_whose_stream_cannot_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        drop_plan(at.here, "x", at.project, "[block]")
+        runs_now(at.here, "x")
+        at.here.kill()
+        events = at.here.root.active / "x" / "runs" / "main.1" / "events.jsonl"
+        events.rename(events.with_suffix(".kept"))
+        events.symlink_to("nowhere")
+
+        at.here.start(LIMITS__MAX_PARALLEL="2")
+        drop_plan(at.here, "y", at.project)
+
+        assert at.here.result("y", 20)["status"] == "succeeded"
+        wait_until(
+            lambda: any(one["word"] == "run-x" for one in at.here.status("daemon")["problems"]),
+            20,
+            "the trouble",
+        )
+
+
+def test_a_checkout_that_the_disk_refused_leaves_nothing_in_the_repository_and_is_made_again(
+    tmp_path: Path,
+) -> None:
+    with faulty(tmp_path, f"rename|x/.git|{NO_SPACE}|1") as at:
+        at.arm()
+        drop_plan(at.here, "x", at.project, "[write a.txt b]")
+
+        assert at.here.result("x", 30)["status"] == "succeeded"
+        at.wait_for_fault()
+        assert "locked" not in git(at.project, "worktree", "list", "--porcelain")
