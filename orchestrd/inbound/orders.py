@@ -152,7 +152,7 @@ class Orders:
         found = []
         for name in os.listdir(self._root.orders):
             number, _, ending = name.partition(".")
-            if number.isdigit():
+            if number.isascii() and number.isdecimal() and ending in {kind.value for kind in Format}:
                 found.append(OrderInHand(int(number), name, Format(ending)))
         return sorted(found, key=lambda one: one.number)
 
@@ -207,7 +207,7 @@ class Orders:
         except FileNotFoundError:
             return None
         number, _, why = text.partition("\n")
-        return int(number) if number.isdigit() else 0, why.strip()
+        return int(number) if number.isascii() and number.isdecimal() else 0, why.strip()
 
     def _pause(self, why: str, one: OrderInHand, at: Moment) -> Answer:
         before = self._pause_in_force()

@@ -296,3 +296,14 @@ def test_a_checkout_that_the_disk_refused_leaves_nothing_in_the_repository_and_i
         assert at.here.result("x", 30)["status"] == "succeeded"
         at.wait_for_fault()
         assert "locked" not in git(at.project, "worktree", "list", "--porcelain")
+
+
+def test_a_stray_file_among_the_orders_in_hand_keeps_no_daemon_from_starting(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        at.here.stop()
+        (at.here.root.orders / "7.bak").write_text("x")
+
+        at.here.start()
+        drop_plan(at.here, "x", at.project)
+
+        assert at.here.result("x", 20)["status"] == "succeeded"
