@@ -28,6 +28,10 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
         return None
     try:
         _register(common, admin, path, base)
+    except (FileNotFoundError, FileExistsError):
+        # Another git came in between: it removed the empty folder of all registrations, or took the name.
+        _remove(common, admin, path)
+        return None
     except OSError:
         # Nothing of it may stay: what is half registered and locked would be in the user's repository for ever.
         _remove(common, admin, path)
@@ -43,7 +47,9 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
 
 
 def _remove(common: Path, admin: Path, path: Path) -> None:
-    for folder in (path, admin, _apart(common, path)):
+    apart = _apart(common, path)
+    # As long as the registration lies apart, nothing else is ours: what has its name is somebody's.
+    for folder in (apart,) if os.path.lexists(apart) else (path, admin):
         with suppress(OSError):  # what brought us here is told; the next try begins with the same removal
             durable.remove_tree(folder, sync=False)
 
