@@ -182,15 +182,15 @@ class Executions:
             self._journals.append(plan, "run-started", step=STEP, n=number, pid=started.pid)
 
     def _follow(self, run: Running) -> None:
+        # A wish to stop is passed on by `poll`: one thread alone touches what is followed until it is judged.
         self._running[run.plan] = run
-        self._tell_to_stop(run)
 
     def stop(self, plan: PlanId, why: str) -> None:
         """Tell a run to stop; its end is found by `poll` like any other."""
         # Remembered first: the start may be under way in another thread, which looks here afterwards.
         self._stops[plan] = why
         run = self._running.get(plan)
-        if run is not None:
+        if run is not None and not run.is_judged:
             self._tell_to_stop(run)
 
     def _tell_to_stop(self, run: Running) -> None:
