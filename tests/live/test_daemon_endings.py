@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from orchestrd.runs.remains import sampled_usage
 from tests.live.conftest import find_binary
 from tests.live.real import MAY_ALL, MAY_WRITE, Live, bash, conversation, live, write
 from tests.serving import a_repository
@@ -57,7 +58,9 @@ def kill_claude(there: Live, plan: str) -> None:
 
 
 def kill_runner(there: Live, plan: str) -> None:
-    """SIGKILL of the runner beside it."""
+    """SIGKILL of the runner beside it, once a sample was taken: what nobody measured, nobody can tell."""
+    folder = there.here.plan_folder(plan)
+    wait_until(lambda: sampled_usage(folder, "main", 1).get("cpu_seconds"), 20, f"a sample of {plan}")
     there.runner(plan).kill()
 
 
