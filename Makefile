@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-portable check format bench clean-venv
+.PHONY: help setup demo test test-portable torture torture-long seeded soak check format bench clean-venv
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,18 @@ test: $(STAMP) ## all tests, the real Claude Code included, and the short portab
 
 test-portable: $(STAMP) ## all tests without the mechanisms that only Linux has
 	ORCHESTRD_PORTABLE=1 $(PYTEST)
+
+torture: $(STAMP) ## faults of every kind, in at most 20 minutes; `make torture ONLY="T4 T7"` for some
+	$(BIN)/python -m tests.faults --size middle $(if $(ONLY),--only $(ONLY))
+
+torture-long: $(STAMP) ## the same with all their figures; hours
+	$(BIN)/python -m tests.faults --size long $(if $(ONLY),--only $(ONLY))
+
+seeded: $(STAMP) ## the test of the tests: known bugs, put in one by one, have to be found
+	$(BIN)/python -m tests.faults.seeded
+
+soak: $(STAMP) ## plans, kills and full disks for MINUTES=30; at the end nothing has grown
+	$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES))
 
 check: $(STAMP) ## style, types, who may import whom, schemas
 	$(BIN)/ruff check --quiet .

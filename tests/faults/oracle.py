@@ -1,0 +1,245 @@
+"""The oracle: reads a root, and the ledger that fake agents write, and says which promise is broken, by name.
+
+I1  every plan handed in is in exactly one of the inbox, `active/` and `archive/`
+I2  each start STEP.N happens at most once
+I3  a result is whole and matches its plan
+I4  no torn file, no temporary
+I5  no process without its lock, no lock without a process; no descriptor or zombie left over
+I6  nothing outside root and workspaces is touched
+I7  journals verify and agree with the folders
+I8  quiet within 30 s after the faults stop, without a hand
+I9  no secret in any file
+I10 recovering twice changes nothing
+
+What holds for any root is asked of `orchestrd verify`; what only a test can know (what was handed in, what agents
+started, what lay around) is asked here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from handoff.platform import lock_holders, processes_with_mark
+from handoff.root import Root
+from orchestrd.record.journal import JournalDamaged, read_journal
+from orchestrd.views import verifying
+from tests.faults.campaign import Violation
+
+NAMED = {
+    verifying.ONE_PLACE: "I1",
+    verifying.ONE_START: "I2",
+    verifying.RESULT: "I3",
+    verifying.NO_TORN_FILE: "I4",
+    verifying.LOCKS: "I5",
+    verifying.JOURNALS: "I7",
+}
+"""The words of `orchestrd verify`, as invariants."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What a test knows and a root does not say."""
+
+    root: Root
+    ledger: Path | None = None
+    """Lines `WORD RUN PID TIME`, one a start: the fake agents' own."""
+    handed_in: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each plan that was visible in the inbox, by its file's name. All contents differ."""
+    mark: str | None = None
+    """`NAME=value` in the environment of whatever the daemon starts."""
+    daemon: int | None = None
+    """Its pid, while it is alive."""
+    settled: bool = True
+    """The faults are over and everything ought to have its result."""
+    outside: Mapping[str, str] = field(default_factory=dict)
+    """`fingerprint` of what nobody may touch, by path, from before."""
+    secret: bytes | None = None
+    """Bytes that no file may hold."""
+    places: tuple[Path, ...] = ()
+    """Where else than in the root the secret is looked for: logs, state."""
+
+
+def judge(evidence: Evidence) -> list[Violation]:
+    """Tell everything that is not as promised. Call it when nothing changes any more."""
+    return [
+        *_verified(evidence),
+        *_one_place(evidence),
+        *_one_start(evidence),
+        *_all_settled(evidence),
+        *_no_temporaries(evidence.root),
+        *_journals_in_order(evidence.root),
+        *_nothing_left(evidence),
+        *_untouched(evidence),
+        *_no_secret(evidence),
+    ]
+
+
+def fingerprint(place: Path) -> str:
+    """Tell what lies at a path, whole: kinds, modes, contents, link targets; not times. Of a repository: its checkout.
+
+    Git's own files are left out but HEAD, the index' entries being what `git status` says of the checkout.
+    """
+    digest = hashlib.sha256()
+    for folder, folders, names in os.walk(place):
+        if ".git" in folders:
+            folders.remove(".git")
+            digest.update(Path(folder, ".git/HEAD").read_bytes())
+        folders.sort()
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            found = os.lstat(path)
+            digest.update(f"{os.path.relpath(path, place)!r} {found.st_mode:o} ".encode())
+            if os.path.islink(path):
+                digest.update(os.fsencode(os.readlink(path)))
+            elif os.path.isfile(path):
+                digest.update(Path(path).read_bytes())
+    return digest.hexdigest()
+
+
+def contents(root: Root) -> dict[str, str]:
+    """All that has to be alike before and after one more recovery: everything but what each daemon writes anew."""
+    found = {}
+    for folder, folders, names in os.walk(root.path):
+        here = Path(folder)
+        if here == root.path:
+            folders.remove("status")
+        for name in names:
+            path = here / name
+            if path in {root.lock, root.git_lock} or name.startswith("index.sqlite"):
+                continue
+            found[str(path.relative_to(root.path))] = hashlib.sha256(path.read_bytes()).hexdigest()
+        for name in folders:
+            found[str((here / name).relative_to(root.path))] = "folder"
+    return found
+
+
+def differences(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Violation]:
+    """I10: what one more recovery changed."""
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            what = "came" if name not in before else "went" if name not in after else "changed"
+            yield Violation("I10", name, f"recovering once more: it {what}")
+
+
+def _verified(evidence: Evidence) -> Iterator[Violation]:
+    for found in verifying.verify(evidence.root):
+        yield Violation(NAMED.get(found.invariant, found.invariant), found.where, found.what)
+
+
+def _plan_folders(root: Root) -> Iterator[Path]:
+    for place in (root.active, *sorted(root.archive.glob("*-*"))):
+        yield from sorted(path for path in place.iterdir() if path.is_dir())
+
+
+def _one_place(evidence: Evidence) -> Iterator[Violation]:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in evidence.root.inbox.iterdir():
+        if path.is_file():
+            places[_digest(path)].append(f"inbox/{path.name}")
+    for folder in _plan_folders(evidence.root):
+        for path in folder.glob("plan.*"):
+            if "retry_of" not in _first_record(folder):
+                places[_digest(path)].append(str(folder.relative_to(evidence.root.path)))
+    for name, digest in evidence.handed_in.items():
+        found = places.get(digest, [])
+        if len(found) != 1:
+            yield Violation("I1", name, f"it is in {', '.join(found)}" if found else "it is nowhere")
+
+
+def _one_start(evidence: Evidence) -> Iterator[Violation]:
+    runs = Counter(words[1] for words in _ledger(evidence.ledger) if words[0] == "start")
+    for run, count in runs.items():
+        if count > 1:
+            yield Violation("I2", run, f"the agent was started {count} times")
+
+
+def _all_settled(evidence: Evidence) -> Iterator[Violation]:
+    if not evidence.settled:
+        return
+    root = evidence.root
+    for place, what in ((root.active, "still in work"), (root.inbox, "still in the inbox")):
+        for path in sorted(place.iterdir()):
+            if not path.name.startswith("."):
+                yield Violation("I8", str(path.relative_to(root.path)), what)
+    for path in sorted(root.orders.iterdir()):
+        yield Violation("I8", str(path.relative_to(root.path)), "an order that was never carried out")
+
+
+def _no_temporaries(root: Root) -> Iterator[Violation]:
+    for place in (root.results, root.requests, root.active, root.archive, root.private, root.status):
+        for path in sorted(place.rglob(".*.tmp")):
+            yield Violation("I4", str(path.relative_to(root.path)), "a temporary was left behind")
+
+
+def _journals_in_order(root: Root) -> Iterator[Violation]:
+    for folder in _plan_folders(root):
+        where = str(folder.relative_to(root.path))
+        try:
+            records = read_journal(folder / "journal.jsonl")
+        except (OSError, JournalDamaged):
+            continue  # told by verify
+        numbers = [record["seq"] for record in records]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield Violation("I7", where, f"the events are numbered {numbers}")
+        events = Counter(record["event"] for record in records)
+        for event in ("taken", "settling", "settled"):
+            if events[event] > 1:
+                yield Violation("I7", where, f"it tells of {event} {events[event]} times")
+
+
+def _nothing_left(evidence: Evidence) -> Iterator[Violation]:
+    for folder in _plan_folders(evidence.root):
+        for lock in sorted(folder.glob("runs/*/lock")):
+            if evidence.settled and lock_holders(lock):
+                yield Violation("I5", str(lock.relative_to(evidence.root.path)), "the lock is held")
+    if evidence.mark is None or not evidence.settled:
+        return
+    for pid in processes_with_mark(evidence.mark):
+        if pid != evidence.daemon:
+            yield Violation("I5", f"pid {pid}", f"it was left over: {_command(pid)}")
+
+
+def _untouched(evidence: Evidence) -> Iterator[Violation]:
+    for name, before in evidence.outside.items():
+        if fingerprint(Path(name)) != before:
+            yield Violation("I6", name, "it is not as it was")
+
+
+def _no_secret(evidence: Evidence) -> Iterator[Violation]:
+    if evidence.secret is None:
+        return
+    for place in (evidence.root.path, *evidence.places):
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.is_file() and not path.is_symlink() and evidence.secret in path.read_bytes():
+                yield Violation("I9", str(path), "it holds the secret")
+
+
+def _ledger(path: Path | None) -> list[list[str]]:
+    if path is None or not path.exists():
+        return []
+    return [line.split() for line in path.read_text().splitlines()]
+
+
+def _first_record(folder: Path) -> dict[str, object]:
+    try:
+        with open(folder / "journal.jsonl", "rb") as file:
+            return dict(json.loads(file.readline()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")[:200]
+    except OSError:
+        return "?"

@@ -1,0 +1,19 @@
+"""The campaigns there are, by number. A row is imported when it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from tests.faults.campaign import Campaign
+
+MODULES: tuple[str, ...] = ()
+"""Each holds its rows in `CAMPAIGNS`."""
+
+
+def campaigns(only: tuple[str, ...] = ()) -> Iterator[Campaign]:
+    """All rows, or those of some tests: `T4` names every row of T4, `T4 real` that one."""
+    for module in MODULES:
+        for campaign in import_module(module).CAMPAIGNS:
+            if not only or campaign.test in only or campaign.test.split()[0] in only:
+                yield campaign

@@ -1,0 +1,24 @@
+"""Each campaign in its short form. What was tried at length, and how often: docs/reliability.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.__main__ import SEED
+from tests.faults.campaign import Campaign, Ground, Size, run_campaign
+from tests.faults.table import campaigns
+
+
+@pytest.mark.parametrize("campaign", campaigns(), ids=lambda campaign: campaign.test)
+def test_no_promise_breaks(campaign: Campaign, tmp_path: Path) -> None:
+    missing = campaign.needs()
+    if missing:
+        pytest.skip(missing)
+
+    report = run_campaign(campaign, Ground(Size.SHORT, SEED, tmp_path))
+
+    assert report.error is None, report.error
+    assert report.violations == []
+    assert report.fired > 0
