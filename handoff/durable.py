@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 
-from handoff import platform
-from handoff.effects import Effects, attempt, quietly
+from handoff import looking, platform
+from handoff.effects import Effects, StrPath, attempt, effects, quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ __all__ = [
     "temporary_of",
 ]
 
-StrPath = str | os.PathLike[str]
-
 JOURNAL = "journal.jsonl"
 WRITES_AT_MOST = 3
 BATCH_FOR_SYNCFS = 64
@@ -53,9 +51,6 @@ NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 class DurabilityLost(OSError):
     """The disk did not take what was written, `WRITES_AT_MOST` times over. Stop taking plans, and say so."""
-
-
-effects = Effects()
 
 
 def publish_new(path: StrPath, content: bytes, mode: int = 0o600, *, alone: bool = True) -> bool:
@@ -73,7 +68,7 @@ def publish_new(path: StrPath, content: bytes, mode: int = 0o600, *, alone: bool
         effects.rename_new(temporary, target, ours=False)
     except FileExistsError:
         forget(temporary)
-        if _read(target) != content:
+        if looking.read_file(target) != content:
             raise
         new = False
     except OSError:
@@ -113,7 +108,7 @@ def append_line(path: StrPath, line: bytes, *, sync: bool, mode: int = 0o600) ->
     fd, is_new = _open_to_append(name, mode)
     failed: OSError | None = None
     try:
-        size = os.fstat(fd).st_size
+        size = effects.fstat(fd).st_size
         try:
             write_all(fd, line)
         except OSError:
@@ -127,7 +122,7 @@ def append_line(path: StrPath, line: bytes, *, sync: bool, mode: int = 0o600) ->
     if failed:
         # A second fsync would "succeed" without the bytes, which are still to be read, but no longer marked as
         # unwritten (RELIABILITY, trap 4): all of it goes into a new file.
-        replace(name, _read(name), mode=mode)
+        replace(name, looking.read_file(name), mode=mode)
     elif sync and is_new:
         sync_names(os.path.dirname(name))
 
@@ -149,7 +144,7 @@ def make_folder(path: StrPath, *, sync: bool = True, mode: int = 0o700) -> None:
     try:
         effects.mkdir(name, mode)
     except FileExistsError:
-        if not os.path.isdir(name):
+        if not looking.is_folder(name):
             raise
     if sync:
         sync_names(os.path.dirname(name))
@@ -165,7 +160,7 @@ def move_new(src: StrPath, dst: StrPath) -> None:
     try:
         effects.rename_new(source, target, ours=True)
     except FileNotFoundError:
-        if os.path.lexists(source) or not os.path.lexists(target):
+        if looking.is_there(source) or not looking.is_there(target):
             raise
     # The new place first: should only one of the two be kept, it is there twice rather than nowhere.
     sync_names(os.path.dirname(target))
@@ -189,15 +184,15 @@ def remove_tree(path: StrPath, *, sync: bool = True) -> None:
     """Remove a folder with all that is in it, following no link; none there is fine."""
     name = os.fspath(path)
     try:
-        with os.scandir(name) as entries:
-            inside = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        names = effects.list(name)
+        folders = set(looking.folders_in(name, names))
     except FileNotFoundError:
         return
-    for inner, is_folder in inside:
-        if is_folder:
-            remove_tree(inner, sync=False)
+    for inner in names:
+        if inner in folders:
+            remove_tree(os.path.join(name, inner), sync=False)
         else:
-            remove(inner, sync=False)
+            remove(os.path.join(name, inner), sync=False)
     effects.rmdir(name)
     if sync:
         sync_names(os.path.dirname(name))
@@ -271,7 +266,7 @@ def sync_or_write_anew(name: str) -> None:
     finally:
         effects.close(fd)
     if failed:
-        replace(name, _read(name))
+        replace(name, looking.read_file(name))
 
 
 def sync_names(path: str) -> None:
@@ -287,11 +282,6 @@ def write_all(fd: int, content: bytes) -> None:
     left = memoryview(content)
     while left:
         left = left[effects.write(fd, left) :]
-
-
-def _read(name: str) -> bytes:
-    with open(name, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NOFOLLOW)) as file:
-        return file.read()
 
 
 def forget(path: str) -> None:

@@ -13,7 +13,8 @@ from collections.abc import Container
 from enum import Enum
 from typing import NamedTuple
 
-from handoff import platform
+from handoff import looking, platform
+from handoff.effects import effects
 
 MAX_DOCUMENT_BYTES = 1 << 20
 
@@ -57,7 +58,7 @@ class StillWritten(Exception):
 
 def look(dir_fd: int, name: str) -> Seen:
     """Look at one name in a directory, following no link. FileNotFoundError where it is gone."""
-    return seen_of(os.stat(name, dir_fd=dir_fd, follow_symlinks=False))
+    return seen_of(effects.stat(name, dir_fd=dir_fd, follow=False))
 
 
 def seen_of(found: os.stat_result) -> Seen:
@@ -116,7 +117,7 @@ def read_settled(
     who = (0, os.geteuid()) if owners is None else owners
     _demand_document(look(dir_fd, name), who, max_bytes)  # before opening: opening a device may do something
     try:
-        fd = os.open(name, _OPEN_FOREIGN, dir_fd=dir_fd)
+        fd = effects.open(name, _OPEN_FOREIGN, dir_fd=dir_fd)
     except PermissionError:
         raise BadFile("may not be opened by this user: chmod u+r") from None
     except OSError as error:
@@ -129,16 +130,16 @@ def read_settled(
             raise BadFile("was exchanged for something that is no regular file") from None
         raise
     try:
-        before = seen_of(os.fstat(fd))
+        before = seen_of(effects.fstat(fd))
         _demand_document(before, who, max_bytes)
         if before.nlink > 1:
             raise StillWritten(shown(name))
-        if prove and platform.nobody_writes(fd) is False:
+        if prove and effects.nobody_writes(fd, platform.PLATFORM) is False:
             raise StillWritten(shown(name))
-        content = _read_at_most(fd, max_bytes + 1)
-        after = seen_of(os.fstat(fd))
+        content = looking.read_open(fd, max_bytes + 1)
+        after = seen_of(effects.fstat(fd))
     finally:
-        os.close(fd)
+        effects.close(fd)
     if len(content) > max_bytes:
         raise BadFile(f"is too large (more than {max_bytes} bytes)")
     if (before.size, before.mtime_ns) != (after.size, after.mtime_ns) or len(content) != after.size:
@@ -151,13 +152,13 @@ def nobody_writes_in(dir_fd: int, name: str, can: platform.Platform) -> bool | N
     if not can.lease:
         return None
     try:
-        fd = os.open(name, _OPEN_FOREIGN, dir_fd=dir_fd)
+        fd = effects.open(name, _OPEN_FOREIGN, dir_fd=dir_fd)
     except OSError:
         return None
     try:
-        return platform.nobody_writes(fd, platform=can)
+        return effects.nobody_writes(fd, can)
     finally:
-        os.close(fd)
+        effects.close(fd)
 
 
 def _demand_document(seen: Seen, owners: Container[int], max_bytes: int) -> None:
@@ -166,17 +167,6 @@ def _demand_document(seen: Seen, owners: Container[int], max_bytes: int) -> None
     bad = why_bad(seen, owners, max_bytes)
     if bad:
         raise BadFile(bad)
-
-
-def _read_at_most(fd: int, size: int) -> bytes:
-    pieces = []
-    while size > 0:
-        piece = os.read(fd, size)
-        if not piece:
-            break
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
 
 
 def _escaped(letter: str) -> str:

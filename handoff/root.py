@@ -15,7 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import NewType
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import effects
 from handoff.filesystems import network_filesystem
 from handoff.safe_place import RootError, check_place, check_private
 
@@ -190,18 +191,20 @@ def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
     where = Path(path).expanduser()
     try:
         # Private all the way: by a lax umask, folders of our own making would be refused a moment later.
-        for missing in reversed([folder for folder in (where, *where.parents) if not folder.is_dir()]):
+        for missing in reversed(
+            [folder for folder in (where, *where.parents) if not looking.is_folder(folder)]
+        ):
             durable.make_folder(missing)
         root = Root(where.resolve(strict=True))
         check_place(root.path, allow_network=allow_network)
         _check_empty_or_ours(root)
         # A folder that was there: what plans, results and runs say is for their user alone.
-        root.path.chmod(0o700)
+        effects.chmod(root.path, 0o700)
         for folder in FOLDERS:
             durable.make_folder(root.path / folder, sync=False)
         keep_reserve(root)
         for folder in ("", ".orchestrd"):
-            durable.effects.sync_dir(str(root.path / folder))
+            effects.sync_dir(str(root.path / folder))
     except OSError as error:
         raise _cannot(where, error) from error
     _check_lanes(root)
@@ -213,7 +216,7 @@ def open_root(path: str | Path, *, allow_network: bool = False) -> Root:
     where = Path(path).expanduser()
     try:
         root = Root(where.resolve(strict=True))
-        if not root.private.is_dir():
+        if not looking.is_folder(root.private):
             raise RootError("is no handoff root", where, "a folder made by orchestrd", _init(where))
         check_place(root.path, allow_network=allow_network)
         _check_lanes(root)
@@ -227,31 +230,32 @@ def keep_reserve(root: Root) -> None:
 
     On a disk without that much space nothing is set aside; whoever serves the root tells of that.
     """
-    fd = os.open(root.reserve, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = effects.open(root.reserve, _KEPT)
     try:
-        if os.fstat(fd).st_size < RESERVE_BYTES:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(fd, 0, RESERVE_BYTES)
-            else:
-                os.pwrite(fd, b"\0" * RESERVE_BYTES, 0)
-            os.fsync(fd)
+        if effects.fstat(fd).st_size < RESERVE_BYTES:
+            effects.allocate(fd, RESERVE_BYTES)
+            effects.fsync(fd)
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
     finally:
-        os.close(fd)
+        effects.close(fd)
 
 
 def give_reserve(root: Root) -> None:
     """Give what was set aside to whoever needs it now: the status and the results of a disk that is full."""
-    os.truncate(root.reserve, 0)
+    fd = effects.open(root.reserve, _KEPT)
+    try:
+        effects.truncate(fd, 0)
+    finally:
+        effects.close(fd)
 
 
 def _check_lanes(root: Root) -> None:
     for name in FOLDERS:
         folder = root.path / name
         try:
-            found = folder.lstat()
+            found = effects.stat(folder, follow=False)
         except FileNotFoundError:
             raise RootError(f"has no {name}/", root.path, "all lanes", _init(root.path)) from None
         if not stat.S_ISDIR(found.st_mode):
@@ -260,7 +264,7 @@ def _check_lanes(root: Root) -> None:
             )
         check_private(folder, found)
     # A rename across file systems is a copy, and a copy has a moment in which a plan is twice or nowhere.
-    if len({(root.path / name).stat().st_dev for name in FOLDERS}) > 1:
+    if len({effects.stat(root.path / name).st_dev for name in FOLDERS}) > 1:
         raise RootError(
             "is spread over several file systems", root.path, "one", "unmount what is mounted inside it"
         )
@@ -269,7 +273,8 @@ def _check_lanes(root: Root) -> None:
 def _check_empty_or_ours(root: Root) -> None:
     """Refuse to make lanes among somebody's own files."""
     known = {name.partition("/")[0] for name in FOLDERS}
-    foreign = [] if root.private.is_dir() else sorted(set(os.listdir(root.path)) - known - _TOLERATED)
+    is_ours = looking.is_folder(root.private)
+    foreign = [] if is_ours else sorted(set(effects.list(root.path)) - known - _TOLERATED)
     if foreign:
         raise RootError(
             f"holds other files ({', '.join(foreign[:3])})",
@@ -279,6 +284,7 @@ def _check_empty_or_ours(root: Root) -> None:
         )
 
 
+_KEPT = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _TOLERATED = frozenset({".DS_Store", ".gitignore", ".gitkeep", ".stfolder", ".stignore"})
 
 

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from handoff import filesystems
+from handoff.effects import effects
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -27,12 +28,12 @@ class RootError(Exception):
 
 def check_place(path: Path, *, allow_network: bool) -> None:
     """Refuse a folder that others could write to, or exchange by writing to one above it; and one over a network."""
-    found = path.stat()
+    found = effects.stat(path)
     if not stat.S_ISDIR(found.st_mode):
         raise RootError("is not a folder", path, "a folder", "name another root")
     check_private(path, found)
     for above in path.parents:
-        _check_above(above, above.stat())
+        _check_above(above, effects.stat(above))
     network = filesystems.network_filesystem(path)
     if network and not allow_network:
         raise RootError(

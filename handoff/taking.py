@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import os
 
-from handoff import durable
+from handoff import durable, looking
 from handoff.durable import (
     BATCH_FOR_SYNCFS,
     JOURNAL,
     NEW_FILE,
-    StrPath,
     forget,
     sync_names,
     sync_or_write_anew,
     syncs_filesystems,
     write_all,
 )
-from handoff.effects import attempt, quietly
+from handoff.effects import StrPath, attempt, quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _sync_folder(one: Take) -> None:
 
 def _undo_folder(one: Take) -> None:
     """Remove what was begun; what cannot be removed is a folder without a plan, which the next start removes."""
-    if os.path.lexists(os.path.join(one.folder, one.name)):
+    if looking.is_there(os.path.join(one.folder, one.name)):
         return  # moved in, whatever the error said: it keeps its journal
     forget(os.path.join(one.folder, JOURNAL))
     quietly(lambda: durable.effects.rmdir(one.folder))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any, assert_never
 from loguru import logger
 
 from handoff import platform
+from handoff.effects import clock
 from handoff.root import PlanId, Root, create_root
 from orchestrd.config import Config
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
@@ -120,7 +120,7 @@ class Daemon:
         self._doorway = Doorway(self._lanes, self._reception, self._orders)
         self._machine = Machine(root, config, environ, self._git_lock, self._troubles)
         self._errands = Errands(config.limits.max_parallel + 1, self._troubles, self._now, self._bell.ring)
-        self._reporting = Reporting(root, config, self._engine, self._runs, time.time())
+        self._reporting = Reporting(root, config, self._engine, self._runs, clock.wall())
 
     def run(self) -> int:
         """Serve until told to stop."""
@@ -287,7 +287,7 @@ class Daemon:
         ending = command.ending
         fields = {"reason": ending.reason.value if ending.reason else None, "message": ending.message}
         given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        settled = format_time(time.time())
+        settled = format_time(clock.wall())
         self._journals.append(command.plan, "settling", status=ending.status.value, settled=settled, **given)
         self._noted_endings.add(command.plan)
 
@@ -338,4 +338,4 @@ class Daemon:
         self._bell.ring()
 
     def _now(self) -> Moment:
-        return Moment(time.time(), platform.boot_seconds())
+        return Moment(clock.wall(), clock.boot())

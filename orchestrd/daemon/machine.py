@@ -5,10 +5,10 @@ Each thing that is missing is a trouble, with a word and a remedy; while it last
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 
+from handoff.effects import effects
 from handoff.root import RESERVE_BYTES, Root, RootError, give_reserve, keep_reserve, open_root
 from orchestrd.config import Config
 from orchestrd.core.events import ConditionChanged, Event, Moment
@@ -98,7 +98,7 @@ class Machine:
 
 def look_for_space(root: Root) -> Trouble | None:
     """Demand max(64 MiB, min(2 %, 1 GiB)) free, and 1,000 inodes where the file system counts them."""
-    there = os.statvfs(root.path)
+    there = effects.statvfs(root.path)
     free = free_bytes(root)
     wanted = least_free_bytes(there.f_blocks * there.f_frsize)
     if free < wanted:
@@ -114,7 +114,7 @@ def look_for_space(root: Root) -> Trouble | None:
 
 def free_bytes(root: Root) -> int:
     """What is free on the root's disk for us."""
-    there = os.statvfs(root.path)
+    there = effects.statvfs(root.path)
     return there.f_bavail * there.f_frsize
 
 

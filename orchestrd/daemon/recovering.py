@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import effects
 from handoff.result import Status
 from handoff.root import PlanId, Root
 from orchestrd.core.events import Event, Moment, PlanRecovered, PlanRefused
@@ -68,7 +69,7 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
 def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
     """Read each plan's journal, cutting a torn tail off; a start that was cut before its plan was moved in goes."""
     active, likely = os.fspath(root.active), "plan.toml"
-    for name in os.listdir(active):
+    for name in effects.list(active):
         plan = PlanId(name)
         # Plain texts: with 20,000 plans pathlib would be a quarter of the start.
         folder = f"{active}/{name}"
@@ -93,7 +94,7 @@ def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
 def _holds_plan(folder: str, likely: str) -> bool:
     """Whether a plan was moved in. `likely` is what its file is called if it is like the one before."""
     # A name that cannot be asked for (a failing disk) is not one that is not there: before a folder goes, it is listed.
-    return os.path.lexists(f"{folder}/{likely}") or not PLAN_FILES.isdisjoint(os.listdir(folder))
+    return looking.is_there(f"{folder}/{likely}") or not PLAN_FILES.isdisjoint(effects.list(folder))
 
 
 def _place(taken: Taken, told: Told, found: Recovered, reception: Reception, event: Event | None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 
+from handoff.effects import effects
 from handoff.root import Root
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class RootIsServed(Exception):
@@ -28,19 +30,19 @@ class RootLock:
     def take(self) -> None:
         """Take the lock or raise `RootIsServed` at once."""
         while True:
-            fd = os.open(self._root.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            fd = effects.open(self._root.lock, _FLAGS)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                effects.lock(fd)
             except BlockingIOError:
-                holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-                os.close(fd)
+                holder = effects.read(fd, 32).decode("ascii", "replace").strip()
+                effects.close(fd)
                 raise RootIsServed(self._root, holder) from None
             if self._is_still_there(fd):
                 break
             # The file was removed and made anew in between: two could each hold "the" lock.
-            os.close(fd)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            effects.close(fd)
+        effects.truncate(fd, 0)
+        effects.write(fd, f"{os.getpid()}\n".encode())
         self._fd = fd
 
     def is_held(self) -> bool:
@@ -50,13 +52,13 @@ class RootLock:
     def release(self) -> None:
         """Give the lock up."""
         if self._fd >= 0:
-            os.close(self._fd)
+            effects.close(self._fd)
             self._fd = -1
 
     def _is_still_there(self, fd: int) -> bool:
         try:
-            there = os.stat(self._root.lock, follow_symlinks=False)
+            there = effects.stat(self._root.lock, follow=False)
         except FileNotFoundError:
             return False
-        held = os.fstat(fd)
+        held = effects.fstat(fd)
         return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
+
+from handoff.effects import clock
 
 Job = Callable[[], None]
 
@@ -31,9 +32,9 @@ class Workers:
         """Let the jobs that are under way come to their end, at most so long; True when all did."""
         for _ in self._threads:
             self._jobs.put(None)
-        deadline = time.monotonic() + seconds
+        deadline = clock.awake() + seconds
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, deadline - clock.awake()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:

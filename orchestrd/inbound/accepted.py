@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handoff import durable
+from handoff import durable, looking
 from handoff.formats import Format
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
@@ -22,13 +22,13 @@ def read_accepted(root: Root, plan: PlanId, limits: Limits) -> Plan | None:
     """Read what will be executed, making it again where a power cut took it; None: its file is no plan any more."""
     folder = root.plan_folder(plan)
     try:
-        return Plan.model_validate_json((folder / ACCEPTED).read_bytes())
+        return Plan.model_validate_json(looking.read_file(folder / ACCEPTED))
     except (OSError, ValueError):
         pass  # taken by a power cut
     for kind in Format:
         file = folder / plan_file(kind)
-        if file.is_file():
-            checked = check_plan(file.read_bytes(), kind, plan, limits)
+        if looking.is_file(file):
+            checked = check_plan(looking.read_file(file), kind, plan, limits)
             if isinstance(checked, Accepted):
                 write_accepted(root, plan, checked.plan)
                 return checked.plan

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import effects
 from handoff.formats import Format
 from handoff.root import PlanId, Root
 from handoff.settling import MAX_DOCUMENT_BYTES
@@ -34,11 +35,12 @@ def accept_again(
         return made
     folder = archived_folder(root, plan)
     files = [] if folder is None else [folder / plan_file(kind) for kind in Format]
-    there = next((path for path in files if path.is_file()), None)
+    there = next((path for path in files if looking.is_file(path)), None)
     if folder is None or there is None:
         return None
     first = journal.read_journal(folder / durable.JOURNAL)[0]
-    if first.get("bad_file") or there.stat().st_size > MAX_DOCUMENT_BYTES:
+    size = effects.stat(there).st_size
+    if first.get("bad_file") or size > MAX_DOCUMENT_BYTES:
         raise NeverRead(f"the file of {plan} {first.get('bad_file', 'is too large')}; hand it in anew")
     one = Taken(
         plan=ids.allot(plan),
@@ -46,18 +48,18 @@ def accept_again(
         file_format=Format(there.suffix[1:]),
         taken=datetime.fromtimestamp(at.wall, UTC),
         arrival=ids.next_arrival(),
-        size=there.stat().st_size,
+        size=size,
         retry_of=plan,
         order=order,
     )
     # From here on it is taken like any other file, with all that makes that durable.
     copy = root.orders / f"{order}-{one.file_name}"
-    durable.replace(copy, there.read_bytes())
+    durable.replace(copy, looking.read_file(there))
     try:
         durable.take(copy, root.plan_folder(one.plan), one.file_name, one.first_line())
     except OSError:
         # After a failed sync the file may have moved all the same.
-        if (root.plan_folder(one.plan) / one.file_name).exists():
+        if looking.is_there(root.plan_folder(one.plan) / one.file_name):
             reception.take_up(one)
         else:
             ids.give_back(one.plan)
@@ -72,7 +74,11 @@ def _made_by(root: Root, ids: Ids, plan: PlanId, order: int) -> PlanId | None:
         name = PlanId(f"{plan}-{number}")
         if not ids.has(name):
             return None
-        folder = root.plan_folder(name) if root.plan_folder(name).is_dir() else archived_folder(root, name)
+        folder = (
+            root.plan_folder(name)
+            if looking.is_folder(root.plan_folder(name))
+            else archived_folder(root, name)
+        )
         try:
             first = journal.read_journal(folder / durable.JOURNAL)[:1] if folder else []
         except (OSError, journal.JournalDamaged):

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from handoff import looking
+from handoff.effects import effects
 from handoff.formats import DocumentError, FieldError, Format, as_written, line_of, read_document
 from handoff.plan import Plan
 from handoff.result import Reason
@@ -108,9 +111,9 @@ def _look_at(project: str) -> Path | Wrong:
             # Left as it is, it would be taken for a folder of that name wherever the daemon was started.
             return Wrong("project", f"there is no user {project.partition('/')[0][1:]!r} here", hint)
         place = os.path.realpath(expanded)
-        mode = os.stat(place).st_mode
+        mode = effects.stat(place).st_mode
         # Listed and entered, as git and Claude Code will have to.
-        is_open = os.access(place, os.R_OK | os.X_OK)
+        is_open = effects.may(place, os.R_OK | os.X_OK)
     except (FileNotFoundError, NotADirectoryError):
         return Wrong("project", f"{place} does not exist", hint)
     except (OSError, ValueError) as error:
@@ -160,8 +163,9 @@ def lies_in_git(folder: Path) -> bool:
     # By plain texts: with pathlib this was a tenth of what accepting a plan costs.
     place = os.fspath(folder)
     while True:
-        if os.path.exists(os.path.join(place, ".git")):
-            return True
+        with suppress(PermissionError):  # what may not be looked into is no repository that we could work in
+            if looking.is_there(os.path.join(place, ".git")):
+                return True
         above = os.path.dirname(place)
         if above == place:
             return False

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from handoff import settling
+from handoff.effects import effects
 from handoff.platform import PLATFORM, Platform
 from handoff.root import NameKind, Root, kind_of, network_filesystem
 from handoff.settling import Seen, Settling, Verdict, shown
@@ -188,7 +189,7 @@ class Lanes:
 def _look_at_all(fd: int) -> list[tuple[str, Seen]]:
     """Look at every name that is not a temporary one; in the order of taking."""
     here = []
-    for name in os.listdir(fd):
+    for name in effects.list(fd):
         if kind_of(name) is NameKind.TEMPORARY:
             continue
         try:
@@ -202,14 +203,14 @@ def _look_at_all(fd: int) -> list[tuple[str, Seen]]:
 @contextmanager
 def _open_folder(folder: Path) -> Iterator[int]:
     """Open a lane, following no link, and demand that only its owner may write to it."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = effects.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        found = os.fstat(fd)
+        found = effects.fstat(fd)
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or found.st_uid not in (0, os.geteuid()):
             raise PermissionError(errno.EPERM, "others can write to it", str(folder))
         yield fd
     finally:
-        os.close(fd)
+        effects.close(fd)
 
 
 def _unreadable(folder: Path, error: OSError) -> LaneProblem:

@@ -14,11 +14,12 @@ from typing import Any
 
 from loguru import logger
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import effects
 from handoff.formats import DocumentError, Format, read_document
 from handoff.order import Action, Order, Outcome
 from handoff.root import PlanId, Root, kind_of, plan_id_of
-from handoff.settling import BadFile, StillWritten, read_settled, shown
+from handoff.settling import BadFile, FileKind, StillWritten, look, read_settled, shown
 from orchestrd.core.events import (
     CancelAsked,
     DrainAsked,
@@ -150,7 +151,7 @@ class Orders:
 
     def _left_over(self) -> list[OrderInHand]:
         found = []
-        for name in os.listdir(self._root.orders):
+        for name in effects.list(self._root.orders):
             number, _, ending = name.partition(".")
             if number.isascii() and number.isdecimal() and ending in {kind.value for kind in Format}:
                 found.append(OrderInHand(int(number), name, Format(ending)))
@@ -203,7 +204,7 @@ class Orders:
     def _pause_in_force(self) -> tuple[int, str] | None:
         """The number of the order that asked for it, and why."""
         try:
-            text = (self._root.private / PAUSED).read_text("utf-8", "replace")
+            text = looking.read_file(self._root.private / PAUSED).decode("utf-8", "replace")
         except FileNotFoundError:
             return None
         number, _, why = text.partition("\n")
@@ -244,10 +245,13 @@ class Orders:
         return self._reception.is_unread(plan) or plan in coming
 
     def _find_in_inbox(self, plan: PlanId) -> Newcomer | None:
-        for entry in os.scandir(self._root.inbox):
-            wanted = kind_of(entry.name).is_document and plan_id_of(entry.name) == plan
-            if wanted and entry.is_file(follow_symlinks=False):
-                return Newcomer(entry.name, entry.stat(follow_symlinks=False).st_size)
+        with opened(self._root.inbox) as folder:
+            for name in effects.list(folder):
+                if not kind_of(name).is_document or plan_id_of(name) != plan:
+                    continue
+                seen = look(folder, name)
+                if seen.kind is FileKind.REGULAR:
+                    return Newcomer(name, seen.size)
         return None
 
     def _retry(self, plan: PlanId, one: OrderInHand, at: Moment) -> Answer:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from handoff import durable
+from handoff import durable, looking
 from handoff.formats import FieldError, Format
 from handoff.result import Reason, Status
 from handoff.root import PlanId, Root, plan_id_of
@@ -154,7 +154,7 @@ class Reception:
         )
 
     def _lies_in_active(self, one: Taken) -> bool:
-        return (self._root.plan_folder(one.plan) / one.file_name).exists()
+        return looking.is_there(self._root.plan_folder(one.plan) / one.file_name)
 
     def _take_of(self, one: Taken) -> durable.Take:
         lane_file = os.path.join(self._root.inbox, one.source)

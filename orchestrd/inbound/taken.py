@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from handoff.effects import effects
 from handoff.formats import Format
 from handoff.root import PlanId
 from orchestrd.record import journal
@@ -76,8 +77,8 @@ def optional(**fields: Any) -> dict[str, Any]:
 @contextmanager
 def opened(folder: Path) -> Iterator[int]:
     """Hold a folder open, so that a name in it cannot be led elsewhere by exchanging the folder."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = effects.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield fd
     finally:
-        os.close(fd)
+        effects.close(fd)

@@ -25,6 +25,7 @@ from watchdog.events import (
 )
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from handoff.effects import effects
 from handoff.root import NameKind, kind_of
 
 _TOLD = [FileMovedEvent, FileCreatedEvent, FileClosedEvent]
@@ -176,7 +177,7 @@ def _has_emitter(observer: BaseObserver, watch: ObservedWatch) -> bool:
 
 def _identity(folder: Path) -> tuple[int, int] | None:
     try:
-        found = folder.lstat()
+        found = effects.stat(folder, follow=False)
     except OSError:
         return None
     return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None

@@ -6,14 +6,14 @@ need stays, however old: one whose documentation is asked for, or whose checkout
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import effects
 from handoff.root import PlanId, Root
 from orchestrd.record.account import Account, account_of
 from orchestrd.record.journal import JournalDamaged, read_journal
@@ -42,13 +42,11 @@ def find_old(root: Root, keep_seconds: float, now: float) -> Iterator[OldPlan]:
     Nothing is changed. Months that lie wholly within what is kept are not looked into.
     """
     oldest_kept = datetime.fromtimestamp(now - keep_seconds, UTC)
-    for month in sorted(os.listdir(root.archive)):
+    for month in sorted(effects.list(root.archive)):
         begins = _begin_of(month)
         if begins is None or begins >= oldest_kept:
             continue
-        with os.scandir(root.archive / month) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-        for name in names:
+        for name in sorted(looking.folders_in(root.archive / month)):
             folder = root.archive / month / name
             account = _account_in(folder)
             settled = _settled(account) or _end_of(begins)
@@ -79,9 +77,9 @@ def _judge(
     age = f"settled {settled:%Y-%m-%d}, {age_days:.0f} days ago"
     request = root.requests / f"{plan}.docs.md"
     checkout = account.workspace.get("path") if account.workspace.get("mode") == "worktree" else None
-    if request.exists():
+    if looking.is_there(request):
         return OldPlan(plan, folder, settled, goes=False, reason=f"{age}; stays: {request} is not answered")
-    if checkout and os.path.lexists(checkout):
+    if checkout and looking.is_there(checkout):
         return OldPlan(
             plan, folder, settled, goes=False, reason=f"{age}; stays: its checkout lies in {checkout}"
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from handoff import looking
 
 WHOLE_BYTES = 60_000
 """A patch up to this size is given whole."""
@@ -50,11 +51,9 @@ def excerpt_of(patch: Path, limit: int = WHOLE_BYTES) -> Excerpt:
 
 def _read(path: Path) -> bytes:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return looking.read_file(path, READ_BYTES)
     except FileNotFoundError:
         return b""
-    with open(fd, "rb") as file:
-        return file.read(READ_BYTES)
 
 
 def _parts_of(raw: bytes) -> list[bytes]:

@@ -9,14 +9,14 @@ elsewhere and stands in its journal.
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import effects
 from handoff.formats import DocumentError, Format, dump, read_document
 from handoff.plan import Plan
 from handoff.result import Result
@@ -54,7 +54,7 @@ def settle(root: Root, plan_id: PlanId, remove_checkout: Callable[[Path], object
     journal does not say how the plan ended.
     """
     folder = root.plan_folder(plan_id)
-    if not folder.exists():
+    if not looking.is_there(folder):
         return _settled_before(root, plan_id)
     path = folder / durable.JOURNAL
     records = journal.open_for_append(path)
@@ -82,10 +82,10 @@ def plan_in(folder: Path, answer: Format) -> Plan | None:
     """Read the plan that lies in a folder: as accepted, else as received. None where it is no plan, or none to read."""
     # A power cut may have torn it: it is made without a sync, of what lies beside it.
     with suppress(OSError, ValueError):
-        return Plan.model_validate_json(_read(folder / "accepted.json"))
+        return Plan.model_validate_json(looking.read_file(folder / "accepted.json"))
     for file_format in (Format.JSON,) if answer is Format.JSON else (Format.TOML, Format.MARKDOWN):
         with suppress(OSError, DocumentError):
-            return read_document(Plan, _read(folder / f"plan.{file_format.value}"), file_format)
+            return read_document(Plan, looking.read_file(folder / f"plan.{file_format.value}"), file_format)
     return None
 
 
@@ -104,7 +104,7 @@ def _result_in_folder(
     """
     path = folder / f"result.{file_format.value}"
     with suppress(FileNotFoundError):
-        return _read(path)
+        return looking.read_file(path)
     content = dump(result_of(plan_id, records, plan), file_format)
     # What the result says was written without a sync while it happened; it must not be known only by the result.
     durable.sync_files([folder / durable.JOURNAL])
@@ -132,7 +132,7 @@ def _tell(
 def _archive(root: Root, plan_id: PlanId, result: Result, records: list[Record]) -> Published:
     folder = root.archive_folder(plan_id, result.settled)
     month = str(folder.parent)
-    if month not in _months_on_disk or not os.path.isdir(month):
+    if month not in _months_on_disk or not looking.is_folder(month):
         durable.make_folder(month)
         _months_on_disk.add(month)
     durable.move_new(root.plan_folder(plan_id), folder)
@@ -141,17 +141,11 @@ def _archive(root: Root, plan_id: PlanId, result: Result, records: list[Record])
 
 def _settled_before(root: Root, plan_id: PlanId) -> Published:
     """Complete a move that was made but perhaps not synced; the plan's folder tells the rest."""
-    for month in sorted(os.listdir(root.archive), reverse=True):
+    for month in sorted(effects.list(root.archive), reverse=True):
         folder = root.archive / month / plan_id
-        if folder.is_dir():
+        if looking.is_folder(folder):
             records = journal.read_journal(folder / durable.JOURNAL)
             file_format = format_of(account_of(records))
-            result = result_in(_read(folder / f"result.{file_format.value}"), file_format)
+            result = result_in(looking.read_file(folder / f"result.{file_format.value}"), file_format)
             return _archive(root, plan_id, result, records)
     raise FileNotFoundError(f"plan {plan_id} lies neither in {root.active} nor in {root.archive}")
-
-
-def _read(path: Path) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with open(fd, "rb") as file:
-        return file.read()

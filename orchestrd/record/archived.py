@@ -6,15 +6,17 @@ import json
 import tomllib
 from pathlib import Path
 
+from handoff import looking
+from handoff.effects import effects
 from handoff.result import Status
 from handoff.root import PlanId, Root
 
 
 def archived_folder(root: Root, plan: PlanId) -> Path | None:
     """Where a settled plan lies; None where it is not settled, unknown, or pruned."""
-    for month in sorted(root.archive.iterdir(), reverse=True):
-        folder = month / plan
-        if folder.is_dir():
+    for month in sorted(effects.list(root.archive), reverse=True):
+        folder = root.archive / month / plan
+        if looking.is_folder(folder):
             return folder
     return None
 
@@ -26,7 +28,7 @@ def status_of(root: Root, plan: PlanId) -> Status | None:
         return None
     for name, read in (("result.toml", tomllib.loads), ("result.json", json.loads)):
         try:
-            return Status(read((folder / name).read_text("utf-8"))["status"])
+            return Status(read(looking.read_file(folder / name).decode())["status"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

@@ -6,14 +6,13 @@ They outlive the plans' folders. Only the daemon appends; whoever reads skips a 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from handoff import durable
+from handoff import durable, looking
 from handoff.root import PlanId, Root
 from orchestrd.record.journal import format_time
 
@@ -89,7 +88,7 @@ class Register:
             return
         if self._is_torn:
             # What is appended next must not join a line that a cut has torn.
-            durable.replace(self._path, self._path.read_bytes()[: self._whole])
+            durable.replace(self._path, looking.read_file(self._path)[: self._whole])
             self._is_torn = False
         durable.append_line(self._path, content, sync=True)
 
@@ -260,8 +259,6 @@ class Orders:
 
 def _read(path: Path) -> bytes:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return looking.read_file(path)
     except FileNotFoundError:
         return b""
-    with open(fd, "rb") as file:
-        return file.read()

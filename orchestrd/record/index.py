@@ -5,7 +5,6 @@ Only the daemon (and `orchestrd reindex` while none runs) writes. Readers open i
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
@@ -14,7 +13,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Self
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import effects
 from handoff.root import PlanId, Root
 from orchestrd.record.account import account_of, printable
 from orchestrd.record.journal import JournalDamaged, read_journal
@@ -148,7 +148,7 @@ class IndexReader:
     @property
     def is_there(self) -> bool:
         """Whether there is an index to ask."""
-        return self._path.is_file()
+        return looking.is_file(self._path)
 
     def by_id(self, plan: str) -> Row | None:
         """One plan's row."""
@@ -205,18 +205,16 @@ def row_on_disk(root: Root, folder: str, problems: list[str]) -> Row | None:
 
 
 def _rows_on_disk(root: Root, problems: list[str]) -> Iterator[Row]:
-    months = sorted(name for name in os.listdir(root.archive) if (root.archive / name).is_dir())
+    months = sorted(looking.folders_in(root.archive))
     for place in ("active", *(f"archive/{month}" for month in months)):
-        with os.scandir(root.path / place) as entries:
-            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-        for name in names:
+        for name in looking.folders_in(root.path / place):
             row = row_on_disk(root, f"{place}/{name}", problems)
             if row is not None:
                 yield row
 
 
 def _holds_plan(folder: Path, taken: Mapping[str, Any]) -> bool:
-    return os.path.lexists(folder / f"plan.{taken.get('format')}")
+    return looking.is_there(folder / f"plan.{taken.get('format')}")
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:
@@ -232,7 +230,7 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
     except sqlite3.Error:
         database.close()
         raise
-    path.chmod(0o600)
+    effects.chmod(path, 0o600)
     return database
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,9 +18,9 @@ from pathlib import PurePath
 from typing import Any
 
 from handoff import durable
+from handoff.effects import StrPath, clock, effects
 
 Record = dict[str, Any]
-StrPath = str | os.PathLike[str]
 
 CHUNK_BYTES = 16384
 """Most journals of waiting plans fit: one read each."""
@@ -51,7 +50,7 @@ def encode_line(
     """Make a line, and the record that a reader will find in it. `now` is wall seconds; None: the present."""
     record: Record = {
         "seq": seq,
-        "time": format_time(time.time() if now is None else now),
+        "time": format_time(clock.wall() if now is None else now),
         "event": event,
         **fields,
     }
@@ -110,18 +109,18 @@ def time_of(record: Mapping[str, Any]) -> datetime:
 
 
 def _read(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    fd = effects.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        chunk = os.read(fd, CHUNK_BYTES)
+        chunk = effects.read(fd, CHUNK_BYTES)
         if len(chunk) < CHUNK_BYTES:
             return chunk
         chunks = [chunk]
         while chunk:
-            chunk = os.read(fd, 1 << 20)
+            chunk = effects.read(fd, 1 << 20)
             chunks.append(chunk)
         return b"".join(chunks)
     finally:
-        os.close(fd)
+        effects.close(fd)
 
 
 def _decode(path: str, raw: bytes) -> tuple[list[Record], int]:

@@ -6,10 +6,10 @@ is read: with 100,000 plans archived and none missing that is one count and one 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
+from handoff.effects import effects
 from handoff.root import Root
 from orchestrd.record.index import IndexReader, Row, row_on_disk
 
@@ -32,6 +32,6 @@ def missing_rows(root: Root) -> Iterator[Row]:
 
 def _names(root: Root, month: str = "") -> list[str]:
     try:
-        return os.listdir(root.archive / month)
+        return effects.list(root.archive / month)
     except OSError:
         return []

@@ -6,6 +6,7 @@ import os
 import time
 
 from handoff import durable, platform
+from handoff.effects import clock
 from orchestrd.runs.light_json import line
 
 TYPE_CHECKING = False
@@ -45,23 +46,23 @@ class Account:
         self.peak_memory_bytes = 0
         """Of the whole tree, as far as it was looked at."""
         self._runs_folder, self._start = os.path.split(folder)
-        self.began = platform.boot_seconds()
-        self._wall = time.time()
+        self.began = clock.boot()
+        self._wall = clock.wall()
         self._seconds = 0.0
         self._first_output_seconds: float | None = None
 
     def begin(self) -> None:
         """Claude Code is being started now."""
-        self.began, self._wall = platform.boot_seconds(), time.time()
+        self.began, self._wall = clock.boot(), clock.wall()
 
     def heard(self) -> None:
         """Something came from Claude Code."""
         if self._first_output_seconds is None:
-            self._first_output_seconds = platform.boot_seconds() - self.began
+            self._first_output_seconds = clock.boot() - self.began
 
     def end(self) -> None:
         """Nothing of it is alive any more."""
-        self._seconds = platform.boot_seconds() - self.began
+        self._seconds = clock.boot() - self.began
 
     def add(self, message: str) -> None:
         """Say something besides."""
@@ -72,7 +73,7 @@ class Account:
         step, _, number = self._start.rpartition(".")
         used = _used_by_children()
         sample = {
-            "time": rfc3339(time.time()),
+            "time": rfc3339(clock.wall()),
             "step": step,
             "n": int(number) if number.isdigit() else 0,
             "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from handoff.effects import effects, programs
+
 OLDEST_VERSION = (2, 1, 59)
 """Older ones were not tried: they may end a run in ways that the verdict does not know."""
 
@@ -48,7 +50,7 @@ class ClaudeCommand:
     def version(self) -> tuple[int, ...] | None:
         """`(2, 1, 330)`; None where it does not say. Starts the binary once, then again only when it has changed."""
         try:
-            seen = self.path.stat()
+            seen = effects.stat(self.path)
         except OSError:
             return None
         return _version_of(str(self.path), seen.st_mtime_ns, seen.st_size)
@@ -108,12 +110,11 @@ def _carried_binary() -> Path | None:
 @lru_cache(maxsize=16)
 def _version_of(path: str, _mtime_ns: int, _size: int) -> tuple[int, ...] | None:
     try:
-        answer = subprocess.run(
+        answer = programs.run(
             [path, "--version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_VERSION_SECONDS,
-            check=False,
             # Asked from inside a session of Claude Code, old versions refuse even this.
             env={name: value for name, value in os.environ.items() if not name.startswith("CLAUDE")},
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from handoff import looking
 from handoff.result import Payer
 from handoff.wholesome import is_wholesome
 from orchestrd.runs.environment import name_payer
@@ -19,9 +19,7 @@ STDERR_TAIL_BYTES = 4096
 def stderr_tail(run_folder: Path) -> str:
     """Read the end of what a run said on standard error."""
     try:
-        with open(run_folder / "stderr.log", "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - STDERR_TAIL_BYTES))
-            return file.read().decode("utf-8", "replace")
+        return looking.read_end(run_folder / "stderr.log", STDERR_TAIL_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
 

@@ -12,6 +12,7 @@ from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
 
+from handoff import looking
 from handoff.result import Payer
 
 PASSED = (
@@ -96,7 +97,7 @@ def claude_state_file(environ: Mapping[str, str]) -> Path:
 
 
 def _has_login(environ: Mapping[str, str]) -> bool:
-    return (claude_folder(environ) / ".credentials.json").exists()
+    return looking.is_there(claude_folder(environ) / ".credentials.json")
 
 
 def _is_on(value: str | None) -> bool:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from handoff.effects import effects
 from handoff.plan import Plan
 from handoff.root import PlanId
 from orchestrd.config import Config, trust_file
@@ -48,7 +49,7 @@ class Launching:
         if plan is None:
             return "accepted.json cannot be read"
         claude = self.claude
-        if claude is None or not os.access(claude.path, os.X_OK):
+        if claude is None or not effects.may(claude.path, os.X_OK):
             raise ClaudeMissing("Claude Code is gone from this machine.", "Install it again.")
         start = Start(
             checkout=self._places.place_of(command.plan).cwd,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # what `signal` wraps into enums, at 5 ms
 import os
 import sys
-import time
 
+from handoff import looking
+from handoff.effects import clock
 from orchestrd.runs.light_json import parse
 from orchestrd.runs.relay import NO_SPACE, RETRY_SECONDS
 from orchestrd.runs.tree import MARK
@@ -42,8 +43,7 @@ class Orders:
 
 def read_orders(folder: str) -> Orders:
     """Read the orders of the start whose folder this is; the values of variables come by our own environment."""
-    with open(os.path.join(folder, "launch.json"), "rb", buffering=0) as file:
-        launch = parse(file.read())
+    launch = parse(looking.read_file(os.path.join(folder, "launch.json")))
     # Behind the standard library: only where there is no /proc is something of it needed (psutil).
     sys.path += launch.get("libraries", ())
     return Orders(folder, launch, dict(os.environ))
@@ -55,8 +55,7 @@ def wish_to_stop(folder: str) -> tuple[str, str | None]:
     A SIGTERM without `stop.json` is not the daemon's: the machine goes down, or somebody did it by hand.
     """
     try:
-        with open(os.path.join(folder, "stop.json"), "rb") as file:
-            why = str(parse(file.read()).get("why") or "stopped")
+        why = str(parse(looking.read_file(os.path.join(folder, "stop.json"))).get("why") or "stopped")
     except (OSError, ValueError, AttributeError):
         return "interrupted", None
     return (why, None) if why in _OUR_WHYS else ("stopped", why)
@@ -99,4 +98,4 @@ def patiently(step: Callable[[], T]) -> T:
             failures += error.errno not in NO_SPACE
             if failures >= _ATTEMPTS:
                 raise
-        time.sleep(RETRY_SECONDS)
+        clock.sleep(RETRY_SECONDS)

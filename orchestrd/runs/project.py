@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from handoff import looking
+from handoff.effects import effects
 from orchestrd.runs import trust
 
 MEMORY_FILES = ("CLAUDE.md", ".claude/CLAUDE.md", "CLAUDE.local.md")
@@ -93,12 +95,15 @@ def _read_within(folder: Path, name: str) -> bytes | None:
         return None
     try:
         # Non-blocking: a FIFO of that name must not hold up a start.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY)
+        descriptor = effects.open(
+            path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
+        )
     except OSError:
         return None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(_MOST_BYTES + 1)
+    try:
+        if not stat.S_ISREG(effects.fstat(descriptor).st_mode):
+            return None
+        content = looking.read_open(descriptor, _MOST_BYTES + 1)
+    finally:
+        effects.close(descriptor)
     return content if len(content) <= _MOST_BYTES else None

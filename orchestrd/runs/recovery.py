@@ -6,12 +6,12 @@ Called by the daemon alone, which holds the root's lock: it tries the run's lock
 from __future__ import annotations
 
 import json
-import os
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from handoff import platform
+from handoff import looking, platform
+from handoff.effects import effects
 from orchestrd.runs import tree
 from orchestrd.runs.remains import with_sampled_peak
 from orchestrd.runs.start import LOCK, STARTED, take_lock
@@ -33,22 +33,22 @@ def inspect(run_folder: Path) -> Found:
     """Find out what became of a start."""
     # The lock first: whoever lets it go has written its last word before.
     held = is_locked(run_folder)
-    ended = (run_folder / EXIT).exists()
+    ended = looking.is_there(run_folder / EXIT)
     if held:
         return Found.FINISHING if ended else Found.ALIVE
     if ended:
         return Found.FINISHED
-    return Found.DIED if (run_folder / STARTED).exists() else Found.NEVER_RAN
+    return Found.DIED if looking.is_there(run_folder / STARTED) else Found.NEVER_RAN
 
 
 def is_locked(run_folder: Path) -> bool:
     """Try a run's lock, and let it go at once."""
-    if not (run_folder / LOCK).exists():
+    if not looking.is_there(run_folder / LOCK):
         return False
     descriptor = take_lock(run_folder)
     if descriptor is None:
         return True
-    os.close(descriptor)
+    effects.close(descriptor)
     return False
 
 
@@ -90,7 +90,7 @@ def read_exit(run_folder: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(looking.read_file(path))
     except (FileNotFoundError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}

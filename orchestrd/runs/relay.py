@@ -128,7 +128,7 @@ class Feed:
         """Write as much as the pipe takes."""
         while True:
             if not self._unsent:
-                self._unsent = memoryview(os.read(self._file, CHUNK_BYTES))
+                self._unsent = memoryview(durable.effects.read(self._file, CHUNK_BYTES))
                 if not self._unsent:
                     self.is_done = True
                     return

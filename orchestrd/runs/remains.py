@@ -7,12 +7,12 @@ from what lies there anyway. Claude Code's own files are looked at, never writte
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from handoff import looking
 from orchestrd.runs.bill import dollars
 
 _TAIL_BYTES = 256 * 1024
@@ -63,7 +63,7 @@ def with_sampled_peak(run_folder: Path, end: dict[str, Any]) -> dict[str, Any]:
 
 def _samples(series: Path, step: str, number: int) -> Iterator[dict[str, Any]]:
     try:
-        lines = series.read_bytes().splitlines()
+        lines = looking.read_file(series).splitlines()
     except OSError:
         return
     for line in lines:
@@ -74,9 +74,7 @@ def _samples(series: Path, step: str, number: int) -> Iterator[dict[str, Any]]:
 
 def _tail(path: Path) -> bytes:
     try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-            return file.read()
+        return looking.read_end(path, _TAIL_BYTES)
     except OSError:
         return b""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from loguru import logger
 
+from handoff.effects import programs
+
 PROBE_SECONDS = 5.0
 _TO_THE_MANAGER = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 _SCOPE = ("systemd-run", "--user", "--scope", "--collect", "--quiet")
@@ -39,14 +41,13 @@ def offers_scopes() -> bool:
 def _trouble_with_a_scope() -> str | None:
     """Have a scope made around nothing; what was wrong, or None."""
     try:
-        done = subprocess.run(
+        done = programs.run(
             [*_SCOPE, "--", "true"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
             timeout=PROBE_SECONDS,
-            check=False,
         )
     except subprocess.TimeoutExpired:
         return f"it took longer than {PROBE_SECONDS:g} s"

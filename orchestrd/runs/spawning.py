@@ -10,6 +10,8 @@ import _signal  # type: ignore[import-not-found]  # what `signal` wraps into enu
 import errno
 import os
 
+from handoff.effects import programs
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +43,7 @@ def spawn(argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> Agent:
     our_out, their_out = os.pipe()
     our_err, their_err = os.pipe()
     report, tell = os.pipe()
-    pid = os.fork()
+    pid = programs.fork()
     if pid == 0:
         _become(argv, cwd, env, (their_in, their_out, their_err), tell)
     for descriptor in (their_in, their_out, their_err, tell):
@@ -50,7 +52,7 @@ def spawn(argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> Agent:
     failure = os.read(report, 4096)
     os.close(report)
     if failure:
-        os.waitpid(pid, 0)
+        programs.wait(pid)
         for descriptor in (our_in, our_out, our_err):
             os.close(descriptor)
         raise BadLaunch(failure.decode("utf-8", "replace"))
@@ -71,7 +73,7 @@ def _become(
         said = f"The working directory {cwd} cannot be entered"
         os.chdir(cwd)
         said = f"{argv[0]} cannot be started"
-        os.execvpe(argv[0], list(argv), env)  # noqa: S606 - without a shell is what is wanted
+        programs.become(argv, env)
     except OSError as error:
         what = "no program the system knows" if error.errno == errno.ENOEXEC else error.strerror
         said = f"{said}: {what}."

@@ -8,12 +8,10 @@ start that a power cut takes is either not started, and they are written again, 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -23,7 +21,8 @@ from typing import Any
 
 from loguru import logger
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import clock, effects, programs
 from orchestrd.runs import runner
 from orchestrd.runs.launch import Launch
 from orchestrd.runs.orders import PORTABLE
@@ -66,7 +65,7 @@ def start_runner(
     if lock is None:
         raise StartRefused(f"{run_folder}: somebody holds its lock, so this start is being made; follow it.")
     try:
-        if (run_folder / STARTED).exists():
+        if looking.is_there(run_folder / STARTED):
             raise StartRefused(f"{run_folder}: this start was made before; take the next number.")
         _write_files(run_folder, launch, mark, attempt)
         prefix = scope_prefix(f"orchestrd run: {run_folder.parent.parent.name}") if scope else []
@@ -78,31 +77,31 @@ def start_runner(
             process = _spawn(run_folder, lock, launch, [])
     finally:
         # The runner has its own by now: a lock of this kind is held until the last of them is closed.
-        os.close(lock)
+        effects.close(lock)
     return StartedRun(run_folder, process.pid, process)
 
 
 def take_lock(run_folder: Path) -> int | None:
     """Try to take a run's lock; None: it is held. Only the daemon may: to others a try would look like a run."""
     path = run_folder / LOCK
-    descriptor = os.open(path, _LOCK_FLAGS, 0o600)
+    descriptor = effects.open(path, _LOCK_FLAGS)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        effects.lock(descriptor)
         # A lock file that was removed and made anew lets two hold "the" lock (RELIABILITY, trap 3).
-        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+        if effects.fstat(descriptor).st_ino == effects.stat(path).st_ino:
             return descriptor
     except (BlockingIOError, FileNotFoundError):
         pass
     except BaseException:
-        os.close(descriptor)
+        effects.close(descriptor)
         raise
-    os.close(descriptor)
+    effects.close(descriptor)
     return None
 
 
 def _make_folder(run_folder: Path) -> None:
     runs = run_folder.parent
-    if not runs.exists():
+    if not looking.is_there(runs):
         durable.make_folder(runs)
     durable.make_folder(run_folder)
 
@@ -142,15 +141,15 @@ def _libraries() -> list[str]:
 def _has_begun(run_folder: Path, process: subprocess.Popen[bytes]) -> bool:
     """Wait until the runner has begun; False: what was to become it is gone, and did not become it."""
     started = run_folder / STARTED
-    give_up_at = time.monotonic() + SCOPE_SECONDS
-    while not started.exists():
+    give_up_at = clock.awake() + SCOPE_SECONDS
+    while not looking.is_there(started):
         if process.poll() is not None:
-            return started.exists()
-        if time.monotonic() > give_up_at:
+            return looking.is_there(started)
+        if clock.awake() > give_up_at:
             process.kill()
             process.wait()
-            return started.exists()
-        time.sleep(_LOOK_SECONDS)
+            return looking.is_there(started)
+        clock.sleep(_LOOK_SECONDS)
     return True
 
 
@@ -161,9 +160,9 @@ def _spawn(run_folder: Path, lock: int, launch: Launch, prefix: Sequence[str]) -
     environment = dict(launch.env)
     if PORTABLE in os.environ:
         environment[PORTABLE] = os.environ[PORTABLE]
-    log = os.open(run_folder / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = effects.open(run_folder / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
     try:
-        return subprocess.Popen(
+        return programs.start(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -174,4 +173,4 @@ def _spawn(run_folder: Path, lock: int, launch: Launch, prefix: Sequence[str]) -
             start_new_session=True,
         )
     finally:
-        os.close(log)
+        effects.close(log)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import select
-import time
 
-from handoff import durable, platform
+from handoff import durable, looking
+from handoff.effects import clock, effects, programs
 from orchestrd.runs import accounts, tree
 from orchestrd.runs.clocks import TERM_SECONDS, Clocks
 from orchestrd.runs.light_json import parse
@@ -32,14 +32,14 @@ def supervise(folder: str, lock: int) -> int:
     os.set_inheritable(lock, False)  # noqa: FBT003 - its signature
     signal = StopSignal()
     started = os.path.join(folder, "started.json")
-    if os.path.lexists(started):
+    if looking.is_there(started):
         return 3
     orders = read_orders(folder)
     # Plainly replaced, not published: nobody but the holder of the lock writes here, and a rename that refuses to
     # replace costs 5 ms (ctypes) before Claude Code is there.
     patiently(lambda: durable.replace(started, accounts.started(orders.argv)))
     account = accounts.Account(folder)
-    if signal.is_raised or os.path.lexists(os.path.join(folder, "stop.json")):
+    if signal.is_raised or looking.is_there(os.path.join(folder, "stop.json")):
         account.why, account.message = wish_to_stop(folder)
     else:
         _run(orders, account, signal)
@@ -49,7 +49,7 @@ def supervise(folder: str, lock: int) -> int:
 
 def _run(orders: Orders, account: accounts.Account, signal: StopSignal) -> None:
     files = [patiently(lambda name=name: _open_log(orders.folder, name)) for name in accounts.LOGS]  # type: ignore[misc]
-    told = os.open(os.path.join(orders.folder, "input.jsonl"), os.O_RDONLY | os.O_CLOEXEC)
+    told = effects.open(os.path.join(orders.folder, "input.jsonl"), os.O_RDONLY | os.O_CLOEXEC)
     become_subreaper()
     account.begin()
     try:
@@ -69,21 +69,28 @@ def _run(orders: Orders, account: accounts.Account, signal: StopSignal) -> None:
 
 
 def _open_log(folder: str, name: str) -> int:
-    return durable.effects.open(os.path.join(folder, name), _NEW_LOG, 0o600)
+    return effects.open(os.path.join(folder, name), _NEW_LOG, 0o600)
 
 
 def _close_books(folder: str, account: accounts.Account) -> None:
     logs = [os.path.join(folder, name) for name in accounts.LOGS]
-    written = [path for path in logs if os.path.exists(path) and os.path.getsize(path)]
+    written = [path for path in logs if _holds_something(path)]
     patiently(lambda: durable.sync_files(written))
     account.sample(processes=0)
     own_log = os.path.join(folder, "runner.log")
-    if os.path.exists(own_log) and not os.path.getsize(own_log):
+    if not _holds_something(own_log):
         durable.remove(own_log, sync=False)
     content = account.document()
     # Nothing may be left to do after this: whoever sees it goes on from here. Plainly replaced, as `started.json` was:
     # to publish it as new would cost 6 ms of CPU (ctypes), and there is nobody else who could have written it.
     patiently(lambda: durable.replace(os.path.join(folder, "exit.json"), content))
+
+
+def _holds_something(path: str) -> bool:
+    try:
+        return effects.stat(path).st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 class Supervision:
@@ -106,7 +113,7 @@ class Supervision:
         self._feed = Feed(agent.stdin, told)
         self._events = Copy(agent.stdout, files[0], redactor, most_line_bytes=MOST_LINE_BYTES)
         self._errors = Copy(agent.stderr, files[1], redactor, most_line_bytes=MOST_STDERR_LINE_BYTES)
-        self._clocks = Clocks(**orders.limits, boot=account.began, awake=time.monotonic())
+        self._clocks = Clocks(**orders.limits, boot=account.began, awake=clock.awake())
         self._kill_at: float | None = None
         self._waited_for = False
 
@@ -140,7 +147,7 @@ class Supervision:
             if copy.is_open and copy.retry_at is None:
                 poll.register(copy.pipe, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(self._pause(seconds) * 1000)}
-        now = time.monotonic()
+        now = clock.awake()
         self._signal.hush()
         self._retry(now)
         if self._feed.is_open and self._feed.pipe in ready:
@@ -151,13 +158,13 @@ class Supervision:
             self._listen(now)
 
     def _seconds_to_next_deadline(self) -> float:
-        now = time.monotonic()
+        now = clock.awake()
         if self._kill_at is not None:
             return self._kill_at - now
-        return self._clocks.seconds_left(platform.boot_seconds(), now)
+        return self._clocks.seconds_left(clock.boot(), now)
 
     def _pause(self, seconds: float) -> float:
-        now = time.monotonic()
+        now = clock.awake()
         retries = [copy.retry_at - now for copy in (self._events, self._errors) if copy.retry_at is not None]
         return max(0.001, min([seconds, *retries]))
 
@@ -184,7 +191,7 @@ class Supervision:
         """Collect whoever has ended: Claude Code, and orphans that fell to us."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = programs.wait(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
@@ -194,17 +201,17 @@ class Supervision:
                 self._account.status = status
 
     def _hold_limits(self) -> None:
-        now = time.monotonic()
+        now = clock.awake()
         if self._kill_at is not None:
             if now >= self._kill_at:
                 # The rest of the tree follows at once, when this one is collected.
-                os.kill(self._pid, tree.SIGKILL)
+                programs.kill(self._pid, tree.SIGKILL)
                 self._kill_at = now + TERM_SECONDS
             return
         if self._signal.is_raised:
             self._stop(*wish_to_stop(self._orders.folder))
             return
-        over = self._clocks.overdue(platform.boot_seconds(), now)
+        over = self._clocks.overdue(clock.boot(), now)
         if over is None and self._clocks.is_look_due(now):
             held = tree.resident_bytes(tree.descendants(os.getpid()))
             self._account.peak_memory_bytes = max(self._account.peak_memory_bytes, held)
@@ -214,8 +221,8 @@ class Supervision:
 
     def _stop(self, why: str, message: str | None) -> None:
         self._account.why, self._account.message = why, message
-        self._kill_at = time.monotonic() + TERM_SECONDS
-        os.kill(self._pid, tree.SIGTERM)  # not collected yet, so the number is still its own
+        self._kill_at = clock.awake() + TERM_SECONDS
+        programs.kill(self._pid, tree.SIGTERM)  # not collected yet, so the number is still its own
 
     # -- its end --------------------------------------------------------------------------------------------------
 
@@ -225,9 +232,9 @@ class Supervision:
     def _drain(self) -> None:
         """Copy what is left in the pipes, however long a full disk makes that take."""
         self._feed.close()
-        give_up_at = time.monotonic() + DRAIN_SECONDS
+        give_up_at = clock.awake() + DRAIN_SECONDS
         while True:
-            now = time.monotonic()
+            now = clock.awake()
             self._retry(now)
             copies = (self._events, self._errors)
             if now > give_up_at:

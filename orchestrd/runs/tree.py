@@ -7,9 +7,9 @@ their environment, which outlives `setsid`, double forks and the death of every 
 from __future__ import annotations
 
 import os
-import time
 
 from handoff import platform
+from handoff.effects import clock, programs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ def kill_tree(
     What is found may fork faster than it is killed, so only a search that comes back empty is the end. `reap` collects
     our own children among them.
     """
-    deadline = time.monotonic() + seconds
+    deadline = clock.awake() + seconds
     killed: set[int] = set()
     while True:
         reap()
         found = set(members())
-        if not found or time.monotonic() > deadline:
+        if not found or clock.awake() > deadline:
             return Ended(killed, found)
         killed |= found
         for pid in found:
@@ -116,23 +116,23 @@ def _resident_by_psutil(pids: Iterable[int]) -> int:
 def _kill(pid: int) -> None:
     # Straight after it was found: its number cannot have gone round in that time.
     try:
-        os.kill(pid, SIGKILL)
+        programs.kill(pid, SIGKILL)
     except OSError:
         return  # gone, or not ours to kill: then the next search finds it again
 
 
 def _wait_for_deaths(pids: Iterable[int], reap: Callable[[], object]) -> None:
-    deadline = time.monotonic() + _DYING_SECONDS
+    deadline = clock.awake() + _DYING_SECONDS
     left = list(pids)
-    while left and time.monotonic() < deadline:
-        time.sleep(_PAUSE_SECONDS)
+    while left and clock.awake() < deadline:
+        clock.sleep(_PAUSE_SECONDS)
         reap()
         left = [pid for pid in left if _is_there(pid)]
 
 
 def _is_there(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
+        programs.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from handoff import durable
+from handoff import durable, looking
 from orchestrd.runs.environment import claude_state_file
 
 
@@ -89,7 +89,7 @@ def trusted_projects(trusted_file: Path) -> tuple[str, ...]:
 
     """
     try:
-        content = json.loads(trusted_file.read_bytes())
+        content = json.loads(looking.read_file(trusted_file, follow=True))
     except FileNotFoundError:
         return ()
     except (OSError, ValueError) as error:
@@ -120,7 +120,7 @@ def _places(project: Path) -> set[str]:
     real = os.path.realpath(project)
     places = {os.path.abspath(project), real}
     for folder in (Path(real), *Path(real).parents):
-        if (folder / ".git").exists():
+        if looking.is_there(folder / ".git"):
             places.add(str(folder))
             break
     return places
@@ -128,7 +128,7 @@ def _places(project: Path) -> set[str]:
 
 def _field(environ: Mapping[str, str], place: str, name: str) -> object:
     try:
-        content = json.loads(claude_state_file(environ).read_bytes())
+        content = json.loads(looking.read_file(claude_state_file(environ), follow=True))
         return content["projects"][place].get(name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 from handoff import durable, platform
+from handoff.effects import effects, programs
 from orchestrd.runs.recovery import follow_pid, is_locked, read_started
 from orchestrd.runs.start import StartedRun
 
@@ -86,7 +87,9 @@ class RunWatch:
         if self.is_over():
             return False
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)  # not collected yet, so the number is still its own
+            programs.kill(
+                self._process.pid, signal.SIGTERM
+            )  # not collected yet, so the number is still its own
             return True
         pid = follow_pid(self.run_folder)
         return pid is not None and platform.send_signal(
@@ -98,7 +101,7 @@ class RunWatch:
         self._is_closed = True
         for descriptor in (self._pidfd, self._events):
             if descriptor is not None:
-                os.close(descriptor)
+                effects.close(descriptor)
         self._pidfd = self._events = None
 
     def _ask(self) -> bool:
@@ -124,9 +127,9 @@ class RunWatch:
             return b""
         if self._events is None:
             try:
-                self._events = os.open(
+                self._events = effects.open(
                     self.run_folder / "events.jsonl", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
                 )
             except FileNotFoundError:
                 return b""
-        return os.read(self._events, most_bytes)
+        return effects.read(self._events, most_bytes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handoff import durable
+from handoff import durable, looking
 from orchestrd.workspaces import difference, registrations, rescue, worktree
 from orchestrd.workspaces.error import WorkspaceError, from_git, no_git
 from orchestrd.workspaces.git import GitFailed, GitLock, GitMissing, run_git
@@ -113,7 +113,7 @@ def _gather_in_place(repository: Path, base: str, wish: _Wish) -> Changes:
 def _gather_worktree(tree: worktree.Worktree, wish: _Wish) -> Changes:
     common = registrations.common_dir(tree.repository)
     admin = registrations.registration(common, tree.path)
-    if not tree.path.is_dir():
+    if not looking.is_folder(tree.path):
         return _gather_branch(tree, common, admin, wish)
     if admin is None:
         admin = rescue.recovered(tree, common, wish.lock)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff import durable
+from handoff import durable, looking
 from orchestrd.workspaces.git import GitLock, run_git
 
 PLAIN = (
@@ -73,7 +73,7 @@ def write_patch(
     finally:
         durable.effects.close(descriptor)
     if redact is not None:
-        content = redact(temporary.read_bytes())
+        content = redact(looking.read_file(temporary))
         durable.remove(temporary, sync=False)
         durable.replace(patch, content)
         return
@@ -95,8 +95,8 @@ def index_apart(
         git_dir = Path(os.fsdecode(told.removesuffix(b"\n")))
     index = scratch / "index"
     objects = scratch / "objects"
-    objects.mkdir()
-    if (git_dir / "index").exists():
+    durable.make_folder(objects, sync=False)
+    if looking.is_there(git_dir / "index"):
         # With what it knows of unchanged files: only changed ones are read.
         shutil.copy2(git_dir / "index", index)
     apart = {

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from handoff import durable
+from handoff import looking
+from handoff.effects import clock, effects, programs
 
 TIMEOUT_SECONDS = 600.0
 """Of one git: a checkout of a large repository over a slow filter takes minutes; one that hangs ends."""
@@ -111,7 +109,7 @@ class GitLock:
         """
         with self._guard:
             if self._fileno is None:
-                self._fileno = self._locked(time.monotonic() + seconds)
+                self._fileno = self._locked(clock.awake() + seconds)
 
     def try_take(self) -> bool:
         """Take the lock if nobody holds it; True: it is ours, now or since before. Waits for no git; repeatable.
@@ -123,7 +121,7 @@ class GitLock:
             return False
         try:
             if self._fileno is None:
-                self._fileno = self._locked(time.monotonic())
+                self._fileno = self._locked(clock.awake())
         except TimeoutError:
             return False
         finally:
@@ -134,28 +132,28 @@ class GitLock:
         """Give it up, as far as no git holds it."""
         with self._guard:
             if self._fileno is not None:
-                durable.effects.close(self._fileno)
+                effects.close(self._fileno)
                 self._fileno = None
 
     def _locked(self, deadline: float) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = durable.effects.open(self._path, flags, 0o600)
+        descriptor = effects.open(self._path, flags, 0o600)
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                effects.lock(descriptor)
             except OSError as error:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
-                    durable.effects.close(descriptor)
+                    effects.close(descriptor)
                     raise
             else:
                 return descriptor
-            if time.monotonic() >= deadline:
-                durable.effects.close(descriptor)
+            if clock.awake() >= deadline:
+                effects.close(descriptor)
                 raise TimeoutError(
                     f"{self._path} is held by a git that an earlier daemon started. "
                     "Wait for it, or end it, then try again."
                 )
-            time.sleep(_LOCK_PAUSE_SECONDS)
+            clock.sleep(_LOCK_PAUSE_SECONDS)
 
 
 def run_git(
@@ -182,7 +180,7 @@ def run_git(
     settings = [word for setting in ALWAYS for word in ("-c", setting)]
     descriptor = _held(lock) if lock is not None else None
     try:
-        child = subprocess.Popen(
+        child = programs.start(
             ["git", *settings, *args],
             cwd=os.fspath(cwd),
             env=git_environment(os.environ, extra or {}),
@@ -194,7 +192,7 @@ def run_git(
             start_new_session=True,
         )
     except FileNotFoundError as error:
-        if not Path(cwd).is_dir():
+        if not looking.is_folder(cwd):
             raise GitFailed(f"{cwd}: no such folder", str(error)) from error
         raise GitMissing("there is no git on PATH") from error
     try:
@@ -234,5 +232,5 @@ def _verb(args: Sequence[str]) -> str:
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+        programs.kill_group(child.pid, signal.SIGKILL)
     child.communicate()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handoff import looking
 from orchestrd.workspaces import registrations, worktree
 from orchestrd.workspaces.branches import DEFAULT_BRANCH, named_branch
 from orchestrd.workspaces.error import WorkspaceError, from_git, no_git
@@ -130,7 +131,7 @@ def make(intent: Intent, lock: GitLock | None) -> None:
 
     """
     if intent.mode == DIRECTORY:
-        if not intent.path.is_dir():
+        if not looking.is_folder(intent.path):
             raise WorkspaceError(
                 "the project is gone", str(intent.path), "a folder", "bring it back, then retry the plan"
             )

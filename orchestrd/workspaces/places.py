@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from handoff import looking
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
 from orchestrd.core.events import Event, EvidenceGathered, Moment, WorkspaceFailed, WorkspaceMade
@@ -103,7 +104,7 @@ class Places:
     def _one_at_a_time(self, project: Path) -> threading.Lock:
         """The lock of the repository around a project."""
         around = next(
-            (folder for folder in (project, *project.parents) if (folder / ".git").exists()), project
+            (folder for folder in (project, *project.parents) if looking.is_there(folder / ".git")), project
         )
         return self._making.setdefault(around, threading.Lock())
 

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from handoff import durable
+from handoff import durable, looking
 from orchestrd.workspaces.git import GitFailed, GitLock, run_git
 
 INITIALISING = b"initializing"
@@ -24,7 +24,7 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
     disk refuses; then nothing is left either.
     """
     admin = common / "worktrees" / path.name
-    if os.path.lexists(path) or os.path.lexists(admin) or _is_unusual(common):
+    if looking.is_there(path) or looking.is_there(admin) or _is_unusual(common):
         return None
     try:
         _register(common, admin, path, base)
@@ -49,7 +49,7 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
 def _remove(common: Path, admin: Path, path: Path) -> None:
     apart = _apart(common, path)
     # As long as the registration lies apart, nothing else is ours: what has its name is somebody's.
-    for folder in (apart,) if os.path.lexists(apart) else (path, admin):
+    for folder in (apart,) if looking.is_there(apart) else (path, admin):
         with suppress(OSError):  # what brought us here is told; the next try begins with the same removal
             durable.remove_tree(folder, sync=False)
 
@@ -61,7 +61,7 @@ def _apart(common: Path, path: Path) -> Path:
 def _is_unusual(common: Path) -> bool:
     """Whether git would hand more on to a new worktree: what is checked out, configuration of its own."""
     handed_on = ("info/sparse-checkout", "config.worktree", "reftable")
-    return any(os.path.lexists(common / name) for name in handed_on)
+    return any(looking.is_there(common / name) for name in handed_on)
 
 
 def _register(common: Path, admin: Path, path: Path, base: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from handoff import looking
+from handoff.effects import effects
 from orchestrd.workspaces.error import WorkspaceError
 
 
@@ -16,14 +18,14 @@ def common_dir(repository: Path) -> Path:
 
     """
     entry = repository / ".git"
-    if entry.is_dir():
+    if looking.is_folder(entry):
         return Path(os.path.realpath(entry))
     content = read_line(entry)
     if content is not None and content.startswith(b"gitdir: "):
         git_dir = repository / os.fsdecode(content[len(b"gitdir: ") :])
         common = read_line(git_dir / "commondir")
         found = git_dir if common is None else git_dir / os.fsdecode(common)
-        if found.is_dir():
+        if looking.is_folder(found):
             return Path(os.path.realpath(found))
     raise WorkspaceError(
         "the repository is gone", str(repository), "the git repository of the project", "bring it back"
@@ -39,7 +41,7 @@ def registration(common: Path, path: Path) -> Path | None:
     if read_line(likely / "gitdir") == wanted:
         return likely
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(effects.list(folder))
     except FileNotFoundError:
         return None
     return next((folder / name for name in names if read_line(folder / name / "gitdir") == wanted), None)
@@ -47,13 +49,13 @@ def registration(common: Path, path: Path) -> Path | None:
 
 def lies_in_git(folder: Path) -> bool:
     """Tell whether a folder looks as if it lay in a repository, without asking git."""
-    return any((place / ".git").exists() for place in (folder, *folder.parents))
+    return any(looking.is_there(place / ".git") for place in (folder, *folder.parents))
 
 
 def read_line(path: Path) -> bytes | None:
     """Read one of git's one-line files, without its newline."""
     try:
-        content = path.read_bytes()
+        content = looking.read_file(path, follow=True)
     except OSError:
         return None
     return content.removesuffix(b"\n")

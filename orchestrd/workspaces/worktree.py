@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff import durable
+from handoff import durable, looking
+from handoff.effects import clock, effects
 from orchestrd.workspaces.error import WorkspaceError
 from orchestrd.workspaces.git import GitFailed, GitLock, run_git
 from orchestrd.workspaces.quick_worktree import INITIALISING, add_quickly
@@ -53,7 +53,7 @@ def make(tree: Worktree, lock: GitLock | None) -> None:
         durable.remove_tree(tree.path, sync=False)
         durable.remove_tree(admin, sync=False)
         admin = None
-    if admin is None and os.path.lexists(tree.path):
+    if admin is None and looking.is_there(tree.path):
         admin = _registered_again(tree, common, lock)
     if admin is None:
         _make_folders(tree.path.parent)
@@ -61,7 +61,7 @@ def make(tree: Worktree, lock: GitLock | None) -> None:
     if admin is None:
         _add(tree, lock)
         admin = registration(common, tree.path)
-    elif not tree.path.is_dir():
+    elif not looking.is_folder(tree.path):
         _add(tree, lock, again=True)
         admin = registration(common, tree.path) or admin
     if admin is None:
@@ -81,10 +81,10 @@ def remove(tree: Worktree, lock: GitLock | None) -> bool:
         common = common_dir(tree.repository)
     except WorkspaceError:
         # The repository is gone; what the checkout holds may be all that is left of it.
-        return not os.path.lexists(tree.path)
+        return not looking.is_there(tree.path)
     admin = registration(common, tree.path)
-    if os.path.lexists(tree.path):
-        if admin is None or not (admin / MARKER).exists():
+    if looking.is_there(tree.path):
+        if admin is None or not looking.is_there(admin / MARKER):
             return False
         link(tree, admin)
         if not _removed_by_git(tree, lock):
@@ -100,7 +100,7 @@ def link(tree: Worktree, admin: Path) -> None:
     entry = tree.path / ".git"
     wanted = b"gitdir: " + os.fsencode(admin) + b"\n"
     try:
-        kind = os.lstat(entry).st_mode
+        kind = effects.stat(entry, follow=False).st_mode
     except FileNotFoundError:
         durable.replace(entry, wanted, mode=0o644)
         return
@@ -114,7 +114,7 @@ def link(tree: Worktree, admin: Path) -> None:
 def free_path(path: Path) -> Path:
     """Find a name that nothing has."""
     number, free = 1, path
-    while os.path.lexists(free):
+    while looking.is_there(free):
         number += 1
         free = path.with_name(f"{path.name}-{number}")
     return free
@@ -145,7 +145,7 @@ def tip(tree: Worktree, lock: GitLock | None) -> str | None:
 
 
 def _is_half_made(admin: Path) -> bool:
-    return not (admin / MARKER).exists() and read_line(admin / "locked") == INITIALISING
+    return not looking.is_there(admin / MARKER) and read_line(admin / "locked") == INITIALISING
 
 
 def _registered_again(tree: Worktree, common: Path, lock: GitLock | None) -> Path | None:
@@ -154,7 +154,7 @@ def _registered_again(tree: Worktree, common: Path, lock: GitLock | None) -> Pat
     if content is not None and _lies_below(content, common / "worktrees"):
         return register(tree, common, lock)
     try:
-        durable.effects.rmdir(os.fspath(tree.path))
+        effects.rmdir(os.fspath(tree.path))
     except OSError:
         durable.move_new(tree.path, free_path(tree.path.with_name(tree.path.name + ".found")))
     return None
@@ -196,7 +196,7 @@ def _patiently(args: list[str], repository: Path, lock: GitLock | None) -> None:
         except GitFailed as error:
             if pause_seconds is None or not _STUMBLED.search(error.stderr):
                 raise
-            time.sleep(pause_seconds)
+            clock.sleep(pause_seconds)
         else:
             return
 
@@ -219,7 +219,7 @@ def _removed_with_submodules(tree: Worktree, lock: GitLock | None) -> bool:
     for entry in listed.split(b"\0"):
         if entry.startswith(b"160000 "):
             inner = tree.path / os.fsdecode(entry.partition(b"\t")[2])
-            if inner.is_dir() and any(inner.iterdir()):
+            if looking.is_folder(inner) and effects.list(inner):
                 return False
     if run_git(["status", "--porcelain", "-z", "--untracked-files=normal"], tree.path, lock=lock):
         return False
@@ -231,7 +231,10 @@ def _remove_empty_branch(tree: Worktree, common: Path, lock: GitLock | None) -> 
     """Delete the branch if it still is where we began it and nobody has it checked out."""
     head = os.fsencode(f"ref: {tree.ref}")
     admins = common / "worktrees"
-    places = [common, *(admins.iterdir() if admins.is_dir() else ())]
+    places = [
+        common,
+        *(admins / name for name in (effects.list(admins) if looking.is_folder(admins) else ())),
+    ]
     if any(read_line(place / "HEAD") == head for place in places):
         return
     if loose_tip(common, tree.ref) not in (None, tree.base):
@@ -241,7 +244,7 @@ def _remove_empty_branch(tree: Worktree, common: Path, lock: GitLock | None) -> 
 
 
 def _make_folders(folder: Path) -> None:
-    if not folder.is_dir():
+    if not looking.is_folder(folder):
         _make_folders(folder.parent)
         durable.make_folder(folder, sync=False)
 

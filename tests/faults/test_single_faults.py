@@ -254,7 +254,7 @@ def test_a_retry_whose_plan_moved_though_the_disk_failed_runs(tmp_path: Path) ->
 
 def test_a_plan_that_a_retry_makes_can_be_cancelled_in_the_same_moment(tmp_path: Path) -> None:
     with faulty(tmp_path, "") as at:
-        drop_plan(at.here, "x", at.project)
+        drop_plan(at.here, "x", at.project, "[sleep 1]")
         at.here.result("x")
         wait_until(lambda: not (at.here.root.active / "x").exists(), what="x to be settled")
         assert at.here.daemon is not None
