@@ -11,6 +11,9 @@ STAMP := .venv/.installed
 # Which tests the short portable form runs: the rooms that ask the platform for something.
 PORTABLE := tests/handoff tests/inbound tests/runs tests/workspaces
 PYTEST := $(BIN)/python -m pytest
+# Tests at a time: they wait more than they compute. The campaigns of faults take two processes by themselves.
+AT_ONCE ?= 3
+CAMPAIGNS := tests/faults/test_campaigns.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -37,11 +40,13 @@ demo: $(STAMP) ## the whole way of a plan, with the real Claude Code and a scrip
 	@$(BIN)/orchestrd demo
 
 test: $(STAMP) ## all tests, the real Claude Code included, and the short portable form
-	$(PYTEST)
-	ORCHESTRD_PORTABLE=1 $(PYTEST) -m "not live and not slow" $(wildcard $(PORTABLE))
+	$(PYTEST) -n $(AT_ONCE) --ignore $(CAMPAIGNS)
+	ORCHESTRD_PORTABLE=1 $(PYTEST) -n $(AT_ONCE) -m "not live and not slow" $(wildcard $(PORTABLE))
+	$(PYTEST) $(CAMPAIGNS)
 
 test-portable: $(STAMP) ## all tests without the mechanisms that only Linux has
-	ORCHESTRD_PORTABLE=1 $(PYTEST)
+	ORCHESTRD_PORTABLE=1 $(PYTEST) -n $(AT_ONCE) --ignore $(CAMPAIGNS)
+	ORCHESTRD_PORTABLE=1 $(PYTEST) $(CAMPAIGNS)
 
 torture: $(STAMP) ## faults of every kind, in at most 20 minutes; `make torture ONLY="T4 T7"` for some
 	$(BIN)/python -m tests.faults --size middle $(if $(ONLY),--only $(ONLY))

@@ -11,7 +11,7 @@ from tests.faults.campaign import Campaign, Ground, Size, run_campaign
 from tests.faults.table import campaigns
 
 
-@pytest.mark.parametrize("campaign", campaigns(), ids=lambda campaign: campaign.test)
+@pytest.mark.parametrize("campaign", tuple(campaigns()), ids=lambda campaign: campaign.test)
 def test_no_promise_breaks(campaign: Campaign, tmp_path: Path) -> None:
     missing = campaign.needs()
     if missing:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,14 +170,15 @@ def test_children_are_listed(sleeper: subprocess.Popen[bytes]) -> None:
 @pytest.mark.usefixtures("_each_way")
 def test_a_marked_process_is_found_wherever_it_went() -> None:
     shell = ["sh", "-c", "setsid -f sleep 600; echo done"]
-    subprocess.run(shell, env={**os.environ, "A_MARK": "detached-mark"}, check=True, capture_output=False)
+    mark = f"detached-{uuid.uuid4()}"
+    subprocess.run(shell, env={**os.environ, "A_MARK": mark}, check=True, capture_output=False)
     found: list[int] = []
 
     try:
-        wait_until(lambda: platform.processes_with_mark("A_MARK=detached-mark"), what="the detached process")
-        found = platform.processes_with_mark("A_MARK=detached-mark")
-        by_value = platform.processes_with_mark("detached-mark")
-        other = platform.processes_with_mark("A_MARK=detached")
+        wait_until(lambda: platform.processes_with_mark(f"A_MARK={mark}"), what="the detached process")
+        found = platform.processes_with_mark(f"A_MARK={mark}")
+        by_value = platform.processes_with_mark(mark)
+        other = platform.processes_with_mark(f"A_MARK={mark[:-1]}")
     finally:
         for pid in found:
             os.kill(pid, signal.SIGKILL)
