@@ -10,6 +10,10 @@ import os
 
 from handoff import platform
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 StrPath = str | os.PathLike[str]
 
 _CLOCK_SLACK_SECONDS = 120.0
@@ -50,6 +54,18 @@ def start_ticks(pid: int) -> str | None:
         return f"{psutil.Process(pid).create_time():.2f}"
     except psutil.Error:
         return None
+
+
+def is_zombie(pid: int) -> bool:
+    """Tell whether a process has ended and nobody has collected it yet: it holds nothing any more."""
+    if platform.PLATFORM.proc:
+        return _stat_fields(pid)[:1] == [b"Z"]
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def pidfd_open(pid: int) -> int | None:
@@ -163,6 +179,50 @@ def lock_holders(path: StrPath) -> list[int] | None:
         ):
             holders.append(int(words[4]))
     return holders
+
+
+def locked_inodes() -> frozenset[int] | None:
+    """List the inodes on which a flock is held, for whoever asks about many files. None: this system cannot say."""
+    if not platform.PLATFORM.proc:
+        return None
+    try:
+        with open("/proc/locks", encoding="ascii") as locks:
+            lines = [line.split() for line in locks]
+    except OSError:
+        return None
+    return frozenset(
+        int(words[5].rpartition(":")[2]) for words in lines if len(words) >= 8 and words[1] == "FLOCK"
+    )
+
+
+def values_of(name: str) -> dict[int, str]:
+    """Tell what a variable is in each process that has it in its environment, by pid; zombies have none."""
+    prefix = os.fsencode(name) + b"="
+    found = {}
+    for pid, entries in _environments():
+        value = next((entry[len(prefix) :] for entry in entries if entry.startswith(prefix)), None)
+        if value is not None:
+            found[pid] = os.fsdecode(value)
+    return found
+
+
+def _environments() -> Iterator[tuple[int, list[bytes]]]:
+    """Read the environment of every process that lets us."""
+    if not platform.PLATFORM.proc:
+        import psutil
+
+        for process in psutil.process_iter():
+            try:
+                yield process.pid, [os.fsencode(f"{key}={value}") for key, value in process.environ().items()]
+            except psutil.Error:
+                continue
+        return
+    for pid in _all_pids():
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                yield pid, file.read().split(b"\0")
+        except OSError:
+            continue
 
 
 def _stat_fields(pid: int) -> list[bytes]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrd.cli.calling import Call, Complaint, note, show_json
 from orchestrd.views.present import read_daemon
 from orchestrd.views.words import how_long, plain
+
+if TYPE_CHECKING:
+    from orchestrd.views.findings import Looked
+
+PROGRESS_SECONDS = 3.0
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
@@ -76,16 +82,45 @@ def reindex(context: typer.Context) -> None:
 
 def verify(context: typer.Context, as_json: AsJson = False) -> None:
     """Look whether all is as promised. It only reads, with the daemon at work or away; exit 1: something is not."""
+    from orchestrd.views.findings import PROMISES, Looked
     from orchestrd.views.verifying import verify as look_at
 
-    root = context.obj.root
-    found = list(look_at(root))
+    call: Call = context.obj
+    looked = Looked()
+    found = list(
+        look_at(call.root, keep_seconds=call.config.archive.keep, progress=_Progress().tell, looked=looked)
+    )
     if as_json:
-        show_json([{"invariant": one.invariant, "where": one.where, "what": one.what} for one in found])
+        findings = [one.fields() for one in found]
+        show_json({"root": call.root.path, "looked": looked.fields(), "findings": findings})
     else:
-        for one in found:
-            print(plain(f"{one.where}: {one.what} ({one.invariant})"))
+        print(f"{call.root.path}: looked at {_counted(looked)}")
+        for word in (word for word in PROMISES if word in {one.invariant for one in found}):
+            print(f"\nNot as promised ({word}): {PROMISES[word]}")
+            for one in (one for one in found if one.invariant == word):
+                print(plain(f"  {one.where}: {one.what}\n    what to do: {one.remedy}"))
         if not found:
-            print(f"{root.path}: all is as promised")
+            print("all is as promised")
     if found:
         raise typer.Exit(1)
+
+
+def _counted(looked: Looked) -> str:
+    return (
+        f"{looked.inbox:,} plans in the inbox, {looked.active:,} in work, {looked.archived:,} in the archive: "
+        f"{looked.journals:,} journals with {looked.events:,} events, {looked.results:,} results, "
+        f"{looked.runs:,} runs and their locks, {looked.processes:,} processes of runs"
+    )
+
+
+class _Progress:
+    """Says on stderr how far it is, now and then, where it takes long."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + PROGRESS_SECONDS
+
+    def tell(self, done: int, of: int) -> None:
+        """So many plans of so many were looked at."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + PROGRESS_SECONDS
+            note(f"looked at {done:,} of {of:,} plans")

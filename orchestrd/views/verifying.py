@@ -1,145 +1,237 @@
 """Whether a root is as promised: plans in one place, journals whole, results matching, runs with their locks.
 
-It only reads, with the daemon at work or away, and tries no lock: to the daemon a try would look like a run. What is
-found is named by the invariant that it breaks.
+It only reads, with the daemon at work or away, and tries no lock. A root at work moves while it is looked at: what
+seems wrong is looked at again, and told only if it is so at every look.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
 
-from handoff import durable
-from handoff.formats import DocumentError, Format, read_document
-from handoff.platform import lock_holders
-from handoff.result import Result
-from handoff.root import Root
+from handoff.processes import locked_inodes
+from handoff.root import NameKind, PlanId, Root, kind_of
 from orchestrd.record.ids import Ids, Orders
-from orchestrd.record.journal import JournalDamaged, Record, read_journal
-from orchestrd.runs.recovery import follow_pid, read_exit
+from orchestrd.views import verify_runs
+from orchestrd.views.findings import (
+    JOURNALS,
+    LOCKS,
+    NO_TORN_FILE,
+    ONE_PLACE,
+    ONE_START,
+    PROMISES,
+    RESULT,
+    STATUS,
+    Finding,
+    Looked,
+)
+from orchestrd.views.present import read_daemon, read_plans
+from orchestrd.views.verify_plan import PlanFolder
+from orchestrd.views.words import read_lines, read_time
 
-ONE_PLACE = "one-place"
-"""A plan is in exactly one of the inbox, `active/` and `archive/`."""
-ONE_START = "one-start"
-"""Each start of a step happens at most once."""
-RESULT = "result"
-"""A result is whole, and is that of its plan."""
-NO_TORN_FILE = "no-torn-file"
-"""No half-written file lies about."""
-LOCKS = "locks"
-"""No process of a run without its lock, no lock without a process."""
-JOURNALS = "journals"
-"""Journals verify, and agree with the folders."""
+__all__ = [
+    "JOURNALS",
+    "LOCKS",
+    "NO_TORN_FILE",
+    "ONE_PLACE",
+    "ONE_START",
+    "PROMISES",
+    "RESULT",
+    "STATUS",
+    "Finding",
+    "Looked",
+    "verify",
+]
 
+AGAIN_SECONDS = (0.3, 1.0, 3.0)
+"""Before each further look at what seemed wrong. Whatever a daemon does to one plan at once is shorter in sum."""
 FRESH_SECONDS = 60.0
 """A temporary file that is younger may be about to be renamed."""
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is not as promised."""
-
-    invariant: str
-    where: str
-    """Relative to the root."""
-    what: str
+Progress = Callable[[int, int], object]
+"""Told how many plans were looked at, of how many."""
 
 
-def verify(root: Root) -> Iterator[Finding]:
-    """Look at everything, and tell what is not as it should be. Raises OSError where the root cannot be read."""
-    active = _folders(root.active)
-    archived = {plan: month / plan for month in _folders(root.archive).values() for plan in _folders(month)}
-    for plan in sorted(active.keys() & archived.keys()):
-        yield Finding(ONE_PLACE, f"active/{plan}", f"the plan lies in {_short(root, archived[plan])} as well")
-    ids = Ids.load(root)
-    for register in (ids, Orders.load(root)):
-        yield from (Finding(JOURNALS, "archive", problem) for problem in register.problems)
-    for plan in sorted(archived):
-        if not ids.has(plan):
-            yield Finding(
-                ONE_PLACE, _short(root, archived[plan]), "the register of ids does not know this plan"
+def verify(
+    root: Root,
+    *,
+    keep_seconds: float = float("inf"),
+    again_seconds: Sequence[float] = AGAIN_SECONDS,
+    progress: Progress = lambda _done, _all: None,
+    looked: Looked | None = None,
+) -> Iterator[Finding]:
+    """Look at everything, and tell what is not as it should be. Raises OSError where the root cannot be read.
+
+    A plan that was taken less than `keep_seconds` ago must be somewhere: nothing removes it sooner (`archive.keep`).
+    `looked` is told how much there was. With no `again_seconds` there is no second look, for a root that is at rest.
+    """
+    counts = Looked() if looked is None else looked
+    found = list(_Look(root, counts, keep_seconds, progress).findings())
+    for pause_seconds in again_seconds:
+        if not found:
+            return
+        time.sleep(pause_seconds)
+        plans = {one.plan for one in found if one.plan is not None}
+        still = set(_Look(root, Looked(), keep_seconds, plans=plans).findings())
+        found = [one for one in found if one in still]
+    yield from found
+
+
+class _Look:
+    """One look at a root: at all of it, or, as far as plans are concerned, only at some."""
+
+    def __init__(
+        self,
+        root: Root,
+        looked: Looked,
+        keep_seconds: float,
+        progress: Progress = lambda _done, _all: None,
+        plans: Collection[PlanId] | None = None,
+    ) -> None:
+        self._root = root
+        self._looked = looked
+        self._oldest_kept = time.time() - keep_seconds
+        self._progress = progress
+        self._plans = plans
+        # The registers first, then the folders in the direction in which plans move: so a plan that moves meanwhile
+        # may be seen twice, and never nowhere.
+        self._ids = Ids.load(root)
+        self._orders = Orders.load(root)
+        self._lines = read_lines(root.ids_log)
+        self._locked = locked_inodes() or frozenset()
+        self._active = _folders(root.active)
+        self._archived: dict[PlanId, list[Path]] = {}
+        for month in sorted(_folders(root.archive).values()):
+            for plan, folder in _folders(month).items():
+                self._archived.setdefault(plan, []).append(folder)
+
+    def findings(self) -> Iterator[Finding]:
+        """Look at everything."""
+        yield from self._places()
+        yield from self._registers()
+        for plan, folder, is_archived in self._chosen():
+            one = PlanFolder(self._root, plan, folder, self._looked, is_archived=is_archived)
+            yield from one.look()
+            yield from verify_runs.look_at_starts(
+                plan, one.starts(), self._locked, is_archived=is_archived, root=self._root
             )
-    for plan, folder in sorted({**archived, **active}.items()):
-        yield from _look_at_plan(root, plan, folder, is_settled=plan not in active)
-    yield from _look_at_results(root, active, archived)
-    yield from _temporaries(root)
+        yield from verify_runs.look_at_processes(self._root, verify_runs.processes(self._root, self._looked))
+        yield from verify_runs.look_at_daemon(self._root)
+        yield from self._lanes()
+        yield from self._status()
+        yield from self._temporaries()
 
+    def _chosen(self) -> Iterator[tuple[PlanId, Path, bool]]:
+        everything = [(plan, folder, False) for plan, folder in self._active.items()]
+        everything += [(plan, folder, True) for plan, all_ in self._archived.items() for folder in all_]
+        chosen = [one for one in everything if self._plans is None or one[0] in self._plans]
+        for done, one in enumerate(sorted(chosen), 1):
+            yield one
+            self._progress(done, len(chosen))
 
-def _look_at_plan(root: Root, plan: str, folder: Path, *, is_settled: bool) -> Iterator[Finding]:
-    try:
-        records = read_journal(folder / durable.JOURNAL)
-    except FileNotFoundError:
-        # Of a plan in work it may have moved on while we looked.
-        if folder.is_dir():
-            yield Finding(JOURNALS, _short(root, folder), "there is no journal")
-        return
-    except JournalDamaged as error:
-        yield Finding(JOURNALS, _short(root, folder), str(error))
-        return
-    events = [record["event"] for record in records]
-    if is_settled and "settling" not in events:
-        yield Finding(
-            JOURNALS, _short(root, folder), "it is in the archive, and its journal does not say how it ended"
+    # -- places and registers -------------------------------------------------------------------------------------
+
+    def _places(self) -> Iterator[Finding]:
+        self._looked.active = len(self._active)
+        self._looked.archived = len(self._archived)
+        self._looked.inbox = sum(
+            kind_of(name) is not NameKind.TEMPORARY for name in os.listdir(self._root.inbox)
         )
-    yield from _look_at_starts(root, folder, records)
-    if not is_settled:
-        yield from _look_at_locks(plan, folder)
+        for plan, folders in sorted(self._archived.items()):
+            others = [*([self._active[plan]] if plan in self._active else []), *folders[1:]]
+            for other in others:
+                what = f"the plan lies in {self._short(folders[0])} as well"
+                yield Finding(ONE_PLACE, self._short(other), what, plan=plan)
 
+    def _registers(self) -> Iterator[Finding]:
+        self._looked.ids, self._looked.orders = len(self._ids), self._orders.last
+        for register in (self._ids, self._orders):
+            yield from (
+                Finding(JOURNALS, "archive", problem, "look at that line; the others hold")
+                for problem in register.problems
+            )
+        for plan, folders in sorted(self._archived.items()):
+            if not self._ids.has(plan):
+                remedy = "hand in no plan of that name before its line in archive/ids.jsonl is brought back"
+                what = "the register of ids does not know this plan"
+                yield Finding(ONE_PLACE, self._short(folders[0]), what, remedy, plan)
+        keys: dict[str, str] = {}
+        for line in self._lines:
+            plan, key = PlanId(str(line.get("id"))), line.get("key")
+            if not self._is_somewhere(plan) and self._is_kept(line):
+                what = "the register of ids knows this plan, and it is neither in work nor in the archive"
+                remedy = "if it was removed by hand, nothing; otherwise bring it back from a backup"
+                yield Finding(ONE_PLACE, str(plan), what, remedy, plan)
+            if isinstance(key, str) and keys.setdefault(key, plan) != plan:
+                what = f"its key {key!r} was that of {keys[key]} before, so it should be a duplicate"
+                yield Finding(ONE_START, "archive/ids.jsonl", what, plan=plan)
 
-def _look_at_starts(root: Root, folder: Path, records: list[Record]) -> Iterator[Finding]:
-    started = [(one["step"], one["n"], one.get("pid")) for one in records if one["event"] == "run-started"]
-    for step, number, _ in {one for one in started if sum(one[:2] == other[:2] for other in started) > 1}:
-        yield Finding(ONE_START, _short(root, folder), f"{step}.{number} was started more than once")
+    def _is_somewhere(self, plan: PlanId) -> bool:
+        return plan in self._active or plan in self._archived
 
+    def _is_kept(self, line: dict[str, object]) -> bool:
+        taken = read_time(line.get("taken"))
+        return taken is not None and taken.astimezone(UTC).timestamp() > self._oldest_kept
 
-def _look_at_locks(plan: str, folder: Path) -> Iterator[Finding]:
-    runs = folder / "runs"
-    for name in sorted(os.listdir(runs)) if runs.is_dir() else ():
-        holders, pid = lock_holders(runs / name / "lock"), follow_pid(runs / name)
-        where = f"active/{plan}/runs/{name}"
-        if holders == [] and pid is not None and not read_exit(runs / name):
-            yield Finding(LOCKS, where, f"its runner (pid {pid}) is alive and does not hold its lock")
+    # -- what others see ------------------------------------------------------------------------------------------
 
+    def _lanes(self) -> Iterator[Finding]:
+        """Results and requests that belong to no plan."""
+        endings = {self._root.results: (".toml", ".json", ".md"), self._root.requests: (".docs.md",)}
+        for lane, wanted in endings.items():
+            for name in sorted(os.listdir(lane)):
+                ending = next((one for one in wanted if name.endswith(one)), None)
+                if ending is None or name.startswith("."):
+                    continue
+                plan = PlanId(name.removesuffix(ending))
+                if not self._is_somewhere(plan) and not self._root.plan_folder(plan).exists():
+                    what = "no such plan is in work or in the archive"
+                    remedy = "if the plan was removed by hand, remove this too"
+                    yield Finding(RESULT, self._short(lane / name), what, remedy, plan)
 
-def _look_at_results(root: Root, active: dict[str, Path], archived: dict[str, Path]) -> Iterator[Finding]:
-    for plan, folder in sorted(archived.items()):
-        kinds = [kind for kind in (Format.TOML, Format.JSON) if (folder / f"result.{kind.value}").exists()]
-        if not kinds:
-            yield Finding(RESULT, _short(root, folder), "the plan is in the archive without a result")
-            continue
-        kept = (folder / f"result.{kinds[0].value}").read_bytes()
-        yield from _look_at_result(root, plan, folder / f"result.{kinds[0].value}", kept, kinds[0])
-        shown = root.results / f"{plan}.{kinds[0].value}"
-        if shown.exists() and shown.read_bytes() != kept:
-            yield Finding(RESULT, _short(root, shown), f"it is not what {_short(root, folder)} keeps")
-    for name in sorted(os.listdir(root.results)):
-        plan, _, ending = name.rpartition(".")
-        if ending in {"toml", "json"} and plan not in active and plan not in archived:
-            yield Finding(RESULT, f"results/{name}", "no such plan is in work or in the archive")
+    def _status(self) -> Iterator[Finding]:
+        """Plans that a daemon shows which is at work, and that are not there."""
+        if not read_daemon(self._root).alive:
+            return
+        for shown in read_plans(self._root):
+            plan = PlanId(str(shown.get("id")))
+            if not self._root.plan_folder(plan).exists():
+                what = f"it shows the plan {plan}, which is not in work"
+                yield Finding(STATUS, "status/plans.json", what, "restart the daemon; runs go on", plan)
 
+    def _temporaries(self) -> Iterator[Finding]:
+        """Look for half-written files where the daemon alone writes; those of writers are theirs."""
+        now = time.time()
+        tops = [
+            self._root.results,
+            self._root.requests,
+            self._root.status,
+            self._root.active,
+            self._root.private,
+        ]
+        if self._plans is None:
+            tops.append(self._root.archive)
+        else:
+            tops += [folder for plan in self._plans for folder in self._archived.get(plan, [])]
+        for top in tops:
+            for folder, _, names in os.walk(top):
+                for name in names:
+                    if name.startswith(".") and name.endswith(".tmp"):
+                        yield from self._temporary(Path(folder, name), now)
 
-def _look_at_result(root: Root, plan: str, path: Path, content: bytes, kind: Format) -> Iterator[Finding]:
-    try:
-        result = read_document(Result, content, kind)
-    except DocumentError as error:
-        yield Finding(RESULT, _short(root, path), f"it is no result: {error.errors[0]}")
-        return
-    if result.plan != plan:
-        yield Finding(RESULT, _short(root, path), f"it is that of {result.plan}")
+    def _temporary(self, path: Path, now: float) -> Iterator[Finding]:
+        if _age(path, now) > FRESH_SECONDS:
+            parts = path.relative_to(self._root.path).parts
+            inside = {"active": 1, "archive": 2}.get(parts[0])
+            plan = PlanId(parts[inside]) if inside and len(parts) > inside + 1 else None
+            what = "a half-written file was left behind"
+            yield Finding(NO_TORN_FILE, self._short(path), what, "it may be removed", plan)
 
-
-def _temporaries(root: Root) -> Iterator[Finding]:
-    """Look for half-written files where the daemon alone writes; those of writers are theirs."""
-    now = time.time()
-    for top in (root.results, root.requests, root.status, root.active, root.private):
-        for folder, _, names in os.walk(top):
-            for name in names:
-                path = Path(folder, name)
-                if name.startswith(".") and name.endswith(".tmp") and _age(path, now) > FRESH_SECONDS:
-                    yield Finding(NO_TORN_FILE, _short(root, path), "a half-written file was left behind")
+    def _short(self, path: Path) -> str:
+        return str(path.relative_to(self._root.path))
 
 
 def _age(path: Path, now: float) -> float:
@@ -149,10 +241,8 @@ def _age(path: Path, now: float) -> float:
         return 0.0
 
 
-def _folders(place: Path) -> dict[str, Path]:
+def _folders(place: Path) -> dict[PlanId, Path]:
     with os.scandir(place) as entries:
-        return {entry.name: Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)}
-
-
-def _short(root: Root, path: Path) -> str:
-    return str(path.relative_to(root.path))
+        return {
+            PlanId(entry.name): Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)
+        }

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff.root import Root
+from orchestrd.config import root_name
 from tests.acceptance.stage import AGENT, LEDGER, as_toml
 from tests.faults import oracle
 from tests.faults.campaign import Violation
@@ -161,6 +162,7 @@ class World:
             outside=self.outside,
             secret=SECRET.encode(),
             places=(self.here.log, self.here.home),
+            checkouts=self.here.home / "state" / "orchestrd" / "checkouts" / root_name(self.root.path),
         )
 
     def judge(self, *, settled: bool = True) -> list[Violation]:

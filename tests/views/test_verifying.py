@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from handoff.platform import PLATFORM, lock_holders
 from handoff.root import Root
+from orchestrd.runs.recovery import follow_pid
 from orchestrd.views import verifying
-from orchestrd.views.verifying import verify
-from tests.acceptance.stage import AGENT, LEDGER, drop_plan
+from orchestrd.views.verifying import Looked, verify
+from tests.acceptance.stage import AGENT, LEDGER, drop_plan, runs_now
 from tests.serving import Serving, a_repository, serving
 from tests.waiting import wait_until
+
+PLANS = 12
 
 
 @pytest.fixture(scope="module")
@@ -99,4 +105,102 @@ def unknown_id(root: Root) -> None:
 def test_what_is_not_as_promised_is_found(root: Root, spoil: Callable[[Root], None], invariant: str) -> None:
     spoil(root)
 
-    assert invariant in {finding.invariant for finding in verify(root)}
+    found = list(verify(root, again_seconds=()))
+
+    assert invariant in {finding.invariant for finding in found}
+    assert all(finding.where and finding.what and finding.remedy for finding in found)
+
+
+def test_what_was_looked_at_is_counted(root: Root) -> None:
+    looked = Looked()
+
+    assert list(verify(root, looked=looked)) == []
+
+    assert (looked.active, looked.archived, looked.journals, looked.results) == (0, 2, 2, 2)
+    assert (looked.ids, looked.runs) == (2, 1)
+    assert looked.events > 10
+
+
+def test_what_is_gone_at_a_second_look_is_not_told(root: Root) -> None:
+    plan_in_two_places(root)
+    looks = []
+
+    def tidy(done: int, of: int) -> None:
+        looks.append(done)
+        shutil.rmtree(root.active / "good", ignore_errors=True)
+
+    assert list(verify(root, again_seconds=(0.01,), progress=tidy)) == []
+    assert looks
+
+
+def test_a_take_that_was_cut_off_is_as_promised(root: Root) -> None:
+    (root.active / "begun").mkdir()
+    (root.active / "further").mkdir()
+    shutil.copy(folder_of(root, "good") / "journal.jsonl", root.active / "further")
+
+    assert list(verify(root, again_seconds=())) == []
+
+
+def test_a_plan_that_was_pruned_is_missed_only_while_it_must_be_kept(root: Root) -> None:
+    shutil.rmtree(folder_of(root, "good"))
+    (root.results / "good.toml").unlink()
+    (root.results / "good.md").unlink()
+
+    assert [one.where for one in verify(root, keep_seconds=3600, again_seconds=())] == ["good"]
+    assert list(verify(root, keep_seconds=0, again_seconds=())) == []
+
+
+def test_a_result_that_its_reader_removed_is_not_missed(root: Root) -> None:
+    (root.results / "good.toml").unlink()
+    (root.results / "good.md").unlink()
+
+    assert list(verify(root, again_seconds=())) == []
+
+
+def test_a_root_at_work_gives_no_false_alarm(tmp_path: Path) -> None:
+    with serving(tmp_path, {"FAKE_LEDGER": str(tmp_path / LEDGER)}, AGENT) as here:
+        here.start(LIMITS__MAX_PARALLEL="3")
+        project = a_repository(tmp_path / "project")
+        plans = [f"p{number}" for number in range(PLANS)]
+        for plan in plans:
+            drop_plan(here, plan, project, "[write a.txt b]")
+        looks, busy = 0, Looked()
+        deadline = time.monotonic() + 60
+
+        while any(not (here.root.results / f"{plan}.toml").exists() for plan in plans):
+            assert list(verify(here.root, looked=busy)) == []
+            looks += 1
+            assert time.monotonic() < deadline, here.said()
+
+        assert looks > 3
+        assert busy.runs > 0
+
+
+@pytest.mark.skipif(not PLATFORM.proc, reason="only /proc/locks tells who holds a lock")
+def test_a_runner_that_was_killed_is_told_by_what_it_left(tmp_path: Path) -> None:
+    with serving(tmp_path, {"FAKE_LEDGER": str(tmp_path / LEDGER)}, AGENT) as here:
+        here.start()
+        drop_plan(here, "x", a_repository(tmp_path / "project"), "[block]")
+        runs_now(here, "x")
+        assert list(verify(here.root)) == []
+        here.kill()
+        assert list(verify(here.root)) == []  # a daemon that was killed breaks no promise
+
+        runner = follow_pid(here.root.active / "x/runs/main.1")
+        assert runner is not None
+        os.kill(runner, signal.SIGKILL)
+        wait_until(lambda: lock_holders(here.root.active / "x/runs/main.1/lock") == [])
+        found = list(verify(here.root, again_seconds=(0.3,)))
+
+        assert {(one.invariant, one.plan) for one in found} == {(verifying.LOCKS, "x")}
+        assert "orchestrd serve" in found[0].remedy
+
+
+@pytest.mark.skipif(not PLATFORM.proc, reason="only /proc/locks tells who holds a lock")
+def test_a_daemon_whose_lock_was_removed_is_told(tmp_path: Path) -> None:
+    with serving(tmp_path, {}, AGENT) as here:
+        here.start(LANES__SCAN_SECONDS="60")
+        here.root.lock.unlink()
+        here.root.lock.touch()
+
+        assert [one.where for one in verify(here.root, again_seconds=())] == [".orchestrd/lock"]

@@ -1,0 +1,208 @@
+"""One plan's folder as `orchestrd verify` looks at it: its journal, its starts, its result.
+
+It reads and compares; whether what it finds is there to stay is for `verifying` to find out by a second look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from handoff import durable
+from handoff.formats import DocumentError, Format, read_document
+from handoff.result import Result
+from handoff.root import PlanId, Root
+from orchestrd.record.account import Account, account_of, printable
+from orchestrd.record.journal import JournalDamaged, Record, read_journal
+from orchestrd.views.findings import JOURNALS, NO_TORN_FILE, ONE_START, RESULT, Finding, Looked
+
+ONCE = ("taken", "settled")
+"""Events that a journal tells once. `settling` may come again: a daemon that was cut off decides again, and alike."""
+AFTER_THE_END = frozenset({"settling", "settled", "cancel-asked"})
+RESTORE = (
+    "bring the file back from a backup if there is one; the work is on the plan's branch, and stays there"
+)
+
+
+class PlanFolder:
+    """A plan's folder, read once."""
+
+    def __init__(self, root: Root, plan: PlanId, folder: Path, looked: Looked, *, is_archived: bool) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.is_archived = is_archived
+        self.where = str(folder.relative_to(root.path))
+        self.records: list[Record] = []
+        self._root = root
+        self._looked = looked
+
+    def look(self) -> Iterator[Finding]:
+        """Tell what is not as promised about the plan as far as its folder shows it."""
+        try:
+            names = set(os.listdir(self.folder))
+        except FileNotFoundError:
+            return  # it has moved on meanwhile
+        if self._holds_no_plan(names):
+            # A take that was cut off, or is under way: the plan is in its lane, and the next daemon tidies up.
+            return
+        yield from self._look_at_journal()
+        if not self.records:
+            return
+        yield from self._look_at_starts()
+        if self.is_archived:
+            yield from self._look_at_kept_result(names)
+        yield from self._look_at_shown_result()
+
+    def starts(self) -> list[Path]:
+        """The folders of its starts."""
+        try:
+            with os.scandir(self.folder / "runs") as entries:
+                return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _found(self, invariant: str, what: str, where: str = "", **remedy: str) -> Finding:
+        return Finding(
+            invariant, f"{self.where}/{where}" if where else self.where, what, plan=self.plan, **remedy
+        )
+
+    def _holds_no_plan(self, names: set[str]) -> bool:
+        return not self.is_archived and not any(f"plan.{kind.value}" in names for kind in Format)
+
+    # -- the journal ----------------------------------------------------------------------------------------------
+
+    def _look_at_journal(self) -> Iterator[Finding]:
+        try:
+            self.records = read_journal(self.folder / durable.JOURNAL)
+        except FileNotFoundError:
+            if self.folder.is_dir():
+                yield self._found(JOURNALS, "there is no journal", remedy=RESTORE)
+            return
+        except JournalDamaged as error:
+            yield self._found(JOURNALS, f"line {error.line} of the journal was changed after it was written")
+            return
+        self._looked.journals += 1
+        self._looked.events += len(self.records)
+        if not self.records:
+            yield self._found(JOURNALS, "the journal is empty", remedy=RESTORE)
+            return
+        yield from self._look_at_order()
+
+    def _look_at_order(self) -> Iterator[Finding]:
+        events = [record["event"] for record in self.records]
+        if [record["seq"] for record in self.records] != list(range(1, len(events) + 1)):
+            yield self._found(JOURNALS, "events are missing from the journal, or stand in it twice")
+        if events[0] != "taken":
+            yield self._found(JOURNALS, "the journal does not begin with how the plan was taken")
+        for event in ONCE:
+            if events.count(event) > 1:
+                yield self._found(JOURNALS, f"the journal tells of {event!r} more than once")
+        if "settling" in events:
+            if not AFTER_THE_END.issuperset(events[events.index("settling") :]):
+                yield self._found(JOURNALS, "the journal goes on after it says how the plan ended")
+        elif self.is_archived:
+            yield self._found(JOURNALS, "it is in the archive, and its journal does not say how it ended")
+
+    def _look_at_starts(self) -> Iterator[Finding]:
+        numbers = [record["n"] for record in self.records if record["event"] == "run-intended"]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield self._found(ONE_START, f"its starts were numbered {numbers}")
+        for start in self.starts():
+            self._looked.runs += 1
+            number = start.name.rpartition(".")[2]
+            if not number.isdigit() or int(number) not in numbers:
+                yield self._found(JOURNALS, "the journal does not know this start", f"runs/{start.name}")
+            if not _is_whole(start / "exit.json"):
+                yield self._found(NO_TORN_FILE, "it is not whole", f"runs/{start.name}/exit.json")
+
+    # -- the result -----------------------------------------------------------------------------------------------
+
+    @property
+    def _result_name(self) -> str:
+        return "result.json" if self.records[0].get("format") == "json" else "result.toml"
+
+    def _look_at_kept_result(self, names: set[str]) -> Iterator[Finding]:
+        name = self._result_name
+        if name not in names:
+            yield self._found(RESULT, "the plan is in the archive without a result", remedy=RESTORE)
+            return
+        self._looked.results += 1
+        try:
+            kind = Format.JSON if name.endswith("json") else Format.TOML
+            result = read_document(Result, (self.folder / name).read_bytes(), kind)
+        except DocumentError as error:
+            yield self._found(RESULT, f"it is no result: {error.errors[0]}", name, remedy=RESTORE)
+            return
+        except FileNotFoundError:
+            return  # pruned meanwhile
+        account = account_of(self.records)
+        for field, value in self._expected(account).items():
+            if getattr(result, field) != value:
+                yield self._found(
+                    RESULT, f"it says {field} = {getattr(result, field)!s}, not {value!s}", name
+                )
+        yield from self._look_at_plan_file(result, account)
+        yield from self._look_at_named_files(result)
+
+    def _expected(self, account: Account) -> dict[str, Any]:
+        """What a result has to say, by the journal."""
+        return {
+            "plan": self.plan,
+            "source": printable(account.taken["source"]),
+            "status": account.status,
+            "reason": account.reason,
+            "sha256": account.checked.get("sha256"),
+            "retry_of": account.taken.get("retry_of"),
+            "duplicate_of": account.checked.get("duplicate_of"),
+        }
+
+    def _look_at_plan_file(self, result: Result, account: Account) -> Iterator[Finding]:
+        if result.sha256 is None:
+            return  # never opened
+        name = f"plan.{account.taken.get('format')}"
+        try:
+            content = (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            yield self._found(RESULT, "the plan's own file is gone", name, remedy=RESTORE)
+            return
+        if hashlib.sha256(content).hexdigest() != result.sha256:
+            yield self._found(RESULT, "it is not what was carried out: its checksum is another", name)
+
+    def _look_at_named_files(self, result: Result) -> Iterator[Finding]:
+        named = [step.log for step in result.steps] + [result.changes.patch if result.changes else None]
+        for path in named:
+            if path and not (self._root.path / path).exists():
+                yield self._found(RESULT, f"the result names {path}, which is not there", remedy=RESTORE)
+
+    def _look_at_shown_result(self) -> Iterator[Finding]:
+        shown = self._root.results / f"{self.plan}.{self._result_name.rpartition('.')[2]}"
+        try:
+            content = shown.read_bytes()
+        except FileNotFoundError:
+            return  # not yet, or whoever wanted it has it
+        if not self.is_archived and not any(record["event"] == "settling" for record in self.records):
+            yield Finding(
+                RESULT, f"results/{shown.name}", "it is out, and its plan is still in work", plan=self.plan
+            )
+            return
+        try:
+            kept = (self.folder / self._result_name).read_bytes()
+        except FileNotFoundError:
+            return  # told above, or moved on
+        if content != kept:
+            what, remedy = f"it is not what {self.where} keeps", f"believe {self.where}/{self._result_name}"
+            yield Finding(RESULT, f"results/{shown.name}", what, remedy, self.plan)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file that is written in one piece is one; one that is not there yet is no matter."""
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
