@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-TOGETHER = ("tests/live/test_daemon_endings.py", "tests/test_packaging.py", "tests/views/test_verifying.py")
+TOGETHER = (
+    "tests/faults/test_oracle.py",
+    "tests/live/test_daemon_endings.py",
+    "tests/test_packaging.py",
+    "tests/views/test_verifying.py",
+)
 """Files whose tests share something dear that is made once: they go to one process."""
 
 

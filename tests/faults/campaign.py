@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+BROKE = "?"
+"""The invariant of a round that raised an error: not as it should be, and nobody says which promise is broken."""
+
 WORKERS = 2
 """Rounds at a time: the cores of the smallest machine that this runs on."""
 
@@ -38,7 +41,10 @@ class Violation:
     """One promise that was seen broken."""
 
     invariant: str
-    """`I1" to "I10"; "-" where a campaign expects more than those (a deadline, a refusal)."""
+    """`I1` to `I10`; `-` where a campaign expects more than those (a deadline, a refusal).
+
+    BROKE is what no campaign says: a round of it raised an error, which may be its own.
+    """
     where: str
     what: str
     reproduce: str = ""
@@ -56,6 +62,11 @@ class Outcome:
     """Whatever else was counted: plans, starts, rounds, points of this and that. Added up over rounds."""
     worst: dict[str, float] = field(default_factory=dict)
     """The highest of what was measured: seconds until adopted, bytes, descriptors."""
+
+    @property
+    def is_caught(self) -> bool:
+        """Whether a promise was seen broken, and not only a round."""
+        return any(violation.invariant != BROKE for violation in self.violations)
 
     def add(self, other: Outcome) -> None:
         """Add what another round came to."""
@@ -76,6 +87,8 @@ class Ground:
     """Its own, empty, removed when nothing was found."""
     progress: Callable[[int, int], None] = lambda _done, _all: None
     """Told after each round: how many are done, of how many."""
+    first_only: bool = False
+    """Stop at the first violation: it is enough to know that there is one."""
 
     def random(self, *what: object) -> random.Random:
         """Chance that the seed alone decides, another for each `what`."""
@@ -154,7 +167,7 @@ def run_rounds(
 ) -> Outcome:
     """Run rounds side by side, each in a process and a folder of its own; add up what they came to.
 
-    `one` is a function of a module (it is named to the other process). A round that raises is a violation of "-".
+    `one` is a function of a module (it is named to the other process). A round that raises is a violation of BROKE.
     Processes are forked from this one, so what is imported here costs no round anything.
     """
     total = Outcome()
@@ -167,6 +180,9 @@ def run_rounds(
         for done, future in enumerate(as_completed(todo), 1):
             total.add(future.result())
             ground.progress(done, len(todo))
+            if ground.first_only and total.is_caught:
+                pool.shutdown(wait=False, cancel_futures=True)
+                break
     return total
 
 
@@ -181,7 +197,7 @@ def _round(one: Callable[[Path, T], Outcome], folder: Path, what: T) -> Outcome:
 
         told = traceback.format_exc(limit=-3)
         outcome = Outcome(
-            violations=[Violation("-", str(folder), f"{type(problem).__name__}: {told}", repr(what))]
+            violations=[Violation(BROKE, str(folder), f"{type(problem).__name__}: {told}", repr(what))]
         )
     if not outcome.violations:
         shutil.rmtree(folder, ignore_errors=True)
