@@ -9,7 +9,7 @@ import multiprocessing
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -63,10 +63,9 @@ class Outcome:
     worst: dict[str, float] = field(default_factory=dict)
     """The highest of what was measured: seconds until adopted, bytes, descriptors."""
 
-    @property
-    def is_caught(self) -> bool:
-        """Whether a promise was seen broken, and not only a round."""
-        return any(violation.invariant != BROKE for violation in self.violations)
+    def breaks(self, invariants: Collection[str]) -> bool:
+        """Whether one of these was seen broken."""
+        return any(violation.invariant in invariants for violation in self.violations)
 
     def add(self, other: Outcome) -> None:
         """Add what another round came to."""
@@ -87,8 +86,8 @@ class Ground:
     """Its own, empty, removed when nothing was found."""
     progress: Callable[[int, int], None] = lambda _done, _all: None
     """Told after each round: how many are done, of how many."""
-    first_only: bool = False
-    """Stop at the first violation: it is enough to know that there is one."""
+    until: tuple[str, ...] = ()
+    """Stop as soon as one of these invariants is seen broken: it is enough to know that it can be."""
 
     def random(self, *what: object) -> random.Random:
         """Chance that the seed alone decides, another for each `what`."""
@@ -180,7 +179,7 @@ def run_rounds(
         for done, future in enumerate(as_completed(todo), 1):
             total.add(future.result())
             ground.progress(done, len(todo))
-            if ground.first_only and total.is_caught:
+            if total.breaks(ground.until):
                 pool.shutdown(wait=False, cancel_futures=True)
                 break
     return total
