@@ -1,0 +1,78 @@
+"""The lanes: who may serve them, what lies there, and who may have exchanged it."""
+
+from __future__ import annotations
+
+from tests.faults.seeded.bug import Edit, a_bug
+
+BUGS = (
+    a_bug(
+        "lock-by-name",
+        "a lock whose file was removed counts: two daemons serve one root",
+        "orchestrd/daemon/root_lock.py",
+        "        return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)\n",
+        "        return True\n",
+        caught_by="T12",
+        breaks="- I2 I5",
+    ),
+    a_bug(
+        "events-only",
+        "the lanes are looked at when the kernel tells of something, and never else",
+        "orchestrd/inbound/lanes.py",
+        "(min(POLL_SECONDS, self._scan_seconds) if polls else self._scan_seconds)\n",
+        "(min(POLL_SECONDS, self._scan_seconds) if polls else 3600.0)\n",
+        caught_by="T13",
+        breaks="I8 -",
+    ),
+    a_bug(
+        "follows-links",
+        "a file that was exchanged for a link is read where the link leads",
+        "handoff/foreign.py",
+        "_OPEN_FOREIGN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | ",
+        "_OPEN_FOREIGN = os.O_RDONLY | os.O_NONBLOCK | ",
+        caught_by="T11",
+        breaks="I6 -",
+    ),
+    a_bug(
+        "waits-for-a-fifo",
+        "opening a file that was exchanged for a FIFO waits for a writer, and with it everything",
+        "handoff/foreign.py",
+        "_OPEN_FOREIGN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | ",
+        "_OPEN_FOREIGN = os.O_RDONLY | os.O_NOFOLLOW | ",
+        caught_by="T11",
+        breaks="- I8",
+    ),
+    a_bug(
+        "links-not-counted",
+        "a file with a second name is read, which somebody else may change or may not have wanted to show",
+        "handoff/settling.py",
+        "        if seen.nlink > 1:\n",
+        "        if seen.nlink > 9:\n",
+        Edit("handoff/foreign.py", "        if before.nlink > 1:\n", "        if before.nlink > 9:\n"),
+        caught_by="T10",
+        breaks="-",
+    ),
+    a_bug(
+        "anybodys-files",
+        "a file is taken whoever owns it and whoever may write to it",
+        "handoff/foreign.py",
+        "    if seen.uid not in owners:\n",
+        "    if seen.uid < 0:\n",
+        Edit("handoff/foreign.py", "    if seen.mode & stat.S_IWOTH:\n", "    if seen.mode < 0:\n"),
+        caught_by="T10",
+        breaks="-",
+    ),
+    a_bug(
+        "half-written",
+        "a file is taken while its writer is still at it",
+        "handoff/settling.py",
+        "        if watched.renamed:\n            return _READY\n        quiet",
+        "        return _READY\n        quiet",
+        Edit(
+            "handoff/foreign.py",
+            "        if prove and effects.nobody_writes(fd, platform.PLATFORM) is False:\n",
+            "        if prove and not name:\n",
+        ),
+        caught_by="T8",
+        breaks="I3 -",
+    ),
+)
