@@ -65,6 +65,14 @@ class Judgement(NamedTuple):
     why: str = ""
     look_again_at: float | None = None
 
+    @property
+    def is_moment_away(self) -> bool:
+        """Nothing is known against it: it only has to be quiet for a moment."""
+        return self.verdict is Verdict.WAIT and self.why == _CHANGED
+
+
+_CHANGED = "was changed just now"
+
 
 class _Watched:
     """What is remembered of a name from one look to the next."""
@@ -146,7 +154,7 @@ class Settling:
             return _READY
         quiet = now - watched.changed_at
         if quiet < self._settle:
-            return Judgement(Verdict.WAIT, "was changed just now", watched.changed_at + self._settle)
+            return Judgement(Verdict.WAIT, _CHANGED, watched.changed_at + self._settle)
         # Proved once is enough while nothing changes: it is proved again after the take.
         done = watched.proved or proof()
         if done:
@@ -155,7 +163,7 @@ class Settling:
         if done is None:
             if quiet >= self._unproved:
                 return _READY
-            return Judgement(Verdict.WAIT, "was changed just now", watched.changed_at + self._unproved)
+            return Judgement(Verdict.WAIT, _CHANGED, watched.changed_at + self._unproved)
         return Judgement(
             Verdict.WAIT, "is open for writing", now + max(self._settle, min(_LOOK_AGAIN_AT_MOST, quiet / 4))
         )

@@ -149,12 +149,18 @@ class Lanes:
         watched = self._settling[lane]
         renamed = self._watching.take_renamed(lane.value) if self._watching else set()
         here = _look_at_all(fd)
+        is_held_up = False
         for name, seen in here:
             proof = partial(settling.nobody_writes_in, fd, name, self._platform)
             judgement = watched.consider(name, seen, now, renamed=name in renamed, proof=proof)
             if judgement.verdict is Verdict.WAIT:
                 if judgement.look_again_at is not None:
                     found.next_look = min(found.next_look, judgement.look_again_at)
+                # Orders are carried out in the order of their times: a resume that was seen to come must not overtake
+                # the pause that lay there before we watched.
+                is_held_up = is_held_up or (lane is Lane.CONTROL and judgement.is_moment_away)
+                continue
+            if is_held_up:
                 continue
             is_renamed = watched.is_renamed(name)
             file = LaneFile(lane, name, seen, is_renamed, is_renamed or watched.patience_over(name, now))

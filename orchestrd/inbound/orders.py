@@ -43,6 +43,8 @@ from orchestrd.record.journals import Journals
 
 PAUSED = "paused"
 """The file in `.orchestrd/` that makes a pause survive a restart."""
+LONGEST_NAME = 255
+"""Bytes of a name on every file system that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,10 @@ class OrderInHand:
 
     @property
     def name(self) -> str:
-        """What it is called in `.orchestrd/orders/`."""
-        return f"{self.number}.{self.file_format.value}"
+        """What it is called in `.orchestrd/orders/`: a daemon that finds it there has to tell whose outcome it is."""
+        name = f"{self.number}.{self.file}"
+        fits = len(os.fsencode(name)) <= LONGEST_NAME
+        return name if fits else f"{self.number}.{self.file_format.value}"
 
 
 class NotYet(Exception):
@@ -152,9 +156,13 @@ class Orders:
     def _left_over(self) -> list[OrderInHand]:
         found = []
         for name in effects.list(self._root.orders):
-            number, _, ending = name.partition(".")
-            if number.isascii() and number.isdecimal() and ending in {kind.value for kind in Format}:
-                found.append(OrderInHand(int(number), name, Format(ending)))
+            number, _, file = name.partition(".")
+            if not (number.isascii() and number.isdecimal()):
+                continue
+            if kind_of(file).is_document:
+                found.append(OrderInHand(int(number), file, Format.of(file)))
+            elif file in {kind.value for kind in Format}:  # its own name did not fit
+                found.append(OrderInHand(int(number), name, Format(file)))
         return sorted(found, key=lambda one: one.number)
 
     def _finish(self, one: OrderInHand, at: Moment) -> None:

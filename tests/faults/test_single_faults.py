@@ -140,6 +140,20 @@ def test_a_plan_that_a_retry_made_runs_though_the_orders_line_met_a_fault(tmp_pa
         assert not (at.here.root.active / "x-3").exists()
 
 
+def test_an_order_whose_daemon_was_killed_has_an_outcome_of_its_own_name(tmp_path: Path) -> None:
+    with faulty(tmp_path, 'write|"action":"pause"|kill|1') as at:
+        at.arm()
+        at.give("lunch", action="pause")
+        at.wait_for_fault()
+        assert at.here.daemon is not None
+        at.here.daemon.wait(20)
+        at.disarm()
+        at.here.start()
+
+        outcome = at.outcome("pause")
+        assert (outcome["file"], outcome["outcome"]) == ("lunch.toml", "done")
+
+
 def test_a_pause_holds_though_its_line_met_a_fault(tmp_path: Path) -> None:
     with faulty(tmp_path, f'write|"action":"pause"|{NO_SPACE}|1') as at:
         at.arm()

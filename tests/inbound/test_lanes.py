@@ -219,6 +219,20 @@ def test_files_are_taken_by_time_then_name(either: Watched, root: Root) -> None:
     assert names == ["c.toml", "a.toml", "b.toml"]
 
 
+@NEEDS_EVENTS
+def test_an_order_that_was_seen_to_come_overtakes_none_that_lay_there_before(
+    watch: Watch, root: Root
+) -> None:
+    (root.control / "pause.toml").write_text("handoff = 1\n")
+    os.utime(root.control / "pause.toml", (1, 1))
+    lanes = watch()
+    rename_in(root.control, "resume.toml")
+    wait_until(lambda: lanes.wakes, 5, "the news of it")
+
+    assert lanes.ready() == []
+    assert wait_until(lanes.ready, 5, "orders that are ready") == ["pause.toml", "resume.toml"]
+
+
 def test_temporaries_are_never_listed_and_other_names_are_ignored_after_patience(
     either: Watched, root: Root
 ) -> None:
