@@ -252,7 +252,13 @@ class Daemon:
         self._errands.run(plan, lambda: self._runs.judge(plan))
 
     def _adopt(self, plan: PlanId, told: Told) -> None:
-        self._errands.run(plan, lambda: self._runs.adopt(plan, told, self._project(plan)))
+        def adopt() -> Event | None:
+            event = self._runs.adopt(plan, told, self._project(plan))
+            # Who looks after a restart wants to see above all what still runs.
+            self._reporting.hurry()
+            return event
+
+        self._errands.run(plan, adopt)
 
     def _carry_out(self, command: Command) -> None:
         match command:

@@ -46,6 +46,7 @@ class Reporting:
         self._settled: Counter[str] = Counter()
         self._totals = Totals()
         self._plans_due = float("-inf")
+        self._is_hurried = False
         self._next = 0.0
         self._measuring = Measuring(root, config.sampling.interval_seconds, runs)
         self._since: dict[str, datetime] = {}
@@ -56,6 +57,10 @@ class Reporting:
         """Count a plan that is settled."""
         self._totals = add_result(self._totals, published.result)
         self._settled[published.result.status.value] += 1
+
+    def hurry(self) -> None:
+        """Show the plans in the next turn, whatever was shown just before. Any thread may say so."""
+        self._is_hurried = True
 
     def next_look(self, at: Moment) -> float:
         """Seconds until there is something to write."""
@@ -71,6 +76,10 @@ class Reporting:
             else "running"
         )
         self._tell(state, at, troubles, ignored)
+        if self._is_hurried:
+            self._is_hurried = False
+            self._plans_due = at.boot
+            self._board.hurry()
         if at.boot >= self._plans_due:
             self._plans_due = at.boot + PLANS_SECONDS
             self._board.set_plans(*self._plans())

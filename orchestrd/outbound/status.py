@@ -94,6 +94,10 @@ class StatusBoard:
             self._usage = {"handoff": VERSION, **fields}
             self._changed.add("usage")
 
+    def hurry(self) -> None:
+        """Write the next time whatever is new, however soon after the last time that is."""
+        self._urgent = True
+
     def write(self, wall: float, boot: float, *, at_once: bool = False) -> float:
         """Write what is due. `wall` is seconds since 1970, `boot` a clock that only grows. Return when to come again.
 

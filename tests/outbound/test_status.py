@@ -59,6 +59,18 @@ def stamps(root: Root) -> dict[str, int]:
     return {path.name: path.stat().st_ino for path in root.status.iterdir()}
 
 
+def test_what_is_hurried_is_written_however_soon_after_the_last_time(root: Root, board: StatusBoard) -> None:
+    board.write(AT, 10.0)
+    board.set_plans([a_plan("a")])
+    board.write(AT, 10.1)
+    assert read(root, "plans")["plans"] == []
+
+    board.hurry()
+    board.write(AT, 10.2)
+
+    assert [plan["id"] for plan in read(root, "plans")["plans"]] == ["a"]
+
+
 def test_what_is_written_is_what_the_protocol_describes(root: Root, board: StatusBoard) -> None:
     problem = {"word": "claude", "message": "no claude", "remedy": "install it", "since": WHEN}
     board.set_daemon(
