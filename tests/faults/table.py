@@ -7,7 +7,7 @@ from importlib import import_module
 
 from tests.faults.campaign import Campaign
 
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("tests.faults.kills",)
 """Each holds its rows in `CAMPAIGNS`."""
 
 

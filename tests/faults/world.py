@@ -90,6 +90,10 @@ class World:
         """Start the real command, and wait until it is up."""
         self.here.start(**settings)
 
+    def launch(self, **settings: str) -> None:
+        """Start the real command, and wait for nothing."""
+        self.here._launch({f"ORCHESTRD_{name}": value for name, value in settings.items()})
+
     def fork(self, prepare: Callable[[], None] = lambda: None, **settings: str) -> int:
         """Fork a daemon and return its pid. `prepare` is called in it first: it puts faults into the seam."""
         environ = {**self.here.environ, **{f"ORCHESTRD_{name}": value for name, value in settings.items()}}
