@@ -7,7 +7,10 @@ from importlib import import_module
 
 from tests.faults.campaign import Campaign
 
-MODULES: tuple[str, ...] = ("tests.faults.kills",)
+MODULES: tuple[str, ...] = (
+    "tests.faults.kills",
+    "tests.faults.space",
+)
 """Each holds its rows in `CAMPAIGNS`."""
 
 

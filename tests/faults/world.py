@@ -68,17 +68,20 @@ class World:
         self, name: str, prompt: str = "Say hello.", project: Path | None = None, **fields: Any
     ) -> str:
         """Hand a plan in, by rename; no two are alike in content. Returns its file's name."""
+        self.here.drop(f"{name}.toml", self.text_of(name, prompt, project, **fields))
+        return f"{name}.toml"
+
+    def text_of(self, name: str, prompt: str = "Say hello.", project: Path | None = None, **fields: Any) -> str:
+        """Tell the text of a plan that is going to be handed in as `NAME.toml`, by whoever asks."""
         plan = {
             "handoff": 1,
             "project": str(project or self.projects[0]),
             "prompt": f"{name}: {prompt}",
             **fields,
         }
-        file = f"{name}.toml"
         text = as_toml(plan)
-        self.handed_in[file] = hashlib.sha256(text.encode()).hexdigest()
-        self.here.drop(file, text)
-        return file
+        self.handed_in[f"{name}.toml"] = hashlib.sha256(text.encode()).hexdigest()
+        return text
 
     def order(self, name: str, **fields: Any) -> None:
         """Give an order, by rename."""
