@@ -168,15 +168,15 @@ def lock_holders(path: StrPath) -> list[int] | None:
     except OSError:
         return None
     device = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}"
+    is_exact = _names_a_mount(file.st_dev)
     holders = []
     for words in lines:
         if len(words) < 8 or words[1] != "FLOCK":  # "-> FLOCK" is one that waits
             continue
         where, _, inode = words[5].rpartition(":")
-        # btrfs and overlayfs show another device to stat() than to /proc/locks, both without a major number.
-        if inode == str(file.st_ino) and (
-            where == device or (where.startswith("00:") and device.startswith("00:"))
-        ):
+        # btrfs and overlayfs show another device to stat() than to /proc/locks, both without a major number. Where
+        # stat() tells the mount's own, that alone counts: two small disks in memory number their files alike.
+        if inode == str(file.st_ino) and (where == device or (not is_exact and where.startswith("00:"))):
             holders.append(int(words[4]))
     return holders
 
@@ -223,6 +223,15 @@ def _environments() -> Iterator[tuple[int, list[bytes]]]:
                 yield pid, file.read().split(b"\0")
         except OSError:
             continue
+
+
+def _names_a_mount(device: int) -> bool:
+    """Whether a device, as stat() tells it, is that of a mounted file system, as the kernel's own lists name it."""
+    if os.major(device):
+        return True
+    name = f"{os.major(device)}:{os.minor(device)}".encode()
+    with open("/proc/self/mountinfo", "rb") as mounts:
+        return any(line.split(b" ", 3)[2] == name for line in mounts)
 
 
 def _stat_fields(pid: int) -> list[bytes]:

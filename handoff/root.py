@@ -5,7 +5,6 @@ Knows where things lie (PROTOCOL 1 and 9) and what a name means (PROTOCOL 2 and 
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -18,6 +17,7 @@ from typing import NewType
 from handoff import durable, looking
 from handoff.effects import effects
 from handoff.filesystems import network_filesystem
+from handoff.reserve import Reserve
 from handoff.safe_place import RootError, check_place, check_private
 
 __all__ = [
@@ -31,13 +31,13 @@ __all__ = [
     "network_filesystem",
     "open_root",
     "plan_id_of",
+    "reserve_of",
 ]
 
 PlanId = NewType("PlanId", str)
 
 LANES = ("inbox", "replies", "control", "results", "requests", "status")
 FOLDERS = (*LANES, "active", "archive", ".orchestrd", ".orchestrd/orders")
-RESERVE_BYTES = 1 << 20
 ID_LENGTH = 80
 
 _ENDING = re.compile(r"\.(toml|json|md)\Z", re.IGNORECASE | re.ASCII)
@@ -123,6 +123,11 @@ class Root:
         return self.private / "reserve"
 
     @property
+    def spare(self) -> Path:
+        """Empty files that are given up where a disk has no inode left."""
+        return self.private / "spare"
+
+    @property
     def ids_log(self) -> Path:
         """Every id and key that this root has had."""
         return self.archive / "ids.jsonl"
@@ -202,7 +207,7 @@ def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
         effects.chmod(root.path, 0o700)
         for folder in FOLDERS:
             durable.make_folder(root.path / folder, sync=False)
-        keep_reserve(root)
+        reserve_of(root).keep()
         for folder in ("", ".orchestrd"):
             effects.sync_dir(str(root.path / folder))
     except OSError as error:
@@ -225,30 +230,9 @@ def open_root(path: str | Path, *, allow_network: bool = False) -> Root:
     return root
 
 
-def keep_reserve(root: Root) -> None:
-    """Set 1 MiB aside, really allocated: a file with a hole would reserve nothing.
-
-    On a disk without that much space nothing is set aside; whoever serves the root tells of that.
-    """
-    fd = effects.open(root.reserve, _KEPT)
-    try:
-        if effects.fstat(fd).st_size < RESERVE_BYTES:
-            effects.allocate(fd, RESERVE_BYTES)
-            effects.fsync(fd)
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-    finally:
-        effects.close(fd)
-
-
-def give_reserve(root: Root) -> None:
-    """Give what was set aside to whoever needs it now: the status and the results of a disk that is full."""
-    fd = effects.open(root.reserve, _KEPT)
-    try:
-        effects.truncate(fd, 0)
-    finally:
-        effects.close(fd)
+def reserve_of(root: Root) -> Reserve:
+    """What a root has set aside for a full disk."""
+    return Reserve(root.reserve, root.spare)
 
 
 def _check_lanes(root: Root) -> None:
@@ -284,7 +268,6 @@ def _check_empty_or_ours(root: Root) -> None:
         )
 
 
-_KEPT = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _TOLERATED = frozenset({".DS_Store", ".gitignore", ".gitkeep", ".stfolder", ".stignore"})
 
 

@@ -21,7 +21,7 @@ from orchestrd.core.plan_life import HOLDS_A_SLOT, SHOWN_AS, State, Trigger
 from orchestrd.core.queue import Queue
 from orchestrd.core.waiting import Waiting, what_it_waits_for
 
-CONDITIONS = ("claude", "space")
+CONDITIONS = ("claude", "space", "pressure")
 """Troubles of the machine in which no plan starts, in the order in which they are shown."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from loguru import logger
 
+from handoff.reserve import Reserve
 from handoff.root import PlanId
 from orchestrd.core.events import Event, Moment
 from orchestrd.daemon.troubles import Trouble, Troubles
@@ -27,30 +28,40 @@ class _PutOff:
     due: float
     plan: PlanId
     errand: Errand
+    closing: bool
 
 
 class Errands:
     """Runs errands. `run`, `turn` and `reports` belong to the loop's thread."""
 
     def __init__(
-        self, threads: int, troubles: Troubles, now: Callable[[], Moment], ring: Callable[[], None]
+        self,
+        threads: int,
+        troubles: Troubles,
+        reserve: Reserve,
+        now: Callable[[], Moment],
+        ring: Callable[[], None],
     ) -> None:
         self._troubles = troubles
+        self._reserve = reserve
         self._now = now
         self._ring = ring
         self._reports: deque[Event] = deque()
         self._put_off: deque[_PutOff] = deque()
         self._workers = Workers(threads, self._crashed)
 
-    def run(self, plan: PlanId, errand: Errand) -> None:
-        """Have something done for a plan; its event is found in `reports`."""
+    def run(self, plan: PlanId, errand: Errand, *, closing: bool = False) -> None:
+        """Have something done for a plan; its event is found in `reports`.
+
+        `closing`: it brings a plan to its end, for which on a full disk the reserve is spent.
+        """
 
         def go() -> None:
             word = f"plan-{plan}"
             try:
-                event = errand()
+                event = self._reserve.spend(errand) if closing else errand()
             except Exception as error:  # noqa: BLE001 - the border of one plan's errand
-                self._put_off.append(_PutOff(self._now().boot + AGAIN_SECONDS, plan, errand))
+                self._put_off.append(_PutOff(self._now().boot + AGAIN_SECONDS, plan, errand, closing))
                 remedy = f"mend that; it is tried again every {AGAIN_SECONDS:g} s"
                 self._troubles.raise_(Trouble(word, f"{plan}: {str(error) or type(error).__name__}", remedy))
             else:
@@ -70,7 +81,7 @@ class Errands:
         """Run again what was put off."""
         while self._put_off and self._put_off[0].due <= at.boot:
             waiting = self._put_off.popleft()
-            self.run(waiting.plan, waiting.errand)
+            self.run(waiting.plan, waiting.errand, closing=waiting.closing)
 
     def next_look(self, at: Moment) -> float | None:
         """Seconds until there is something to do here; None: nothing unless an errand reports."""

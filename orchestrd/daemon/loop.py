@@ -19,7 +19,8 @@ from loguru import logger
 
 from handoff import platform
 from handoff.effects import clock
-from handoff.root import PlanId, Root, create_root
+from handoff.reserve import NO_SPACE
+from handoff.root import PlanId, Root, create_root, reserve_of
 from orchestrd.config import Config
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.engine import Engine
@@ -52,7 +53,7 @@ from orchestrd.workspaces.git import GitLock
 
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
-DISK = "disk"
+DISK, STATUS = "disk", "status"
 
 
 def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
@@ -118,9 +119,12 @@ class Daemon:
             polling=config.lanes.polling,
         )
         self._doorway = Doorway(self._lanes, self._reception, self._orders)
-        self._machine = Machine(root, config, environ, self._git_lock, self._troubles)
-        self._errands = Errands(config.limits.max_parallel + 1, self._troubles, self._now, self._bell.ring)
-        self._reporting = Reporting(root, config, self._engine, self._runs, clock.wall())
+        self._reserve = reserve_of(root)
+        self._machine = Machine(root, config, environ, self._git_lock, self._reserve, self._troubles)
+        self._errands = Errands(
+            config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
+        )
+        self._reporting = Reporting(root, config, self._engine, self._runs, self._reserve, clock.wall())
 
     def run(self) -> int:
         """Serve until told to stop."""
@@ -211,29 +215,52 @@ class Daemon:
     def _take_in(self, at: Moment) -> None:
         """Let in what lies in the lanes. Where the disk refuses, nothing is lost, and it is tried again later."""
         try:
-            if self._orders_left:
-                self._orders.take_up(at)
-                self._orders_left = False
-                self._decide(self._orders.told())
-            if self._doorway.is_due(at):
-                self._decide(self._look_at_machine(at))
-                self._doorway.look(at)
-            self._decide(self._orders.told())
-            if self._engine.draining or not self._machine.may_take:
-                self._doorway.leave_plans()
-            self._decide(self._doorway.take_plans(self._now()))
-            if self._reception.unread:
-                self._decide(self._reception.look(self._now()))
+            try:
+                self._look_into_lanes(at)
+            except OSError as error:
+                if error.errno not in NO_SPACE:
+                    raise
+                # Whoever cancels the run that fills the disk is heard all the same.
+                self._reserve.spend(lambda: self._take_in_orders(at))
+                raise
         except OSError as error:
             self._not_before = at.boot + AGAIN_SECONDS
-            self._orders_left = True
             message = f"{error.filename or self._root.path}: {error.strerror or error}; no plan is taken"
             remedy = f"free space, or repair the disk; it is tried again every {AGAIN_SECONDS:g} s"
             self._troubles.raise_(Trouble(DISK, message, remedy))
             # What orders said before the disk refused holds.
             self._decide(self._orders.told())
-        else:
+
+    def _look_into_lanes(self, at: Moment) -> None:
+        looked = self._doorway.is_due(at)
+        if looked:
+            self._decide(self._look_at_machine(at))
+        self._take_in_orders(at)
+        if looked:
+            lanes = self._doorway.problems
+            self._troubles.settle("lanes", [Trouble(one.word, one.message, one.remedy) for one in lanes])
+        if self._engine.draining or not self._machine.may_take:
+            self._doorway.leave_plans()
+        self._decide(self._doorway.take_plans(self._now()))
+        if self._reception.unread:
+            self._decide(self._reception.look(self._now()))
+        if looked:
+            # Only what was tried can be over: a turn that found nothing to do says nothing about the disk.
             self._troubles.clear(DISK)
+
+    def _take_in_orders(self, at: Moment) -> None:
+        """Look at the lanes, if it is time to; carry out orders, those first that were left. Repeatable."""
+        try:
+            if self._orders_left:
+                self._orders.take_up(at)
+                self._orders_left = False
+                self._decide(self._orders.told())
+            if self._doorway.is_due(at):
+                self._doorway.look(at)
+            self._decide(self._orders.told())
+        except OSError:
+            self._orders_left = True
+            raise
 
     def _decide(self, events: Iterable[Event]) -> None:
         """Hand events to the engine and carry out what it orders."""
@@ -249,7 +276,7 @@ class Daemon:
                 self._forget(event.plan)
 
     def _judge(self, plan: PlanId) -> None:
-        self._errands.run(plan, lambda: self._runs.judge(plan))
+        self._errands.run(plan, lambda: self._runs.judge(plan), closing=True)
 
     def _adopt(self, plan: PlanId, told: Told) -> None:
         def adopt() -> Event | None:
@@ -270,9 +297,9 @@ class Daemon:
             case StopRun(plan=plan, why=why):
                 self._runs.stop(plan, why)
             case Gather(plan=plan):
-                self._errands.run(plan, lambda: self._runs.gather(plan))
+                self._errands.run(plan, lambda: self._runs.gather(plan), closing=True)
             case Settle(plan=plan):
-                self._errands.run(plan, lambda: self._settle(command))
+                self._errands.run(plan, lambda: self._settle(command), closing=True)
             case Leave():
                 self._reporting.why = "drained"
                 self._leaving = True
@@ -335,8 +362,13 @@ class Daemon:
         return events
 
     def _report(self) -> None:
-        lanes = [Trouble(problem.word, problem.message, problem.remedy) for problem in self._doorway.problems]
-        self._reporting.turn(self._now(), [*self._troubles, *lanes], self._doorway.ignored)
+        self._reporting.turn(self._now(), [*self._troubles], self._doorway.ignored)
+        unwritten = self._reporting.unwritten
+        if unwritten is None:
+            self._troubles.clear(STATUS)
+        else:
+            message = f"{unwritten}; what status/ shows is old"
+            self._troubles.raise_(Trouble(STATUS, message, "repair that; it is written again by itself"))
 
     def _wake(self) -> None:
         """Called by the watcher's thread."""

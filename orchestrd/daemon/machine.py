@@ -1,4 +1,4 @@
-"""What the machine must offer before any plan starts: a safe root, Claude Code, space on the disk.
+"""What the machine must offer before any plan starts: a safe root, Claude Code, space on the disks, descriptors.
 
 Each thing that is missing is a trouble, with a word and a remedy; while it lasts plans wait and nothing is lost.
 """
@@ -7,32 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from handoff.effects import effects
-from handoff.root import RESERVE_BYTES, Root, RootError, give_reserve, keep_reserve, open_root
-from orchestrd.config import Config
+from handoff.looking import is_folder
+from handoff.reserve import Reserve
+from handoff.root import Root, RootError, open_root
+from orchestrd.config import Config, checkouts_folder
 from orchestrd.core.events import ConditionChanged, Event, Moment
+from orchestrd.daemon.clock_watch import ClockWatch
+from orchestrd.daemon.descriptors import DESCRIPTORS, Descriptors
 from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing, find_claude
 from orchestrd.workspaces.git import GitLock
 
-CLAUDE, SPACE, ROOT, GIT = "claude", "space", "root", "git"
+CLAUDE, SPACE, ROOT, GIT, PRESSURE = "claude", "space", "root", "git", "pressure"
 LEAST_INODES = 1000
+NEXT_TO_NOTHING = 1 << 16
+"""Bytes with which no run can end."""
 
 
 class Machine:
     """Looks at the machine again and again, and tells the engine what has changed."""
 
     def __init__(
-        self, root: Root, config: Config, environ: Mapping[str, str], git_lock: GitLock, troubles: Troubles
+        self,
+        root: Root,
+        config: Config,
+        environ: Mapping[str, str],
+        git_lock: GitLock,
+        reserve: Reserve,
+        troubles: Troubles,
     ) -> None:
         self.claude: ClaudeCommand | None = None
         """The Claude Code binary that is there now."""
         self._root = root
+        self._checkouts = checkouts_folder(root.path)
         self._config = config
         self._environ = environ
         self._git_lock = git_lock
+        self._reserve = reserve
         self._troubles = troubles
+        self._clock = ClockWatch(troubles)
+        self._descriptors = Descriptors()
         self._told: dict[str, bool] = {}
 
     @property
@@ -42,13 +59,16 @@ class Machine:
 
     def look(self, at: Moment) -> list[Event]:
         """See whether all is there."""
+        self._clock.look(at)
         self._settle(ROOT, self._look_at_root())
         self._settle(GIT, self._look_for_git())
         events = []
-        space = look_for_space(self._root)
-        self._see_to_reserve(space)
-        for word, trouble in ((CLAUDE, self._look_for_claude()), (SPACE, space)):
-            self._settle(word, trouble)
+        pressure = self._descriptors.look()
+        self._settle(DESCRIPTORS, pressure)
+        claude, space = self._look_for_claude(), self._look_for_space()
+        self._settle(CLAUDE, claude)
+        self._settle(SPACE, space)
+        for word, trouble in ((CLAUDE, claude), (SPACE, space), (PRESSURE, pressure)):
             missing = trouble is not None
             if self._told.get(word, False) != missing:
                 events.append(ConditionChanged(at, word, holds=missing))
@@ -61,13 +81,16 @@ class Machine:
         else:
             self._troubles.clear(word)
 
-    def _see_to_reserve(self, space: Trouble | None) -> None:
-        """With nothing left at all, the reserve is what the status and the results are written with."""
+    def _look_for_space(self) -> Trouble | None:
+        """Both on the root's disk and on that of the checkouts, which may be another."""
+        short = look_for_space(self._root.path)
+        # What cannot be set aside now is set aside at the next look; what cannot be looked at is no lack of space.
         with suppress(OSError):
-            if space is None:
-                keep_reserve(self._root)
-            elif free_bytes(self._root) < RESERVE_BYTES:
-                give_reserve(self._root)
+            if short is None:
+                self._reserve.keep()
+            elif _has_next_to_nothing(self._root.path):
+                self._reserve.give_some()
+        return short or look_for_space(_existing(self._checkouts))
 
     def _look_for_claude(self) -> Trouble | None:
         try:
@@ -96,28 +119,34 @@ class Machine:
         return None
 
 
-def look_for_space(root: Root) -> Trouble | None:
+def look_for_space(place: Path) -> Trouble | None:
     """Demand max(64 MiB, min(2 %, 1 GiB)) free, and 1,000 inodes where the file system counts them."""
-    there = effects.statvfs(root.path)
-    free = free_bytes(root)
+    there = effects.statvfs(place)
+    free = there.f_bavail * there.f_frsize
     wanted = least_free_bytes(there.f_blocks * there.f_frsize)
     if free < wanted:
         message = (
-            f"{root.path}: {free >> 20} MiB are free on its disk; {wanted >> 20} MiB are needed to take plans"
+            f"{place}: {free >> 20} MiB are free on its disk; {wanted >> 20} MiB are needed to take plans"
         )
         return Trouble(SPACE, message, "free some space: `orchestrd clean --dry-run` shows what can go")
     if there.f_files and there.f_favail < LEAST_INODES:
-        message = f"{root.path}: {there.f_favail} inodes are free on its disk; {LEAST_INODES} are needed to take plans"
+        message = (
+            f"{place}: {there.f_favail} inodes are free on its disk; {LEAST_INODES} are needed to take plans"
+        )
         return Trouble(SPACE, message, "remove files: `orchestrd clean --dry-run` shows what can go")
     return None
-
-
-def free_bytes(root: Root) -> int:
-    """What is free on the root's disk for us."""
-    there = effects.statvfs(root.path)
-    return there.f_bavail * there.f_frsize
 
 
 def least_free_bytes(disk_bytes: int) -> int:
     """What must be free on a disk of that size."""
     return max(64 << 20, min(disk_bytes // 50, 1 << 30))
+
+
+def _has_next_to_nothing(place: Path) -> bool:
+    there = effects.statvfs(place)
+    return there.f_bavail * there.f_frsize < NEXT_TO_NOTHING or bool(there.f_files and not there.f_favail)
+
+
+def _existing(folder: Path) -> Path:
+    """Find the nearest folder that is there: on its disk the rest is going to be made."""
+    return next((place for place in (folder, *folder.parents) if is_folder(place)), Path("/"))

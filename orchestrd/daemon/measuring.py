@@ -6,6 +6,7 @@ sync, nor a run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -68,6 +69,13 @@ class Measuring:
             return None
         pids = self._runs.pids()
         self._due = at.boot + (self._interval if pids else BEAT_SECONDS)
+        try:
+            return self._sampled(pids, at)
+        except OSError:
+            # No descriptor left to read /proc with, say: told elsewhere, and no reason to end.
+            return None
+
+    def _sampled(self, pids: Mapping[RunKey, int], at: Moment) -> Sample:
         usages = self._sampler.sample(pids, at.boot)
         for (plan, step, number), usage in usages.items():
             # A full disk, or a plan that was settled meanwhile: the runs go on, and so do we.

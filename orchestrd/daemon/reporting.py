@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from handoff import durable
+from handoff.reserve import Reserve
 from handoff.root import Root
 from orchestrd.config import Config
 from orchestrd.core.engine import Engine
@@ -34,12 +36,16 @@ PLANS_SECONDS = 1.0
 class Reporting:
     """Keeps `status/` true. `why` says why the daemon is in its state."""
 
-    def __init__(self, root: Root, config: Config, engine: Engine, runs: Executions, wall: float) -> None:
+    def __init__(
+        self, root: Root, config: Config, engine: Engine, runs: Executions, reserve: Reserve, wall: float
+    ) -> None:
         self.why: str | None = None
         self._config = config
         self._engine = engine
         self._runs = runs
-        self._board = StatusBoard(root, version("orchestrd"), wall)
+        self._board = StatusBoard(
+            root, version("orchestrd"), wall, spend=partial(reserve.spend, to_the_last=True)
+        )
         self._metrics = root.status / "metrics.prom"
         self._started = wall
         self._version = version("orchestrd")
@@ -52,6 +58,11 @@ class Reporting:
         self._since: dict[str, datetime] = {}
         self._said = ""
         self._watchdog_due = 0.0
+
+    @property
+    def unwritten(self) -> str | None:
+        """Why `status/` is not current; None: it is."""
+        return self._board.trouble
 
     def settled(self, published: Published) -> None:
         """Count a plan that is settled."""

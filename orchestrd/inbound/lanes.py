@@ -226,6 +226,8 @@ def _unreadable(folder: Path, error: OSError) -> LaneProblem:
         remedy = f"chmod go-w {folder}"
     elif isinstance(error, NotADirectoryError) or error.errno == errno.ELOOP:
         remedy = f"move it away, then: mkdir -m 700 {folder}"
+    elif error.errno in {errno.EMFILE, errno.ENFILE}:
+        remedy = "raise the limit on open files"
     else:
         remedy = f"chmod u+rwx {folder}, or repair the disk"
     return LaneProblem("lane-unreadable", f"{folder}: {error.strerror}", remedy)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import tomli_w
@@ -27,6 +28,11 @@ PAUSE_SECONDS = 1.0
 """At least so long between two writes."""
 
 MOST_PLANS = 1000
+SLACK_BYTES = 1 << 14
+"""What a file may need of a disk beyond its content."""
+
+Spend = Callable[[Callable[[], None], int], None]
+"""Has something written that needs no more than so many bytes, on a full disk with what was set aside for that."""
 
 Fields = Mapping[str, Any]
 
@@ -40,8 +46,16 @@ class StatusBoard:
     failed (a full disk), None otherwise; it is tried again a second later.
     """
 
-    def __init__(self, root: Root, version: str, started: float, pid: int | None = None) -> None:
+    def __init__(
+        self,
+        root: Root,
+        version: str,
+        started: float,
+        pid: int | None = None,
+        spend: Spend = lambda write, _: write(),
+    ) -> None:
         self._folder = root.status
+        self._spend = spend
         self._head = {
             "handoff": VERSION,
             "version": version,
@@ -118,7 +132,7 @@ class StatusBoard:
             # Last: whoever sees a beat finds the others as new.
             self._put("daemon", *texts(self._beat(wall)))
         except OSError as error:
-            self.trouble = f"{error.filename or self._folder}: {error.strerror}"
+            self.trouble = f"{self._folder}: {error.strerror}"
             return
         self._next_beat = boot + BEAT_SECONDS
         self._changed.clear()
@@ -129,8 +143,10 @@ class StatusBoard:
         return {**self._head, "heartbeat": _time(wall), "beat_seconds": BEAT_SECONDS, **self._daemon}
 
     def _put(self, name: str, toml: str, json_text: str) -> None:
-        durable.replace(self._folder / f"{name}.toml", toml.encode("utf-8", "replace"), sync=False)
-        durable.replace(self._folder / f"{name}.json", json_text.encode("utf-8", "replace"), sync=False)
+        for path, text in ((f"{name}.toml", toml), (f"{name}.json", json_text)):
+            content = text.encode("utf-8", "replace")
+            write = partial(durable.replace, self._folder / path, content, sync=False)
+            self._spend(write, len(content) + SLACK_BYTES)
 
 
 class _Plans:

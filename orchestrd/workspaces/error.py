@@ -52,10 +52,6 @@ def from_git(error: GitFailed, what: str, where: Path) -> WorkspaceError:
             "the filters of .gitattributes to work for the daemon's user (for LFS: git-lfs on its PATH)",
             "install the filter, or take it out of the git configuration",
         )
-    if "No space left" in said:
-        return WorkspaceError(
-            f"{what}: the disk is full", str(where), "free space", "make room, then retry the plan"
-        )
     return WorkspaceError(
         f"{what}: {error.last_line()}", str(where), "git to succeed", "do what git says, then retry the plan"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -55,6 +56,9 @@ KEPT = frozenset(
 clone fetches what it lacks. Never GIT_DIR and its like, which a daemon started from a hook would inherit."""
 
 _LOCK_PAUSE_SECONDS = 0.05
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|Out of diskspace")
+_NO_WRITE = re.compile(r"(?:unable to|cannot|could not|failed to) (?:write|create)|write error|short write")
+_NEXT_TO_NOTHING = 1 << 20
 
 
 class GitMissing(Exception):
@@ -63,6 +67,10 @@ class GitMissing(Exception):
 
 class GitHeld(OSError):
     """A git of an earlier daemon may still be writing: ask again later. A state of the machine, no plan's fault."""
+
+
+class GitNoSpace(OSError):
+    """A git had no room on a disk: ask again later. A state of the machine, no plan's fault."""
 
 
 class GitFailed(Exception):
@@ -174,6 +182,7 @@ def run_git(
 
     Raises:
         GitMissing: there is none.
+        GitNoSpace: the disk is full.
         GitFailed: any other end.
 
     """
@@ -205,10 +214,30 @@ def run_git(
         raise
     if child.returncode not in codes:
         said = err.decode("utf-8", "replace")
+        if _lacked_space(said, [cwd, *args]):
+            failed = GitFailed("", said)
+            raise GitNoSpace(errno.ENOSPC, f"git {_verb(args)}: {failed.last_line()}", os.fspath(cwd))
         raise GitFailed(
             f"git {_verb(args)} ended with {child.returncode}", said, child.returncode, out or b""
         )
     return out or b""
+
+
+def _lacked_space(said: str, places: Sequence[str | os.PathLike[str]]) -> bool:
+    """Whether a git failed because a disk is full. Often it tells the reason, sometimes only that it cannot write."""
+    if _NO_SPACE.search(said):
+        return True
+    return bool(_NO_WRITE.search(said)) and any(_is_full(place) for place in places)
+
+
+def _is_full(place: str | os.PathLike[str]) -> bool:
+    folder = os.fspath(place)
+    if not os.path.isabs(folder):
+        return False
+    while not looking.is_folder(folder):
+        folder = os.path.dirname(folder)
+    there = effects.statvfs(folder)
+    return there.f_bavail * there.f_frsize < _NEXT_TO_NOTHING or bool(there.f_files and not there.f_favail)
 
 
 def _held(lock: GitLock) -> int | None:

@@ -42,6 +42,9 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
     except GitFailed:
         _remove(common, admin, path)
         return None
+    except OSError:
+        _remove(common, admin, path)
+        raise
     durable.remove(admin / "locked", sync=False)
     return admin
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
+from handoff.reserve import Reserve
 from handoff.root import PlanId
 from orchestrd.core.events import Event, Moment, WorkspaceMade
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
@@ -17,7 +19,8 @@ DONE = WorkspaceMade(NOW, PLAN)
 
 
 def errands(troubles: Troubles) -> Errands:
-    return Errands(2, troubles, lambda: NOW, lambda: None)
+    reserve = Reserve(Path("/nowhere/reserve"), Path("/nowhere/spare"))
+    return Errands(2, troubles, reserve, lambda: NOW, lambda: None)
 
 
 def reports(of: Errands) -> list[Event]:

@@ -18,7 +18,7 @@ from handoff.root import Root
 from orchestrd.record.journal import JournalDamaged, Record, read_journal
 from tests.faults.campaign import Violation
 
-OWN = frozenset({"lock", "git.lock", "orders", "reserve", "paused"})
+OWN = frozenset({"lock", "git.lock", "orders", "reserve", "spare", "paused"})
 """What lies in `.orchestrd/`, with the index."""
 OUR_BRANCHES = "handoff/"
 PASSING_SECONDS = 2.0

@@ -71,7 +71,9 @@ class World:
         self.here.drop(f"{name}.toml", self.text_of(name, prompt, project, **fields))
         return f"{name}.toml"
 
-    def text_of(self, name: str, prompt: str = "Say hello.", project: Path | None = None, **fields: Any) -> str:
+    def text_of(
+        self, name: str, prompt: str = "Say hello.", project: Path | None = None, **fields: Any
+    ) -> str:
         """Tell the text of a plan that is going to be handed in as `NAME.toml`, by whoever asks."""
         plan = {
             "handoff": 1,

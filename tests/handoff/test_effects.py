@@ -42,6 +42,7 @@ EXCEPTIONS = {
     "handoff/client.py": "the writer's side, in other processes; it writes by `durable`",
     "handoff/schema/__main__.py": "for whoever works on the project",
     "orchestrd/daemon/bell.py": "a pipe from this process to itself",
+    "orchestrd/daemon/descriptors.py": "descriptors of nothing, opened to see whether that can be done",
     "orchestrd/runs/orders.py": "a pipe from this process to itself; files go through the seam",
     "orchestrd/runs/relay.py": "Claude Code's pipes; files go through the seam",
     "orchestrd/runs/spawning.py": "Claude Code's pipes; the fork and what follows go through the seam",
