@@ -10,6 +10,8 @@ from tests.faults.campaign import Campaign
 MODULES: tuple[str, ...] = (
     "tests.faults.kills",
     "tests.faults.space",
+    "tests.faults.machine",
+    "tests.faults.decisions",
 )
 """Each holds its rows in `CAMPAIGNS`."""
 
