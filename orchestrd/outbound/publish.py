@@ -70,6 +70,7 @@ def settle(root: Root, plan_id: PlanId, remove_checkout: Callable[[Path], object
     if records[-1]["event"] != "settled":
         # Not synced: that the folder lies in the archive says the same.
         records.append(journal.append(path, records[-1]["seq"] + 1, "settled"))
+    _remove_temporaries(folder)
     return _archive(root, plan_id, result, records)
 
 
@@ -127,6 +128,16 @@ def _tell(
             durable.publish_new(root.requests / f"{plan_id}.docs.md", request)
     # Replaced, not published as new: the lane is ours, and what somebody else put there is no result.
     durable.replace(root.result_path(plan_id, format_of(account)), content)
+
+
+def _remove_temporaries(folder: Path) -> None:
+    """Remove what a kill left half-written: nobody writes here any more, so it would never be replaced."""
+    runs = folder / "runs"
+    starts = looking.folders_in(runs) if looking.is_folder(runs) else []
+    for place in (folder, *(runs / start for start in starts)):
+        for name in effects.list(place):
+            if name.startswith(".") and name.endswith(".tmp"):
+                durable.remove(place / name)
 
 
 def _archive(root: Root, plan_id: PlanId, result: Result, records: list[Record]) -> Published:

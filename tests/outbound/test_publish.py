@@ -325,6 +325,20 @@ def test_settling_costs_few_syncs(root: Root, real_effects: durable.Effects) -> 
     ]
 
 
+def test_what_a_kill_left_half_written_does_not_come_into_the_archive(root: Root) -> None:
+    a_success(root)
+    run = root.active / "api" / "runs" / "main.1"
+    run.mkdir(parents=True)
+    (run / ".launch.json.tmp").write_text("{")
+    (run / "launch.json").write_text("{}")
+    (root.active / "api" / ".accepted.json.tmp").write_text("{")
+
+    published = publish.settle(root, PlanId("api"), nothing)
+
+    assert [path.name for path in published.folder.rglob("*.tmp")] == []
+    assert (published.folder / "runs" / "main.1" / "launch.json").exists()
+
+
 def test_a_patch_is_left_as_it_is(root: Root) -> None:
     a_success(root)
 
