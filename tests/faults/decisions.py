@@ -442,6 +442,19 @@ class Decisions(RuleBasedStateMachine):
             if PlanId("p0") in one.awaited:
                 self.cancel_plan(one.facts.plan)
         ends = cycle(("for now", "well", "by a signal", "refused"))
+        self.go_on_to_the_end()
+        self.check(
+            not list(self.engine.plans()),
+            "-",
+            f"these never end: {[one.facts.plan for one in self.engine.plans()]}",
+        )
+        self.check(all(kept.status is not None for kept in self.kept.values()), "-", "a plan was forgotten")
+        self.handle(told.DrainAsked(self.at))
+        self.check(self.left, "-", "it was drained, nothing is left, and it does not leave")
+        self.counted["plans"] += len(self.kept)
+        self.counted["examples"] += 1
+
+    def go_on_to_the_end(self) -> None:
         # Crashed again and again, but less and less often: each daemon has to come further than the one before.
         crashes = {number * (number + 1) // 2 for number in range(20)}
         for step in range(60 * len(self.kept) + 210):
@@ -455,16 +468,6 @@ class Decisions(RuleBasedStateMachine):
                 self.let_pass(700.0)
             else:
                 break
-        self.check(
-            not list(self.engine.plans()),
-            "-",
-            f"these never end: {[one.facts.plan for one in self.engine.plans()]}",
-        )
-        self.check(all(kept.status is not None for kept in self.kept.values()), "-", "a plan was forgotten")
-        self.handle(told.DrainAsked(self.at))
-        self.check(self.left, "-", "it was drained, nothing is left, and it does not leave")
-        self.counted["plans"] += len(self.kept)
-        self.counted["examples"] += 1
 
     # -- small parts ----------------------------------------------------------------------------------------------
 

@@ -61,14 +61,14 @@ def settled_plans(root: Root) -> list[Settled]:
     return found
 
 
-def look_at_results(root: Root, plans: list[Settled]) -> Iterator[Violation]:
-    """Nobody has taken a result away, so all are out; and so is what they name."""
+def look_at_results(root: Root, plans: list[Settled], consumed: frozenset[str]) -> Iterator[Violation]:
+    """All results are out but those that somebody has taken away; and so is what they name."""
     for plan in plans:
         wanted = [root.results / f"{plan.name}.{plan.language}", root.results / f"{plan.name}.md"]
         if plan.result.get("docs"):
             wanted.append(root.path / str(plan.result["docs"]["request"]))
         for path in wanted:
-            if not path.exists():
+            if not path.exists() and path.name not in consumed:
                 yield Violation("I3", plan.where, f"{path.relative_to(root.path)} was never put out")
     asked = {f"{plan.name}.docs.md" for plan in plans if plan.result.get("docs")}
     for name in sorted(set(os.listdir(root.requests)) - asked):

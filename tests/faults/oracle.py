@@ -67,6 +67,8 @@ class Evidence:
     """Where else than in the root the secret is looked for: logs, state."""
     checkouts: Path | None = None
     """Where the checkouts of this root's plans lie."""
+    consumed: frozenset[str] = frozenset()
+    """The names of results that somebody has taken away."""
     status: bool = False
     """Look whether `status/` shows what is, too: it may be a second behind, which is waited for."""
 
@@ -187,7 +189,7 @@ def _left_over(evidence: Evidence) -> Iterator[Violation]:
     if not evidence.settled:
         return
     plans = left_over.settled_plans(root)
-    yield from left_over.look_at_results(root, plans)
+    yield from left_over.look_at_results(root, plans, evidence.consumed)
     yield from left_over.look_at_workspaces(plans, evidence.checkouts)
     yield from left_over.look_at_private(root)
     if evidence.daemon is not None:

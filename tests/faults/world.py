@@ -42,6 +42,8 @@ class World:
     """A folder without git: plans for it run in place."""
     handed_in: dict[str, str] = field(default_factory=dict)
     outside: dict[str, str] = field(default_factory=dict)
+    consumed: set[str] = field(default_factory=set)
+    """The results that were taken away once they had been read, by their files' names."""
     forked: int | None = None
 
     @property
@@ -170,6 +172,7 @@ class World:
             settled=settled,
             outside=self.outside,
             secret=SECRET.encode(),
+            consumed=frozenset(self.consumed),
             places=(self.here.log, self.here.home),
             checkouts=self.here.home / "state" / "orchestrd" / "checkouts" / root_name(self.root.path),
         )

@@ -10,10 +10,11 @@ from hypothesis.internal.conjecture import engine
 from hypothesis.reporting import with_reporter
 from hypothesis.stateful import run_state_machine_as_test
 
+from handoff.platform import PLATFORM
 from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds
-from tests.faults.machine.machine import Broken, Machine
+from tests.faults.machine.machine import Machine
 
-EXAMPLES_A_ROUND = 5
+EXAMPLES_A_ROUND = 3
 WORKERS = 3
 """Rounds at a time: much of each is waiting, for a pause or a patience to be over."""
 SHRINKING_SECONDS = 60
@@ -26,7 +27,7 @@ engine.MAX_SHRINKING_SECONDS = SHRINKING_SECONDS
 
 def run(ground: Ground) -> Outcome:
     """Let hypothesis try so many examples of so many steps, each in a world of its own."""
-    examples, steps = ground.pick(25, 100, 1000), ground.pick(30, 30, 50)
+    examples, steps = ground.pick(12, 60, 600), ground.pick(30, 30, 50)
     chance = ground.random("machine")
     rounds = [
         (chance.randrange(1 << 32), min(EXAMPLES_A_ROUND, examples - done), steps)
@@ -60,10 +61,10 @@ def run_some(folder: Path, what: tuple[int, int, int]) -> Outcome:
     try:
         with with_reporter(said.append):
             run_state_machine_as_test(seed(seeded)(make), settings=asked)
-    except Exception as error:
+    except Exception:
+        # What was broken is known by its steps; whether it breaks again (it is a real daemon) does not matter.
         if not broken:
             raise
-        _ = error
     outcome = Outcome(figures=counted)
     outcome.fired = sum(count for name, count in counted.items() if name not in NO_FAULTS)
     if broken:
@@ -74,4 +75,9 @@ def run_some(folder: Path, what: tuple[int, int, int]) -> Outcome:
     return outcome
 
 
-CAMPAIGNS = (Campaign("T8", "anything in any order: a state machine over the real daemon", run),)
+def missing() -> str | None:
+    """Say why this machine cannot run it."""
+    return None if PLATFORM.lease else "nothing proves here that a writer is done, which the model relies on"
+
+
+CAMPAIGNS = (Campaign("T8", "anything in any order: a state machine over the real daemon", run, missing),)

@@ -1,7 +1,7 @@
 """What fails in the daemons that are forked, and when: memory that they share with the test.
 
-The test turns the faults on and off while a daemon is at work. They come through the seam (`handoff/effects.py`); the
-wall clock is the daemon's own. Runners and agents are programs of their own: they meet none of it.
+The test turns the faults on and off while a daemon is at work. They come through the seam (`handoff/effects.py`).
+Runners and agents are programs of their own: they meet none of it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import errno
 import mmap
 import os
 import signal
-import time
 from collections.abc import Callable
 from typing import Any
 
-from handoff.effects import Effects
+from handoff.effects import Clock, Effects, Programs
 
-NEEDS_SPACE = ("write", "mkdir")
+NEEDS_SPACE = ("write", "mkdir", "allocate")
 """Effects that a full disk refuses; and `open`, where it makes a file."""
 
 
@@ -52,23 +51,26 @@ class Board(ctypes.Structure):
         """Put the faults into this process: the daemon's, just forked."""
         # What the test holds open for writing (half a plan) is not the daemon's.
         os.closerange(3, 256)
-        for name in [name for name in vars(Effects) if not name.startswith("_")]:
-            setattr(Effects, name, self._guarded(name, getattr(Effects, name)))
-        true_time = time.time
-        time.time = lambda: true_time() + self.clock
+        daemon = os.getpid()
+        for kind in (Effects, Programs):
+            for name in [name for name in vars(kind) if not name.startswith("_")]:
+                setattr(kind, name, self._guarded(daemon, name, getattr(kind, name)))
+        true_time = Clock.wall
+        Clock.wall = lambda clock: true_time(clock) + self.clock
         _shorten_pauses()
 
-    def _guarded(self, name: str, effect: Callable[..., Any]) -> Callable[..., Any]:
-        def act(effects: Effects, *args: Any, **options: Any) -> Any:
-            if self.dies_in:
+    def _guarded(self, daemon: int, name: str, effect: Callable[..., Any]) -> Callable[..., Any]:
+        def act(kind: Any, *args: Any, **options: Any) -> Any:
+            # What it forks is another program, before it becomes it as well.
+            if self.dies_in and os.getpid() == daemon:
                 self.dies_in -= 1
                 if not self.dies_in:
                     self.died += 1
-                    os.kill(os.getpid(), signal.SIGKILL)
+                    os.kill(daemon, signal.SIGKILL)
             if self.is_full and (name in NEEDS_SPACE or (name == "open" and args[1] & os.O_CREAT)):
                 self.refused += 1
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), args[0])
-            return effect(effects, *args, **options)
+            return effect(kind, *args, **options)
 
         return act
 

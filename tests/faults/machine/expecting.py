@@ -7,6 +7,7 @@ which, was cancelled when, was never finished; and so how it may end, and how no
 from __future__ import annotations
 
 import hashlib
+import json
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -295,13 +296,11 @@ def _judge_result(one: Ended, ran: _Ran) -> Iterator[Violation]:
 def read_archive(root: Root) -> Iterator[Ended]:
     """Read everything that is settled."""
     for folder in sorted(root.archive.glob("*-*/*")):
-        files = [path for path in folder.glob("plan.*")]
+        files = list(folder.glob("plan.*"))
         result = next(iter(folder.glob("result.*")), None)
         if not files or result is None:
             continue  # the oracle's
         text = result.read_text("utf-8")
-        import json
-
         told = json.loads(text) if result.suffix == ".json" else tomllib.loads(text)
         sha256 = hashlib.sha256(files[0].read_bytes()).hexdigest()
         yield Ended(folder.name, folder, told, read_journal(folder / "journal.jsonl"), sha256)

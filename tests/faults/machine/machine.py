@@ -124,8 +124,10 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def second(self) -> None:
         """Another daemon on the same root: one of the two serves."""
-        if not self._is_alive():
+        at_once = not self._is_alive()
+        if at_once:
             self._start(wait=False)
+        self._look_at_drained()
         first = self.world.forked
         second = self.world.fork(self.board.rule, **self._settings())
         self.world.forked = first
@@ -133,7 +135,8 @@ class Machine(RuleBasedStateMachine):
         if ended[0] == first:
             self.world.forked = second
             self.life += 1
-            self._note_end(ended[1])
+            if not (at_once and ended[1] > 0):
+                self._note_end(ended[1])
         elif ended[1] == 0 and not self._may_leave:
             self._break("-", "daemon", "a second one served, and ended well, while the first was there")
         self.counted["second daemons"] += 1
@@ -234,7 +237,8 @@ class Machine(RuleBasedStateMachine):
         self.model.plans.append(handed)
         project = self.world.plain if handed.in_place else self.world.projects[0]
         for part in ("content", "other"):
-            plan = as_plan(handed, project, self.gate) | {"title": f"{name}, {part}"}
+            # First of all what no other plan has: no half of one is a half of another.
+            plan = {"title": f"{name}, {part}"} | as_plan(handed, project, self.gate)
             setattr(writer, part, WRITTEN[form](plan).encode())
         writer.begin()
         self._note(writer)
@@ -268,7 +272,7 @@ class Machine(RuleBasedStateMachine):
         if settled:
             path = settled[which % len(settled)]
             path.unlink()
-            self._seen.add(f"consumed {path.name}")
+            self.world.consumed.add(path.name)
             self.counted["results consumed"] += 1
 
     def _note(self, writer: Writer) -> None:
@@ -436,7 +440,7 @@ class Machine(RuleBasedStateMachine):
             plan, _, ending = name.rpartition(".")
             if ending not in {"toml", "json"}:
                 continue
-            if f"consumed {name}" in self._seen:
+            if name in self.world.consumed:
                 self._break("I3", name, "it was consumed, of a plan in the archive, and came back")
             if name in self._seen:
                 continue
@@ -531,14 +535,15 @@ class Machine(RuleBasedStateMachine):
         self._cancel_what_would_wait()
         found = self._await_quiet()
         self._orders_are_seen()
+        found += self.world.recover_once_more()
+        # Nobody is at work any more, so nothing is half-written for a moment.
         found += self.world.judge()
         found += self.model.judge(self.world.root, starts(self.world.here), entries(self.world.here, "end"))
-        found += self.world.recover_once_more()
         if found:
             self._fail(found)
 
     def _await_quiet(self) -> list[Violation]:
-        """Wait until it is quiet, in the time that is promised; a daemon that had still to drain is followed by another."""
+        """Wait until it is quiet, in the time that is promised; after a daemon that had still to drain comes another."""
         deadline = monotonic() + QUIET_SECONDS
         while not self.world.is_quiet() and monotonic() < deadline:
             if not self._is_alive():
