@@ -441,7 +441,6 @@ class Decisions(RuleBasedStateMachine):
         for one in list(self.engine.plans()):
             if PlanId("p0") in one.awaited:
                 self.cancel_plan(one.facts.plan)
-        ends = cycle(("for now", "well", "by a signal", "refused"))
         self.go_on_to_the_end()
         self.check(
             not list(self.engine.plans()),
@@ -455,6 +454,7 @@ class Decisions(RuleBasedStateMachine):
         self.counted["examples"] += 1
 
     def go_on_to_the_end(self) -> None:
+        ends = cycle(("for now", "well", "by a signal", "refused"))
         # Crashed again and again, but less and less often: each daemon has to come further than the one before.
         crashes = {number * (number + 1) // 2 for number in range(20)}
         for step in range(60 * len(self.kept) + 210):

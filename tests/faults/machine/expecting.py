@@ -196,7 +196,8 @@ class Model:
         if not handed.writer.is_whole:
             return {"rejected"}
         may = {"failed"} if handed.does in {Does.FAIL, Does.DIE} else {"succeeded"}
-        if handed.kills or (handed.does is Does.DIE and handed.attempts > 1):
+        if handed.kills or (may == {"failed"} and handed.attempts > 1):
+            # A session that is resumed hears nothing of what it did the first time.
             may = {"failed", "succeeded"}
         if self._may_be_overdue(handed):
             may.add("expired")

@@ -543,7 +543,7 @@ class Machine(RuleBasedStateMachine):
             self._fail(found)
 
     def _await_quiet(self) -> list[Violation]:
-        """Wait until it is quiet, in the time that is promised; after a daemon that had still to drain comes another."""
+        """Wait until it is quiet, in the time that is promised; a daemon that had still to drain is replaced."""
         deadline = monotonic() + QUIET_SECONDS
         while not self.world.is_quiet() and monotonic() < deadline:
             if not self._is_alive():
