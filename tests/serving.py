@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from handoff.platform import processes_with_mark
 from handoff.root import Root, create_root
 from tests.waiting import wait_until
+from tests.warm import COLD, Fork
 
 MARK = "TEST_OF_ORCHESTRD"
 FAKE_AGENT = Path(__file__).parent / "fake_agent.py"
@@ -25,7 +26,14 @@ FAKE_AGENT = Path(__file__).parent / "fake_agent.py"
 class Serving:
     """One root and, most of the time, a daemon that serves it."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], claude: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environ: Mapping[str, str],
+        claude: Path | None = None,
+        warm: Callable[[], object] | None = None,
+    ) -> None:
+        """`warm`: its daemons are forks of this process in which this is called first, not the real command."""
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir(exist_ok=True)
@@ -44,7 +52,8 @@ class Serving:
         }
         passed = {name: os.environ[name] for name in ("ORCHESTRD_PORTABLE",) if name in os.environ}
         self.environ = own | passed | dict(environ)
-        self.daemon: subprocess.Popen[bytes] | None = None
+        self.daemon: subprocess.Popen[bytes] | Fork | None = None
+        self._warm = None if COLD else warm
         self.log = folder / "daemon.log"
 
     def start(self, **settings: str) -> None:
@@ -56,11 +65,17 @@ class Serving:
         """Start a daemon that is going to meet its end at once, and wait for that."""
         self._launch({}).wait(seconds)
 
-    def _launch(self, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        with self.log.open("ab") as log:
+    def _launch(self, settings: Mapping[str, str]) -> subprocess.Popen[bytes] | Fork:
+        words = ["--root", str(self.root.path), "serve"]
+        environ = {**self.environ, **settings}
+        with self.log.open("ab") as log, open(os.devnull, "rb") as nothing:
+            if self._warm is not None:
+                streams = (nothing.fileno(), log.fileno(), log.fileno())
+                self.daemon = Fork(words, environ, self.folder, streams, self._warm)
+                return self.daemon
             self.daemon = subprocess.Popen(
-                [sys.executable, "-m", "orchestrd", "--root", str(self.root.path), "serve"],
-                env={**self.environ, **settings},
+                [sys.executable, "-m", "orchestrd", *words],
+                env=environ,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -144,9 +159,14 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, environ: Mapping[str, str], claude: Path | None = None) -> Iterator[Serving]:
-    """Give a root; afterwards end its daemon and whatever it left, and fail where a finished daemon left something."""
-    here = Serving(folder, environ, claude)
+def serving(
+    folder: Path,
+    environ: Mapping[str, str],
+    claude: Path | None = None,
+    warm: Callable[[], object] | None = None,
+) -> Iterator[Serving]:
+    """Give a root; afterwards end its daemon and whatever it left."""
+    here = Serving(folder, environ, claude, warm)
     try:
         yield here
     finally:

@@ -12,9 +12,10 @@ from tests.serving import Serving, a_repository, serving
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Serving]:
+def here(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Serving]:
     """A root whose daemon is not started yet."""
-    with serving(tmp_path, {"FAKE_LEDGER": str(tmp_path / LEDGER)}, AGENT) as here:
+    warm = None if getattr(request.module, "REAL", False) else lambda: None
+    with serving(tmp_path, {"FAKE_LEDGER": str(tmp_path / LEDGER)}, AGENT, warm) as here:
         yield here
 
 

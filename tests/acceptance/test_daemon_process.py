@@ -15,6 +15,9 @@ from tests.acceptance.stage import drop_plan, is_alive, runs_now, starts
 from tests.serving import Serving
 from tests.waiting import wait_until
 
+REAL = True
+"""The daemons here are the real command."""
+
 
 def test_a_stopped_daemon_leaves_its_runs_alive_says_so_and_the_next_one_follows_them(
     here: Serving, project: Path, tmp_path: Path

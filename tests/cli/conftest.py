@@ -9,10 +9,10 @@ from tests.cli.commands import CommandLine
 
 
 @pytest.fixture
-def orchestrd(tmp_path: Path) -> CommandLine:
+def orchestrd(tmp_path: Path, request: pytest.FixtureRequest) -> CommandLine:
     home = tmp_path / "home"
     home.mkdir()
-    return CommandLine(home)
+    return CommandLine(home, real=getattr(request.module, "REAL", False))
 
 
 @pytest.fixture

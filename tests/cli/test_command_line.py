@@ -10,6 +10,9 @@ import pytest
 
 from orchestrd.cli import _root_first
 
+REAL = True
+"""What is started here is the real command."""
+
 
 def test_help_is_there_in_a_quarter_of_a_second(orchestrd):
     def seconds() -> float:
