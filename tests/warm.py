@@ -23,6 +23,10 @@ COLD = os.environ.get("COLD_STARTS") == "1"
 """Whether the real command is started everywhere."""
 
 
+def as_it_is() -> None:
+    """What is called in a fork that is to be the command and nothing else."""
+
+
 class Fork:
     """A forked `orchestrd`, to be waited for, asked and ended as one does with a `subprocess.Popen`."""
 
@@ -32,7 +36,7 @@ class Fork:
         environ: Mapping[str, str],
         folder: Path,
         streams: tuple[int, int, int],
-        prepare: Callable[[], object] = lambda: None,
+        prepare: Callable[[], object] = as_it_is,
     ) -> None:
         """`streams` become its standard input, output and error; `prepare` is called in it before everything else."""
         _load()

@@ -14,6 +14,7 @@ from tests.acceptance.stage import AGENT
 from tests.cli.commands import CommandLine, Said
 from tests.serving import Serving, a_repository, serving
 from tests.waiting import wait_until
+from tests.warm import as_it_is
 
 
 class Session:
@@ -50,7 +51,7 @@ class Session:
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    with serving(tmp_path, {}, AGENT) as here:
+    with serving(tmp_path, {}, AGENT, as_it_is) as here:
         here.start(LIMITS__MAX_PARALLEL="1")
         yield Session(here, tmp_path)
 

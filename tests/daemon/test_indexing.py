@@ -17,6 +17,7 @@ from orchestrd.record.index import Index, IndexReader, row_of
 from tests.acceptance.stage import AGENT, drop_plan
 from tests.serving import a_repository, serving
 from tests.waiting import wait_until
+from tests.warm import as_it_is
 
 
 def test_rows_that_cannot_be_put_in_are_put_in_when_the_trouble_is_over(tmp_path: Path) -> None:
@@ -47,7 +48,7 @@ def test_a_row_that_a_killed_daemon_did_not_come_to_put_in_is_there_after_the_ne
     tmp_path: Path,
 ) -> None:
     project = a_repository(tmp_path / "project")
-    with serving(tmp_path, {}, AGENT) as here:
+    with serving(tmp_path, {}, AGENT, as_it_is) as here:
         here.start()
         reader = IndexReader(here.root.index)
         for plan in ("kept", "lost"):

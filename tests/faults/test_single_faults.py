@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -53,6 +54,11 @@ class FaultyDaemon:
         )
 
 
+def inject() -> None:
+    """What PYTHONPATH has a Python do that is started."""
+    run_path(str(INJECTED / "sitecustomize.py"))
+
+
 @contextmanager
 def faulty(folder: Path, faults: str, max_parallel: int = 2) -> Iterator[FaultyDaemon]:
     environ = {
@@ -62,7 +68,7 @@ def faulty(folder: Path, faults: str, max_parallel: int = 2) -> Iterator[FaultyD
         "FAULTS_ARMED": str(folder / "armed"),
         "FAULTS_LOG": str(folder / "faults.log"),
     }
-    with serving(folder, environ, AGENT) as here:
+    with serving(folder, environ, AGENT, inject) as here:
         here.start(LIMITS__MAX_PARALLEL=str(max_parallel))
         yield FaultyDaemon(here, folder)
 
