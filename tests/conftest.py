@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no error, and what a search found once is kept as a test of its own, not in a folder.
+settings.register_profile("tests", deadline=None, database=None)
+settings.load_profile("tests")
 
 TOGETHER = (
     "tests/faults/test_oracle.py",

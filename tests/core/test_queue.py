@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.root import PlanId
@@ -30,7 +30,6 @@ def queued(plans: list[tuple[str, bool, int, float]]) -> tuple[Queue, dict[PlanI
 
 
 @given(PLANS)
-@settings(deadline=None)
 def test_each_plan_is_given_out_once_and_none_is_kept(plans: list[tuple[str, bool, int, float]]) -> None:
     queue, known = queued(plans)
 
@@ -43,7 +42,6 @@ def test_each_plan_is_given_out_once_and_none_is_kept(plans: list[tuple[str, boo
 
 
 @given(PLANS, st.floats(0, 10 * SECONDS_PER_POINT))
-@settings(deadline=None)
 def test_nobody_who_waits_has_more_points_than_the_one_chosen(
     plans: list[tuple[str, bool, int, float]], passed: float
 ) -> None:
@@ -60,7 +58,6 @@ def test_nobody_who_waits_has_more_points_than_the_one_chosen(
 
 
 @given(PLANS)
-@settings(deadline=None)
 def test_a_busy_project_is_passed_over_by_plans_that_work_in_place(
     plans: list[tuple[str, bool, int, float]],
 ) -> None:

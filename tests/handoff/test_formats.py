@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from handoff.formats import DocumentError, FieldError, Format, dump, line_of, read_document
 from handoff.plan import Plan
 from handoff.result import Result
-from tests.builders import a_plan, a_plan_text
+from tests.builders import a_plan
 
 HEAD = 'handoff = 1\nproject = "~/x"\nprompt = "hello"\n'
 
@@ -154,14 +154,14 @@ def test_the_line_of_a_document_that_cannot_be_read_is_unknown():
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_line(raw, file_format, line):
-    started = time.monotonic()
+    started = time.thread_time()
 
     (error,) = refusal(raw, file_format)
 
     assert error.line == line
     assert error.message
     assert error.hint
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 5
 
 
 def test_a_name_that_stands_twice_is_an_error_everywhere():
@@ -219,34 +219,18 @@ def test_ten_thousand_mistakes_are_answered_briefly():
 
 
 def test_what_would_take_seconds_to_be_answered_is_answered_at_once():
-    started = time.monotonic()
+    started = time.thread_time()
 
     (error,) = refusal(b'{"steps": [{}' + b",{}" * 300_000 + b"]}", Format.JSON)
 
     assert "20,000" in str(error.hint)
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 5
 
 
 def test_names_with_control_characters_are_shown_harmlessly():
     (error,) = refusal(HEAD + '"\\u001b[31m\\u0007" = 1')
 
     assert error.path.isprintable()
-
-
-def test_a_typical_plan_is_read_quickly():
-    raw = a_plan_text(
-        limits={"timeout": "45m"}, permissions={"allow": ["Edit", "Bash(git *)"]}, metadata={"a": "b"}
-    )
-    best = min(timed(raw) for _ in range(50))
-
-    # 0.2 ms on the machine this was written on; the bound leaves room for slower ones.
-    assert best < 0.002
-
-
-def timed(raw: bytes) -> float:
-    started = time.perf_counter()
-    read_document(Plan, raw, Format.TOML)
-    return time.perf_counter() - started
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -278,7 +262,7 @@ PLANS = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("file_format", list(Format))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=PLANS)
 def test_a_plan_that_was_written_is_read_as_the_same_plan(file_format, fields):
     plan = a_plan(**fields)
@@ -298,19 +282,19 @@ def only_document_errors(raw: bytes) -> None:
                     raise AssertionError(told) from error
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(raw=st.binary(max_size=300))
 def test_no_bytes_raise_anything_but_a_document_error(raw):
     only_document_errors(raw)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(tree=st.dictionaries(st.sampled_from([*Plan.model_fields, "x"]), TREES | st.none(), max_size=6))
 def test_no_json_tree_raises_anything_but_a_document_error(tree: dict[str, Any]):
     only_document_errors(json.dumps({"handoff": 1, "project": "~/x", **tree}).encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     parts=st.lists(
         st.sampled_from(

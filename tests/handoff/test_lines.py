@@ -31,7 +31,7 @@ def paths_of(tree: Any, path: Path = ()) -> Iterator[Path]:
         yield from paths_of(value, (*path, part))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(document=DOCUMENTS, multiline=st.booleans())
 def test_every_value_of_a_toml_document_has_a_line(document, multiline):
     text = tomli_w.dumps(document, multiline_strings=multiline)
@@ -43,7 +43,7 @@ def test_every_value_of_a_toml_document_has_a_line(document, multiline):
     assert all(1 <= line <= text.count("\n") + 1 for line in lines.values())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(document=DOCUMENTS, indent=st.sampled_from([None, 1]))
 def test_every_value_of_a_json_document_has_a_line(document, indent):
     text = json.dumps(document, indent=indent, default=str)

@@ -43,7 +43,7 @@ def _lanes(request: pytest.FixtureRequest, root: Root) -> Iterator[Lanes]:
 def scanned(lanes: Lanes) -> LaneFindings:
     began = time.monotonic()
     found = lanes.scan(began)
-    assert time.monotonic() - began < 1.0, "a scan was blocked"
+    assert time.monotonic() - began < 5.0, "a scan was blocked"
     return found
 
 
@@ -229,7 +229,12 @@ def test_thousands_of_them_hardly_delay_a_good_plan(lanes: Lanes, root: Root) ->
     (root.inbox / ".good").write_text("handoff = 1\n")
     (root.inbox / ".good").rename(root.inbox / "good.toml")
 
-    began = time.monotonic()
-    wait_until(lambda: lanes.scan(time.monotonic()).ready, 5, "the good plan")
+    scans = 0
 
-    assert time.monotonic() - began < 5
+    def good() -> bool:
+        nonlocal scans
+        scans += 1
+        return bool(lanes.scan(time.monotonic()).ready)
+
+    wait_until(good, 30, "the good plan")
+    assert scans <= 2  # renamed into place: nothing is waited for

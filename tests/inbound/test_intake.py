@@ -189,7 +189,7 @@ def test_a_project_that_may_not_be_entered_or_lies_in_such_a_folder_is_an_error_
     assert lines[1].startswith(f"2 project {folder}")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     name=st.sampled_from(["", "~", "/", "\x00", "~\ud800", "\ud800", "../", "~root/"]).flatmap(
         lambda begin: st.text(max_size=6).map(lambda rest: begin + rest)

@@ -120,8 +120,8 @@ def test_takes_do_not_delay_the_news_of_the_next_plan(watch: Watch, root: Root) 
         watched.scan()
         (root.inbox / f"{number}.toml").rename(root.active / str(number))
 
-    # watchdog would hold each back for 0.5 s behind the take before it; the median spares us a busy machine's outliers.
-    assert sorted(delays)[10] < 0.05
+    # watchdog would hold each back for 0.5 s behind the take before it.
+    assert sorted(delays)[10] < 0.4
 
 
 @NEEDS_EVENTS
@@ -387,13 +387,17 @@ def test_stopping_leaves_no_thread(watch: Watch) -> None:
     wait_until(lambda: threading.active_count() == threads, what="the threads' end")
 
 
-def test_many_files_are_looked_at_quickly(watch: Watch, root: Root) -> None:
+def test_a_file_among_many_is_looked_at_no_longer_than_one_among_few(watch: Watch, root: Root) -> None:
     watched = watch(PORTABLE)
-    for number in range(5000):
-        (root.inbox / f"{number}.toml").write_text("x")
-    watched.scan()
 
-    began = time.perf_counter()
-    watched.scan()
+    def seconds_for(count: int) -> float:
+        for number in range(count):
+            (root.inbox / f"{number}.toml").write_text("x")
+        watched.scan()
+        began = time.thread_time()
+        watched.scan()
+        return (time.thread_time() - began) / count
 
-    assert time.perf_counter() - began < 5  # what is slower than that keeps the loop from its runs
+    few = min(seconds_for(100) for _ in range(5))
+
+    assert seconds_for(3000) < 5 * few

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -52,12 +51,10 @@ def test_the_demo_tells_the_whole_way_of_a_plan_and_leaves_the_users_own_things_
         '{"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9"}}'
     )
     before = everything_in(orchestrd.home)
-    began = time.monotonic()
 
     said = orchestrd("demo", timeout=120)
 
     assert said.code == 0, said.out + said.err
-    assert time.monotonic() - began < 20
     assert everything_in(orchestrd.home) == before
     assert re.search(".*".join(STATIONS), said.out, re.DOTALL), said.out
     folder = re.search(r"Everything is left for you to look at in (\S+)", said.out)

@@ -67,7 +67,7 @@ def test_the_daemon_measures_itself(platform):
     usage = daemon.usage(2.0)
 
     assert before.cpu_percent is None
-    assert usage.cpu_percent == pytest.approx(10, abs=3)
+    assert 9 < usage.cpu_percent < 19  # 0.1 s within 1 s, and whatever else this process did meanwhile
     assert usage.memory_bytes > 1 << 20
     assert usage.threads >= 1
 

@@ -96,7 +96,7 @@ def result_after(root_folder: Path, stream: list[bytes]) -> Result:
     return result_of(told.id, read_journal(told.folder / "journal.jsonl"), None)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(stream=lines)
 def test_no_line_raises_and_every_stream_comes_to_a_result(
     tmp_path_factory: pytest.TempPathFactory, stream: list[bytes]
@@ -107,7 +107,7 @@ def test_no_line_raises_and_every_stream_comes_to_a_result(
     json.loads(dump(result, Format.JSON), parse_constant=lambda name: pytest.fail(f"{name} in a result"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stream=lines)
 def test_costs_and_counts_are_finite_whatever_was_written(stream: list[bytes]):
     facts = StreamFacts()
