@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,23 +12,23 @@ from hypothesis import settings
 settings.register_profile("tests", deadline=None, database=None)
 settings.load_profile("tests")
 
-TOGETHER = (
-    "tests/faults/test_oracle.py",
-    "tests/live/test_daemon_endings.py",
-    "tests/test_packaging.py",
-    "tests/views/test_verifying.py",
-)
-"""Files whose tests share something dear that is made once: they go to one process."""
+FOLDER = Path(__file__).parent
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Each test goes to whichever process is free; the files that stay together go first."""
+    """Each test goes to whichever process is free; those that share something dear of their module stay together.
+
+    What stays together goes first: the scheduler begins with the largest.
+    """
     from xdist.scheduler import LoadScopeScheduling
+
+    texts = {str(file.relative_to(FOLDER.parent)): file.read_text() for file in FOLDER.rglob("test_*.py")}
+    together = {file for file, text in texts.items() if 'scope="module"' in text}
 
     class Sharing(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return file if file in TOGETHER else nodeid
+            return file if file in together else nodeid
 
     return Sharing(config, log)
