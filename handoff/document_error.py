@@ -18,6 +18,7 @@ MOST_ERRORS = 100
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PART = re.compile(r"""\.?(?:([^\s."'\[\]]+)|"((?:[^"\\]|\\.)*)"|\[(\d{1,9})\])""")
 _SHOWN = 80
+_LONGEST_PATH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,19 @@ class FieldError:
 
 
 class DocumentError(Exception):
-    """A document that cannot be used; `errors` holds everything that is wrong with it, by line."""
+    """A document that cannot be used; `errors` holds everything that is wrong with it, by line.
 
-    def __init__(self, errors: Iterable[FieldError]) -> None:
-        self.errors = _in_order(errors)
+    `unnamed` is how many errors there are besides, of a document with so many that the rest is only counted.
+    """
+
+    def __init__(self, errors: Iterable[FieldError], unnamed: int = 0) -> None:
+        self.errors = _in_order(errors, unnamed)
         super().__init__("\n".join(str(error) for error in self.errors))
 
 
-def _in_order(errors: Iterable[FieldError]) -> tuple[FieldError, ...]:
+def _in_order(errors: Iterable[FieldError], unnamed: int) -> tuple[FieldError, ...]:
     found = sorted(dict.fromkeys(errors), key=lambda error: error.line or 0)
-    more = len(found) - MOST_ERRORS
+    more = len(found) - MOST_ERRORS + unnamed
     if more <= 0:
         return tuple(found)
     told = FieldError("", f"and {more} more errors", "repair these first")
@@ -54,14 +58,14 @@ def _in_order(errors: Iterable[FieldError]) -> tuple[FieldError, ...]:
 
 
 def path_text(path: Path) -> str:
-    """Write a path for a person: `steps[1].needs`; a name with other characters stands in quotes."""
+    """Write a path for a person: `steps[1].needs`; a name with other characters stands in quotes. Cut where endless."""
     text = ""
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
         else:
             text += ("." if text else "") + (part if _BARE.fullmatch(part) else _quoted(part))
-    return text
+    return text if len(text) <= _LONGEST_PATH else text[:_LONGEST_PATH] + "…"
 
 
 def path_parts(text: str) -> Path:

@@ -238,8 +238,14 @@ def _read_instant(text: str) -> datetime:
 
 
 def format_instant(value: datetime) -> str:
-    """Write a date-time as documents hold it: UTC, RFC 3339, ending in Z."""
-    return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    """Write a date-time as documents hold it: UTC, RFC 3339, ending in Z.
+
+    One that is outside the calendar in UTC (in the first or last hours of it, in a zone of its own) keeps its zone.
+    """
+    try:
+        return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+    except OverflowError:
+        return value.isoformat()
 
 
 Instant = Annotated[

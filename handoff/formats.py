@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from handoff.document_error import DocumentError, FieldError, Lines, line_at, path_parts, path_text
+from handoff.document_error import DocumentError, FieldError, line_at, path_parts, path_text
 from handoff.fields import IN_DOCUMENT, Document, format_instant
-from handoff.plain_errors import explain
-from handoff.reading import Reading, body_of, read_json, read_markdown, read_toml, text_of
-from handoff.wholesome import MOST_VALUES, faults_in, holds_too_much, is_wholesome
+from handoff.plain_errors import MOST_EXPLAINED, explain
+from handoff.reading import Reading, body_of, read_json, read_markdown, read_toml, text_of, too_many_values
+from handoff.wholesome import faults_in, holds_too_much, is_wholesome
 
 __all__ = ["DocumentError", "FieldError", "Format", "as_written", "dump", "line_of", "read_document"]
 
@@ -41,17 +41,15 @@ def read_document(model: type[D], raw: bytes, format: Format) -> D:  # noqa: A00
     """Read a document. Raises DocumentError, and nothing else whatever `raw` holds, with every error at once."""
     reading = _read(raw, format, model.body_field)
     if holds_too_much(reading.tree):
-        raise DocumentError(
-            [FieldError("", "the document holds too many values", f"{MOST_VALUES:,} at most", 1)]
-        )
+        raise too_many_values()
     if not reading.faults and is_wholesome(reading.tree):
         try:
             found = model.model_validate(reading.tree, context=IN_DOCUMENT)
         except ValidationError as error:
-            raise DocumentError(_all_faults(model, reading, error)) from None
+            raise _all_faults(model, reading, error) from None
         if not model.problems_between(reading.tree):
             return found
-    raise DocumentError(_all_faults(model, reading, _validation_error(model, reading)))
+    raise _all_faults(model, reading, _validation_error(model, reading))
 
 
 def line_of(raw: bytes, format: Format, path: str) -> int | None:  # noqa: A002 - the protocol's word
@@ -110,7 +108,7 @@ def _validation_error(model: type[Document], reading: Reading) -> ValidationErro
     return None
 
 
-def _all_faults(model: type[Document], reading: Reading, error: ValidationError | None) -> list[FieldError]:
+def _all_faults(model: type[Document], reading: Reading, error: ValidationError | None) -> DocumentError:
     lines = reading.find_lines()
     told = list(reading.faults)
     told += [
@@ -119,14 +117,13 @@ def _all_faults(model: type[Document], reading: Reading, error: ValidationError 
     ]
     seen = {one.path for one in told}
     told += [one for one in explain(model, error, lines) if one.path not in seen] if error else []
-    return told + _between(model, reading, lines)
-
-
-def _between(model: type[Document], reading: Reading, lines: Lines) -> list[FieldError]:
-    return [
+    between = model.problems_between(reading.tree)
+    told += [
         FieldError(path_text(path), message, hint, line_at(lines, path))
-        for path, message, hint in model.problems_between(reading.tree)
+        for path, message, hint in between[:MOST_EXPLAINED]
     ]
+    unnamed = max(0, error.error_count() - MOST_EXPLAINED) if error else 0
+    return DocumentError(told, unnamed + max(0, len(between) - MOST_EXPLAINED))
 
 
 def _without_empty(model: BaseModel, dumped: dict[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Order(Document):
     def problems_between(cls, given: Mapping[str, Any]) -> list[Problem]:
         """A plan is named where one is needed, and nowhere else."""
         action, plan = given.get("action"), given.get("plan")
+        if not isinstance(action, str):
+            return []  # what it is instead, it is told by its own check
         if action in OF_A_PLAN and plan is None:
             return [Problem(("action",), f"`{action}` needs a plan", 'name it: plan = "add-login"')]
         if plan is not None and action in set(Action) - set(OF_A_PLAN):

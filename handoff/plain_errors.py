@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, time
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache, partial
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from handoff.document_error import MOST_ERRORS, FieldError, Lines, Path, line_at, path_text
 
 _SHOWN = 60
+_MOST_BITS = 128
 _LONGEST_NAME = 64
 
 _WANTED = {
@@ -43,10 +45,19 @@ _BOUNDS = {
 }
 
 
+MOST_EXPLAINED = 1000
+"""Errors that are put into words; of those that come after, only their number matters."""
+
+
 def explain(model: type[BaseModel], error: ValidationError, lines: Lines) -> list[FieldError]:
-    """Put each error of a document into plain words, with its place in the document."""
-    found = error.errors(include_url=False)
-    told = [_explain(model, one, lines, with_names=index < MOST_ERRORS) for index, one in enumerate(found)]
+    """Put the errors of a document, MOST_EXPLAINED at most, into plain words, each with its place in the document."""
+    found = error.errors(include_url=False)[:MOST_EXPLAINED]
+    # Of a thousand steps without an id each lacks the same: looked up once.
+    described = cache(partial(_description, model))
+    told = [
+        _explain(model, one, lines, described, with_names=index < MOST_ERRORS)
+        for index, one in enumerate(found)
+    ]
     first: dict[str, FieldError] = {}
     for one in told:
         first.setdefault(one.path, one)
@@ -54,14 +65,19 @@ def explain(model: type[BaseModel], error: ValidationError, lines: Lines) -> lis
 
 
 def _explain(
-    model: type[BaseModel], error: Mapping[str, Any], lines: Lines, *, with_names: bool
+    model: type[BaseModel],
+    error: Mapping[str, Any],
+    lines: Lines,
+    described: Callable[[Path], str | None],
+    *,
+    with_names: bool,
 ) -> FieldError:
     path: Path = tuple(part for part in error["loc"] if part != "[key]")
     message, hint = _words(error)
     if error["type"] == "extra_forbidden":
         hint = _nearest(model, path) if with_names else None
     elif error["type"] == "missing":
-        hint = _description(model, path)
+        hint = described(tuple(0 if isinstance(part, int) else part for part in path))
     return FieldError(path_text(path), message, hint, line_at(lines, path))
 
 
@@ -102,9 +118,11 @@ def _shown(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return f'"{value}"' if len(value) <= _SHOWN and value.isprintable() else "this text"
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        # Python writes no whole number of more than 4,300 digits, and TOML holds such in hexadecimal.
+        return "this number"
     if isinstance(value, int | float):
-        text = str(value)
-        return text if len(text) <= _SHOWN else "this number"
+        return str(value)
     if isinstance(value, date | time):
         return str(value)
     if isinstance(value, dict | list):

@@ -99,7 +99,10 @@ def _bytes(value: Any, info: ValidationInfo) -> int:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is a number that can be counted with; TOML holds whole ones of any size, in hexadecimal."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and value.bit_length() <= 64
+    return isinstance(value, float) and math.isfinite(value)
 
 
 Duration = Annotated[

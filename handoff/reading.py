@@ -15,7 +15,9 @@ from typing import Any
 
 from handoff.document_error import DocumentError, FieldError, Lines, path_text
 from handoff.json_lines import json_places
+from handoff.tally import json_holds_too_much, toml_holds_too_much, toml_names_too_much
 from handoff.toml_lines import MOST_KEY_PARTS, find_long_key, toml_lines
+from handoff.wholesome import MOST_VALUES
 
 BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 MOST_YAML = 64 * 1024
@@ -23,7 +25,8 @@ MOST_YAML = 64 * 1024
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)\Z")
 _TOO_LARGE = 20
-_LONG_NUMBER = re.compile(r"(?:\d_?){4000}")
+# Only where a run of digits begins: from each of its digits anew it would take minutes.
+_LONG_NUMBER = re.compile(r"(?<![\d_])[\d_]{4000}")
 
 
 @dataclass(slots=True)
@@ -49,9 +52,13 @@ def text_of(raw: bytes) -> str:
 
 def read_toml(text: str) -> Reading:
     """Read a TOML document."""
+    if toml_holds_too_much(text):
+        raise too_many_values()
     long_key = find_long_key(text)
     if long_key:
         raise _cannot("a key has too many parts", f"{MOST_KEY_PARTS} at most", long_key)
+    if toml_names_too_much(text):
+        raise _cannot("the keys have too many parts", "fewer dotted keys; tables have names of their own", 1)
     try:
         tree = tomllib.loads(text)
     except RecursionError:
@@ -81,6 +88,8 @@ def _toml_error(text: str, message: str) -> DocumentError:
 
 def read_json(text: str) -> Reading:
     """Read a JSON document, which must be a table."""
+    if json_holds_too_much(text):
+        raise too_many_values()
     doubled = False
 
     def table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -193,6 +202,11 @@ def _line(text: str, at: int) -> int:
 
 def _cannot(message: str, hint: str, line: int) -> DocumentError:
     return DocumentError([FieldError("", message, hint, line)])
+
+
+def too_many_values() -> DocumentError:
+    """Refuse a document for its mere number of values."""
+    return _cannot("the document holds too many values", f"{MOST_VALUES:,} at most", 1)
 
 
 def _too_deep() -> DocumentError:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from handoff.document_error import DocumentError, FieldError, Path, path_text
+from handoff.wholesome import MOST_VALUES
 
 # The C reader is twenty times as fast; where PyYAML was built without it, the one in Python tells the same.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -76,6 +77,7 @@ class _Builder:
         self.faults: list[FieldError] = []
         self.inside: list[_Open] = []
         self.documents = 0
+        self.values = 0
 
     def take(self, event: Any) -> None:
         line = event.start_mark.line + 1
@@ -130,6 +132,9 @@ class _Builder:
         self.inside.append(_Open(value, self._put(value, line)))
 
     def _put(self, value: Any, line: int) -> Path:
+        self.values += 1
+        if self.values > MOST_VALUES:
+            raise _cannot("the document holds too many values", 1, f"{MOST_VALUES:,} at most")
         here = self.inside[-1] if self.inside else None
         path: Path = ()
         if here is None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ import platformdirs
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from handoff.document_error import MOST_ERRORS, DocumentError, Lines, line_at, path_parts
+from handoff.reading import read_toml, text_of
 from orchestrd.settings import DEFAULT_SECRETS, PREFIX, Config, Limits
 
 __all__ = [
@@ -70,18 +72,15 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class _File:
     path: Path
-    raw: bytes
     values: dict[str, Any]
+    find_lines: Callable[[], Lines]
 
     def line(self, path: str) -> int:
-        """Where a setting stands; 0 where it does not."""
-        from handoff.formats import Format, line_of
-
-        return line_of(self.raw, Format.TOML, path) or 0
+        """Where a setting stands, or what encloses it."""
+        return line_at(self.find_lines(), path_parts(path))
 
     def place(self, path: str) -> str:
-        line = self.line(path)
-        return f"{self.path}:{line}" if line else str(self.path)
+        return f"{self.path}:{self.line(path)}"
 
 
 def load_config(root: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
@@ -172,15 +171,16 @@ def _read_file(path: Path, *, named: bool) -> _File:
     except FileNotFoundError:
         if named:
             raise ConfigError((f"{path}: there is no such file (named by ORCHESTRD_CONFIG)",)) from None
-        return _File(path, b"", {})
+        return _File(path, {}, dict)
     except OSError as error:
         raise ConfigError((f"{path}: cannot be read: {error.strerror}",)) from error
     try:
-        return _File(path, raw, tomllib.loads(raw.decode("utf-8")))
-    except UnicodeDecodeError as error:
-        raise ConfigError((f"{path}: is not UTF-8 (byte {error.start})",)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError((f"{path}: is not TOML: {error}",)) from error
+        reading = read_toml(text_of(raw))
+    except DocumentError as error:
+        told = error.errors[0]
+        raise ConfigError((f"{path}:{told.line}: {told.message} — {told.hint}",)) from None
+    # Found once: with a thousand settings that nobody knows, looking anew for each would take minutes.
+    return _File(path, reading.tree, cache(reading.find_lines))
 
 
 def _read_environ(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str], list[str]]:
@@ -228,10 +228,10 @@ def _explain(error: ValidationError, file: _File, names: Mapping[str, str]) -> l
 
     unknown = {path_text(one["loc"]) for one in error.errors() if one["type"] == "extra_forbidden"}
     told = []
-    for one in explain(Config, error, {}):
+    for one in explain(Config, error, {})[:MOST_ERRORS]:
         named = next((names[at] for at in _upwards(one.path) if at in names), None)
         line = 0 if named else file.line(one.path)
-        place = named or (f"{file.path}:{line}" if line else str(file.path))
+        place = named or file.place(one.path)
         message = "no such setting" if one.path in unknown else one.message
         hint = _nearest(one.path) if one.path in unknown else one.hint
         told.append((line, f"{place}: {one.path}: {message}" + (f" — {hint}" if hint else "")))

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from handoff.fields import problem
 from handoff.platform import PLATFORM
 from handoff.quantities import Duration, Size
 
@@ -124,7 +125,13 @@ class Config(BaseSettings):
     @field_validator("root")
     @classmethod
     def _full_path(cls, root: Path) -> Path:
-        return Path(os.path.abspath(root.expanduser()))  # not resolved: links may change
+        try:
+            where = root.expanduser()
+        except RuntimeError:
+            raise problem("begins with a user whom nobody knows here", "a full path, or ~/handoff") from None
+        if "\0" in str(where):
+            raise problem("holds a NUL character", "a path that a folder can have")
+        return Path(os.path.abspath(where))  # not resolved: links may change
 
     @classmethod
     def settings_customise_sources(

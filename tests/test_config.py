@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 from pathlib import Path
 
@@ -153,3 +154,12 @@ def test_settings_cannot_be_changed_afterwards(write):
 
     with pytest.raises(Exception, match="frozen"):
         config.limits.attempts = 9  # type: ignore[misc]
+
+
+def test_thousands_of_settings_that_nobody_knows_are_told_soon(write):
+    began = time.thread_time()
+
+    problems = problems_of(write("".join(f"k{number} = 1\n" for number in range(3000))))
+
+    assert len(problems) == 100
+    assert time.thread_time() - began < 2

@@ -62,8 +62,19 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
             ids.allot(plan)
     status = _statuses_of(root, ids)
     for taken, told in known:
-        _place(taken, told, found, reception, _event(taken, told, status, at) if told.checked else None)
+        try:
+            event = _event(taken, told, status, at) if told.checked else None
+        except Exception as error:  # noqa: BLE001 - the same border: facts that nothing can be made of
+            _leave_alone(found, taken.plan, f"{root.plan_folder(taken.plan)}/{durable.JOURNAL}", error)
+        else:
+            _place(taken, told, found, reception, event)
     return found
+
+
+def _leave_alone(found: Recovered, plan: PlanId, path: str, error: Exception) -> None:
+    """One plan's journal that verifies and cannot be gone on with must not keep all the others."""
+    found.damaged.append(f"{path} verifies and tells nothing that can be: {error!r:.200}")
+    found.left_alone.append(plan)
 
 
 def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
@@ -78,17 +89,20 @@ def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
                 durable.remove_tree(folder)  # the file still lies in its lane
                 continue
             records = journal.open_for_append(f"{folder}/{durable.JOURNAL}")
+            if not records:
+                found.damaged.append(f"{folder}/{durable.JOURNAL} is empty")
+                found.left_alone.append(plan)
+                continue
+            one = Taken.from_record(plan, records[0]), read_history(records)
         except (JournalDamaged, OSError) as error:
             found.damaged.append(str(error))
             found.left_alone.append(plan)
             continue
-        if records:
-            taken = Taken.from_record(plan, records[0])
-            likely = taken.file_name
-            yield taken, read_history(records)
-        else:
-            found.damaged.append(f"{folder}/{durable.JOURNAL} is empty")
-            found.left_alone.append(plan)
+        except Exception as error:  # noqa: BLE001 - the border of one plan
+            _leave_alone(found, plan, f"{folder}/{durable.JOURNAL}", error)
+            continue
+        likely = one[0].file_name
+        yield one
 
 
 def _holds_plan(folder: str, likely: str) -> bool:

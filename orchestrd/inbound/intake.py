@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from handoff import looking
 from handoff.effects import effects
 from handoff.formats import DocumentError, FieldError, Format, as_written, line_of, read_document
+from handoff.naming import Project
 from handoff.plan import Plan
 from handoff.result import Reason
 from handoff.root import PlanId
@@ -33,6 +36,7 @@ LATER = {
 """Fields of the protocol that this version checks and then refuses (`unsupported`), and what to do meanwhile."""
 
 
+_PROJECT: TypeAdapter[str] = TypeAdapter(Project)
 _MOST_SHOWN = 200
 """Characters of a name that is no good."""
 
@@ -98,6 +102,11 @@ def _missing_project(raw: bytes, file_format: Format, told: Iterable[FieldError]
     project = as_written(raw, file_format).get("project")
     if not isinstance(project, str) or any(error.path == "project" for error in told):
         return []
+    try:
+        # Of very many errors not all are told: one of a project that is no path at all may not be among them.
+        _PROJECT.validate_python(project)
+    except ValidationError:
+        return []
     wrong = _look_at(project)
     return [FieldError(*wrong, line_of(raw, file_format, "project"))] if isinstance(wrong, Wrong) else []
 
@@ -109,26 +118,28 @@ def _look_at(project: str) -> Path | Wrong:
         expanded = os.path.expanduser(project)
         if expanded.startswith("~"):
             # Left as it is, it would be taken for a folder of that name wherever the daemon was started.
-            return Wrong("project", f"there is no user {project.partition('/')[0][1:]!r} here", hint)
+            return Wrong("project", f"there is no user {_shown(project.partition('/')[0][1:])!r} here", hint)
         place = os.path.realpath(expanded)
         mode = effects.stat(place).st_mode
         # Listed and entered, as git and Claude Code will have to.
         is_open = effects.may(place, os.R_OK | os.X_OK)
     except (FileNotFoundError, NotADirectoryError):
-        return Wrong("project", f"{place} does not exist", hint)
+        return Wrong("project", f"{_shown(place)} does not exist", hint)
     except (OSError, ValueError) as error:
         # Path.is_dir() would raise these: a name that is too long, a folder above that may not be searched.
         said = (error.strerror if isinstance(error, OSError) else None) or str(error)
         return Wrong("project", f"{_shown(project)} cannot be looked at: {said}", hint)
     if not stat.S_ISDIR(mode):
-        return Wrong("project", f"{place} is not a directory", hint)
+        return Wrong("project", f"{_shown(place)} is not a directory", hint)
     if not is_open:
-        return Wrong("project", f"{place} may not be listed and entered", "let the daemon's user work in it")
+        return Wrong(
+            "project", f"{_shown(place)} may not be listed and entered", "let the daemon's user work in it"
+        )
     return Path(place)
 
 
-def _shown(project: str) -> str:
-    return project if len(project) <= _MOST_SHOWN else f"{project[:_MOST_SHOWN]}…"
+def _shown(name: str) -> str:
+    return name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…"
 
 
 def _wrong_with_project(written: Plan, project: Path) -> list[Wrong]:

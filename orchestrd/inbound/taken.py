@@ -50,7 +50,9 @@ class Taken:
 
     @classmethod
     def from_record(cls, plan: PlanId, record: Mapping[str, Any]) -> Taken:
-        """Read a journal's first line."""
+        """Read a journal's first line. Raises KeyError, TypeError, ValueError where it is none."""
+        if not isinstance(record["arrival"], int) or not isinstance(record["source"], str):
+            raise TypeError("the first line does not say where the plan came from")
         return cls(
             plan=plan,
             source=record["source"],

@@ -16,6 +16,9 @@ from handoff import durable, looking
 from handoff.root import PlanId, Root
 from orchestrd.record.journal import format_time
 
+_MOST_ORDERS = 2**62
+"""A number beyond it is a hand's: what is counted on from it would be no file's name in the end."""
+
 
 @dataclass(frozen=True, slots=True)
 class IdLine:
@@ -98,7 +101,7 @@ class Register:
         try:
             # One call for all lines: a quarter of the time of one a line.
             found: list[Any] = json.loads(b"[%b]" % whole[:-1].replace(b"\n", b","))
-        except ValueError:
+        except (ValueError, RecursionError):
             return self._one_by_one(whole)
         if all(isinstance(record, dict) for record in found):
             return found
@@ -109,7 +112,7 @@ class Register:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 record = None
             if isinstance(record, dict):
                 records.append(record)
@@ -134,7 +137,7 @@ class Ids:
                 continue
             self._had.add(plan)
             key = record.get("key")
-            if key is not None:
+            if isinstance(key, str):
                 self._keys.setdefault(key, PlanId(plan))
         self._arrivals = len(self._had)
 
@@ -216,8 +219,9 @@ class Orders:
         self._known: set[int] = set()
         self._keys: dict[str, int] = {}
         for record in records:
-            if isinstance(record.get("order"), int):
-                self._remember(record["order"], record.get("key"))
+            order, key = record.get("order"), record.get("key")
+            if isinstance(order, int) and 0 <= order < _MOST_ORDERS:
+                self._remember(order, key if isinstance(key, str) else None)
 
     @classmethod
     def load(cls, root: Root) -> Orders:

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Any
+from typing import Any, cast
 
 from handoff import durable
 from handoff.effects import StrPath, clock, effects
@@ -29,14 +29,16 @@ _TAIL = len(',"crc":"89abcdef"}')
 
 
 class JournalDamaged(Exception):
-    """A line that was followed by good ones does not verify: the disk or a hand changed it.
+    """A line that was followed by good ones does not verify, or says nothing that can be: the disk or a hand did it.
 
     `records` are those before it, which can be believed. `line` counts from 1.
     """
 
-    def __init__(self, path: str, line: int, records: list[Record]) -> None:
+    def __init__(
+        self, path: str, line: int, records: list[Record], what: str = "the checksum does not fit"
+    ) -> None:
         super().__init__(
-            f"{path}, line {line}: the checksum does not fit, so the file was changed after it was written "
+            f"{path}, line {line}: {what}, so the file was changed after it was written "
             f"(expected: a line as the daemon wrote it). To do: look at that line; the {len(records)} before it hold"
         )
         self.path = path
@@ -134,21 +136,44 @@ def _decode(path: str, raw: bytes) -> tuple[list[Record], int]:
         if line[-_TAIL:] != b',"crc":"%08x"}' % zlib.crc32(body):
             # Several lines may have been appended between two syncs: all that follows must be as bad to be a torn tail.
             if any(_verifies(later) for later in lines[number + 1 :]):
-                raise JournalDamaged(path, number + 1, _parse(bodies))
+                raise JournalDamaged(path, number + 1, _parse(path, bodies))
             break
         bodies.append(body)
         good += len(line) + 1
-    return _parse(bodies), good
+    return _parse(path, bodies), good
 
 
 def _verifies(line: bytes) -> bool:
     return line[-_TAIL:] == b',"crc":"%08x"}' % zlib.crc32(line[:-_TAIL] + b"}")
 
 
-def _parse(bodies: list[bytes]) -> list[Record]:
-    # One call for all lines: half the time of one a line. Of text: json would guess the encoding of bytes.
-    records: list[Record] = json.loads((b"[%b]" % b",".join(bodies)).decode())
+def _parse(path: str, bodies: list[bytes]) -> list[Record]:
+    try:
+        # One call for all lines: half the time of one a line. Of text: json would guess the encoding of bytes.
+        records = json.loads((b"[%b]" % b",".join(bodies)).decode())
+        if len(records) == len(bodies) and all(map(_is_record, records)):
+            return cast("list[Record]", records)
+    except (ValueError, RecursionError):
+        pass
+    return _parse_one_by_one(path, bodies)
+
+
+def _parse_one_by_one(path: str, bodies: list[bytes]) -> list[Record]:
+    """Find the line that verifies and is none of ours all the same: somebody wrote it with its checksum."""
+    records: list[Record] = []
+    for number, body in enumerate(bodies, 1):
+        try:
+            record = json.loads(body.decode())
+        except (ValueError, RecursionError):
+            record = None
+        if not _is_record(record):
+            raise JournalDamaged(path, number, records, "it is no record of an event")
+        records.append(record)
     return records
+
+
+def _is_record(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("event"), str)
 
 
 def _plain(value: object) -> str:

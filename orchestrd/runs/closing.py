@@ -10,6 +10,7 @@ from handoff import looking
 from handoff.result import Payer
 from handoff.wholesome import is_wholesome
 from orchestrd.runs.environment import name_payer
+from orchestrd.runs.fields import a_number, a_span
 from orchestrd.runs.stream import StreamFacts
 from orchestrd.runs.verdict import Outcome
 
@@ -56,10 +57,10 @@ def ended_fields(
         "output_tokens": tokens.output,
         "cache_read_tokens": tokens.cache_read,
         "cache_write_tokens": tokens.cache_write,
-        "wall_seconds": end.get("wall_seconds"),
-        "cpu_seconds": end.get("cpu_seconds"),
-        "peak_memory_bytes": end.get("peak_memory_bytes"),
-        "first_output_seconds": end.get("first_output_seconds"),
+        "wall_seconds": a_span(end.get("wall_seconds")),
+        "cpu_seconds": a_span(end.get("cpu_seconds")),
+        "peak_memory_bytes": a_number(end.get("peak_memory_bytes")),
+        "first_output_seconds": a_span(end.get("first_output_seconds")),
         "denied": [call.as_fields() for call in facts.denied] or None,
         # What no document can hold stays in the stream.
         "output": facts.structured_output if is_wholesome(facts.structured_output) else None,

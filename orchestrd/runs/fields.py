@@ -57,6 +57,12 @@ def a_float(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def a_span(value: object) -> float | None:
+    """The number as seconds that passed, or None."""
+    seconds = a_float(value)
+    return seconds if seconds is not None and 0 <= seconds <= _MOST_COUNT else None
+
+
 def a_list(value: object) -> list[Any]:
     """The list, or an empty one."""
     return value if isinstance(value, list) else []

@@ -91,6 +91,6 @@ def read_exit(run_folder: Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(looking.read_file(path))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -14,6 +14,7 @@ from typing import Any
 
 from handoff import looking
 from orchestrd.runs.bill import dollars
+from orchestrd.runs.fields import a_number, a_span
 
 _TAIL_BYTES = 256 * 1024
 
@@ -37,11 +38,12 @@ def session_cost_usd(claude_folder: Path, session: str) -> float | None:
 
 def sampled_usage(plan_folder: Path, step: str, number: int) -> dict[str, Any]:
     """What a start used, by its samples (`usage.jsonl`), in the words of `exit.json`; {} where there are none."""
-    times, cpu_seconds, memory_bytes = [], 0.0, 0
+    times: list[datetime] = []
+    cpu_seconds, memory_bytes = 0.0, 0
     for sample in _samples(plan_folder / "usage.jsonl", step, number):
-        times.append(datetime.fromisoformat(sample["time"]))
-        cpu_seconds = max(cpu_seconds, sample.get("cpu_seconds") or 0)
-        memory_bytes = max(memory_bytes, sample.get("rss_bytes") or 0)
+        times.append(sample["time"])
+        cpu_seconds = max(cpu_seconds, a_span(sample.get("cpu_seconds")) or 0)
+        memory_bytes = max(memory_bytes, a_number(sample.get("rss_bytes")) or 0)
     if not times:
         return {}
     return {
@@ -57,7 +59,7 @@ def with_sampled_peak(run_folder: Path, end: dict[str, Any]) -> dict[str, Any]:
     if not end or not number.isdigit():
         return end
     sampled = sampled_usage(run_folder.parent.parent, step, int(number))
-    peak = max(end.get("peak_memory_bytes") or 0, sampled.get("peak_memory_bytes") or 0)
+    peak = max(a_number(end.get("peak_memory_bytes")) or 0, sampled.get("peak_memory_bytes") or 0)
     return {**end, "peak_memory_bytes": peak} if peak else end
 
 
@@ -68,8 +70,17 @@ def _samples(series: Path, step: str, number: int) -> Iterator[dict[str, Any]]:
         return
     for line in lines:
         sample = _parsed(line)
-        if (sample.get("step"), sample.get("n")) == (step, number) and isinstance(sample.get("time"), str):
-            yield sample
+        time = _time(sample.get("time"))
+        if (sample.get("step"), sample.get("n")) == (step, number) and time is not None:
+            yield {**sample, "time": time}
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return time if time is not None and time.tzinfo is not None else None
 
 
 def _tail(path: Path) -> bytes:
@@ -82,6 +93,6 @@ def _tail(path: Path) -> bytes:
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -255,7 +255,7 @@ def _holds_result(lines: bytes) -> bool:
         if b'"result"' in line:
             try:
                 event = parse(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict) and event.get("type") == "result":
                 return True

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handoff.result import Reason, Status
+from orchestrd.runs.fields import a_text
 from orchestrd.runs.reasons import is_final, limit_resets_at, reason_of_result, says_session_refused
 from orchestrd.runs.stream import ResultEvent, StreamFacts
 
@@ -72,7 +73,7 @@ def judge(
 
     `stderr_tail` is what the run said last on standard error: where there is no event at all, it is all there is.
     """
-    why = exit_record.get("why")
+    why = a_text(exit_record.get("why"))
     if why == "stopped":
         return _ended(facts, Status.CANCELLED, Reason.CANCELLED, facts.summary)
     if facts.result is not None and facts.result_is_final:
@@ -84,7 +85,7 @@ def judge(
     if not exit_record:
         return _failed(facts, Reason.INTERRUPTED, "The run died with its runner.")
     if why in _BY_RUNNER:
-        return _failed(facts, _BY_RUNNER[why], str(exit_record.get("message") or _STOPPED[str(why)]))
+        return _failed(facts, _BY_RUNNER[why], str(exit_record.get("message") or _STOPPED[why]))
     return _without_result(facts, exit_record, stderr_tail)
 
 

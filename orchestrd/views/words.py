@@ -13,7 +13,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; empty when there is none (a status file before the first start)."""
     try:
         found = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -72,7 +72,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     for line in whole.splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         found += [record] if isinstance(record, dict) else []
     return found

@@ -12,6 +12,7 @@ MODULES: tuple[str, ...] = (
     "tests.faults.space",
     "tests.faults.machine",
     "tests.faults.decisions",
+    "tests.faults.fuzz",
 )
 """Each holds its rows in `CAMPAIGNS`."""
 

@@ -227,6 +227,65 @@ def test_what_would_take_seconds_to_be_answered_is_answered_at_once():
     assert time.thread_time() - started < 5
 
 
+def test_a_number_that_is_too_long_is_found_at_once_behind_many_that_nearly_are():
+    text = HEAD + ("# " + "3" * 3990 + "\n") * 200 + "priority = " + "1" * 5000
+    started = time.thread_time()
+
+    (error,) = refusal(text)
+
+    assert (error.message, error.line) == ("a number is too large", 204)
+    assert time.thread_time() - started < 2
+
+
+@pytest.mark.parametrize("digits", [17, 4000])
+def test_a_whole_number_of_any_size_is_told_and_not_written_out(digits: int):
+    found = refusal(HEAD + f"priority = 0x{'f' * digits}\n[limits]\ntimeout = 0x{'f' * digits}")
+
+    assert {one.path for one in found} == {"priority", "limits.timeout"}
+    assert all(len(str(one)) < 300 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "file_format"),
+    [
+        ("a = [" + "1, " * 300_000 + "]", Format.TOML),
+        ("".join(f"[a{n}]\n" for n in range(90_000)), Format.TOML),
+        ("#\n" * 400_000, Format.TOML),
+        ("".join("a." * 30 + f"k{n} = 1\n" for n in range(10_000)), Format.TOML),
+        ("{" + '"a": 1, ' * 100_000 + '"a": 1}', Format.JSON),
+        ("---\na: [" + "1," * 30_000 + "]\n---\n", Format.MARKDOWN),
+    ],
+)
+def test_far_too_many_values_are_refused_before_they_are_read(text: str, file_format: Format):
+    started = time.thread_time()
+
+    (error,) = refusal(text.encode(), file_format)
+
+    assert "too many" in error.message
+    assert time.thread_time() - started < 1
+
+
+def test_as_many_values_as_a_document_may_hold_are_read():
+    most = 19_990
+    text = HEAD + "[metadata]\n" + "".join(f"'k,{n}' = '[=,.'  # [=,.\n" for n in range(most))
+    tree = {"handoff": 1, "project": "/tmp", "prompt": "[=,{" * 9000, "metadata": {"a": [0] * most}}
+
+    assert len(read_document(Plan, text.encode(), Format.TOML).metadata) == most
+    assert len(read_document(Plan, json.dumps(tree).encode(), Format.JSON).metadata["a"]) == most
+
+
+def test_a_date_at_the_end_of_the_calendar_is_given_back():
+    raw = (
+        HEAD + "[metadata]\nlast = 9999-12-31T23:59:59-23:59\nfirst = 0001-01-01T00:00:00+23:59\n"
+    ).encode()
+    plan = read_document(Plan, raw, Format.TOML)
+
+    again = read_document(Plan, dump(plan, Format.TOML), Format.TOML)
+
+    assert again.metadata == plan.metadata
+    assert b"23:59" in dump(plan, Format.JSON)
+
+
 def test_names_with_control_characters_are_shown_harmlessly():
     (error,) = refusal(HEAD + '"\\u001b[31m\\u0007" = 1')
 

@@ -25,6 +25,7 @@ def test_an_order_needs_no_version():
         ('action = "pause"\nid = "x"', "id", 2),
         ('why = "x"', "action", 1),
         ('action = ["pause"]', "action", 1),
+        ('action = [["pause"]]\nplan = "x"', "action", 1),
     ],
 )
 def test_an_order_that_cannot_be_meant_is_told_where(text, path, line):

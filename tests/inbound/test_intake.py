@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -211,3 +212,13 @@ def test_no_project_raises(name: str, also: dict[str, object], file_format: Form
 
     assert isinstance(found, Accepted | Refused)
     assert isinstance(in_toml, Accepted | Refused)
+
+
+def test_a_project_that_is_no_path_is_not_looked_for_behind_a_hundred_other_mistakes() -> None:
+    unknown = "".join(f"u{number} = 1\n" for number in range(150))
+
+    for project in ("/a" * 400_000, "~" + "a" * 800_000):
+        began = time.thread_time()
+        found = refused(f'{unknown}project = "{project}"\n')
+        assert time.thread_time() - began < 1
+        assert max(len(str(error)) for error in found.errors) < 1000
