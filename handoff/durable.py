@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from handoff.syncing import sync_tree
     from handoff.taking import Take, take, take_many
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "remove_tree",
     "replace",
     "sync_files",
+    "sync_tree",
     "take",
     "take_many",
     "temporary_of",
@@ -199,7 +201,11 @@ def remove_tree(path: StrPath, *, sync: bool = True) -> None:
 
 
 def __getattr__(name: str) -> object:
-    """Find the takes in their own room: a runner, which takes nothing, does not load it."""
+    """Find in their own rooms what a runner does not need before its work is done."""
+    if name == "sync_tree":
+        from handoff.syncing import sync_tree
+
+        return sync_tree
     if name in ("Take", "take", "take_many"):
         from handoff import taking
 

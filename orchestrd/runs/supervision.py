@@ -11,7 +11,7 @@ import os
 import select
 
 from handoff import durable, looking
-from handoff.effects import clock, effects, programs
+from handoff.effects import attempt, clock, effects, programs
 from orchestrd.runs import accounts, tree
 from orchestrd.runs.clocks import TERM_SECONDS, Clocks
 from orchestrd.runs.light_json import parse
@@ -43,7 +43,7 @@ def supervise(folder: str, lock: int) -> int:
         account.why, account.message = wish_to_stop(folder)
     else:
         _run(orders, account, signal)
-    _close_books(folder, account)
+    _close_books(folder, orders.cwd, account)
     return 0
 
 
@@ -72,7 +72,13 @@ def _open_log(folder: str, name: str) -> int:
     return effects.open(os.path.join(folder, name), _NEW_LOG, 0o600)
 
 
-def _close_books(folder: str, account: accounts.Account) -> None:
+def _close_books(folder: str, workplace: str, account: accounts.Account) -> None:
+    if account.status is not None:
+        # What it wrote is on the disk before the word that it is done, or a power cut would leave a success with empty
+        # files, which would be committed.
+        unsynced = attempt(lambda: durable.sync_tree(workplace))
+        if unsynced is not None and not isinstance(unsynced, FileNotFoundError):
+            account.add(f"What it wrote may not be on the disk: {unsynced}.")
     logs = [os.path.join(folder, name) for name in accounts.LOGS]
     written = [path for path in logs if _holds_something(path)]
     patiently(lambda: durable.sync_files(written))

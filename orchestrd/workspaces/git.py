@@ -30,8 +30,9 @@ ALWAYS = (
     "submodule.recurse=false",
     "advice.addEmbeddedRepo=false",
     # What is committed for a plan is on the disk before its checkout goes: git's own default leaves loose objects
-    # to the system's leisure. Older gits do not know these and pass over them.
-    "core.fsync=committed,reference",
+    # to the system's leisure. The index too: a torn one would keep the next git from gathering what is there. Older
+    # gits do not know these and pass over them.
+    "core.fsync=added,reference",
     "core.fsyncMethod=batch",
 )
 

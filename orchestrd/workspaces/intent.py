@@ -123,8 +123,10 @@ def decide(
     )
 
 
-def make(intent: Intent, lock: GitLock | None) -> None:
+def make(intent: Intent, lock: GitLock | None, *, untouched: bool = False) -> None:
     """Make the workspace, or find it as it was made before; what a crash left half made is made whole.
+
+    `untouched` says that no run has begun in it: then what is not known to be whole is made anew.
 
     Raises:
         WorkspaceError: it cannot be made; nothing is left of the attempt.
@@ -137,7 +139,7 @@ def make(intent: Intent, lock: GitLock | None) -> None:
             )
         return
     try:
-        worktree.make(worktree_of(intent), lock)
+        worktree.make(worktree_of(intent), lock, untouched=untouched)
     except GitMissing as error:
         raise no_git(intent.project) from error
     except GitFailed as error:

@@ -58,8 +58,11 @@ class Places:
         try:
             # Deciding on a branch's name and making the branch are one step: two plans may wish for the same name.
             with self._one_at_a_time(project):
-                intent = self._intended(name) or self._decide(name, plan, project)
-                workspace.make(intent, self._lock)
+                records = self._journals.read(name)
+                intent = last_intent(records) or self._decide(name, plan, project)
+                # No run begins before this record is there, and none begins without it after a power cut.
+                untouched = not any(record["event"] == "workspace-made" for record in records)
+                workspace.make(intent, self._lock, untouched=untouched)
         except WorkspaceError as error:
             self._journals.append(name, "workspace-failed", message=str(error))
             return WorkspaceFailed(self._now(), name, str(error))

@@ -45,14 +45,13 @@ class Worktree:
         return HEADS + self.branch
 
 
-def make(tree: Worktree, lock: GitLock | None) -> None:
-    """Make it, or make it whole."""
+def make(tree: Worktree, lock: GitLock | None, *, untouched: bool = False) -> None:
+    """Make it, or make it whole. `untouched`: no run has begun in it, so what is not marked as whole is made anew."""
     common = common_dir(tree.repository)
     admin = registration(common, tree.path)
-    if admin is not None and _is_half_made(admin):
-        durable.remove_tree(tree.path, sync=False)
-        durable.remove_tree(admin, sync=False)
-        admin = None
+    if untouched or (admin is not None and _is_half_made(admin)):
+        admin = _cleared(tree, common, admin)
+    is_known = admin is not None and looking.is_there(admin / MARKER) and looking.is_folder(tree.path)
     if admin is None and looking.is_there(tree.path):
         admin = _registered_again(tree, common, lock)
     if admin is None:
@@ -72,6 +71,11 @@ def make(tree: Worktree, lock: GitLock | None) -> None:
             "retry the plan",
         )
     link(tree, admin)
+    if not is_known:
+        # Git syncs neither the files that it checks out nor the registration: a power cut would leave some empty, and
+        # what is empty then would be committed as the plan's work.
+        for place in (tree.path, admin):
+            durable.sync_tree(place)
     durable.publish_new(admin / MARKER, os.fsencode(tree.branch) + b"\n")
 
 
@@ -142,6 +146,29 @@ def tip(tree: Worktree, lock: GitLock | None) -> str | None:
     except GitFailed:
         return None
     return found.decode().strip()
+
+
+def _cleared(tree: Worktree, common: Path, admin: Path | None) -> Path | None:
+    """Remove what was begun and cut off; nobody has worked in it. The registration, where it is marked as whole."""
+    if admin is None:
+        # A power cut may have left the registration without a word in it: no git makes one so.
+        likely = common / "worktrees" / tree.path.name
+        admin = likely if _is_blank(likely / "gitdir") else None
+    if admin is not None and looking.is_there(admin / MARKER):
+        return admin
+    content = read_line(tree.path / ".git")
+    leads_to_us = content is not None and _lies_below(content, common / "worktrees")
+    if admin is not None or leads_to_us or _is_blank(tree.path / ".git"):
+        durable.remove_tree(tree.path, sync=False)
+    if admin is not None:
+        durable.remove_tree(admin, sync=False)
+    return None
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a file is there and says nothing."""
+    content = read_line(path)
+    return content is not None and not content.strip(b"\0")
 
 
 def _is_half_made(admin: Path) -> bool:

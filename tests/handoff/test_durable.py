@@ -249,6 +249,30 @@ def test_many_files_are_synced_together_and_missing_ones_left_out(
     assert synced in (["sync_filesystem"], ["fsync"] * count)
 
 
+def test_all_that_others_wrote_in_a_folder_is_synced_with_the_folders_own_name(
+    tmp_path: Path, use: Use
+) -> None:
+    tree = tmp_path / "checkout"
+    (tree / "src").mkdir(parents=True)
+    for name in ("README.md", "src/a.py"):
+        (tree / name).write_text("x")
+    (tree / "link").symlink_to("/")
+    (tree / "secret").write_text("x")
+    (tree / "secret").chmod(0)
+    effects = Recorded()
+    use(effects)
+
+    durable.sync_tree(tree)
+
+    synced = {(what, os.path.relpath(where, tmp_path)) for what, where in effects.done if what != "open"}
+    if durable.syncs_filesystems():
+        assert synced == {("sync_filesystem", "checkout")}
+    else:
+        files = {("fsync", "checkout/README.md"), ("fsync", "checkout/src/a.py")}
+        folders = {("sync_dir", "checkout/src"), ("sync_dir", "checkout"), ("sync_dir", ".")}
+        assert synced - {("fsync", "checkout/secret")} == files | folders
+
+
 def a_lane(tmp_path: Path, *files: str) -> tuple[Path, Path]:
     inbox, active = tmp_path / "inbox", tmp_path / "active"
     inbox.mkdir()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from handoff import durable, syncing
 from orchestrd.workspaces import worktree
 from orchestrd.workspaces.intent import Intent, WorkspaceError, decide, make, remove
 from tests.repositories import Repository, a_repository, isolate_git
@@ -284,6 +285,50 @@ def test_a_checkout_that_git_was_killed_in_the_middle_of_is_made_anew(repository
     assert (intent.path / "README.md").is_file()
     assert repository.git("status", "--porcelain", cwd=intent.path) == ""
     assert not (admin / "locked").exists()
+
+
+def cut_off(repository, how):
+    """A checkout as a power cut leaves it before it is marked as whole: what git wrote is there by name alone."""
+    intent = made(repository)
+    admin = repository.path / ".git" / "worktrees" / "hello"
+    (admin / worktree.MARKER).unlink()
+    for path in (
+        intent.path / "README.md",
+        *(place for place in (admin / "gitdir", intent.path / ".git") if how == "all"),
+    ):
+        path.write_bytes(bytes(path.stat().st_size))
+    return intent
+
+
+@pytest.mark.parametrize("how", ["files", "all"])
+def test_a_checkout_that_the_power_was_cut_in_the_middle_of_is_made_anew(repository, how):
+    intent = cut_off(repository, how)
+
+    make(intent, None, untouched=True)
+
+    assert (intent.path / "README.md").read_text() == "one\ntwo\nthree\n"
+    assert repository.git("status", "--porcelain", cwd=intent.path) == ""
+    assert sorted(os.listdir(repository.path / ".git" / "worktrees")) == ["hello"]
+    assert os.listdir(intent.path.parent) == ["hello"]
+
+
+def test_what_a_run_may_have_worked_in_is_never_made_anew(repository):
+    intent = cut_off(repository, "files")
+
+    make(intent, None)
+
+    assert b"\0" in (intent.path / "README.md").read_bytes()
+
+
+def test_a_checkout_is_on_the_disk_before_it_is_marked_as_whole(repository, monkeypatch):
+    synced = []
+    monkeypatch.setattr(durable.effects, "sync_filesystem", synced.append, raising=False)
+    monkeypatch.setattr(syncing, "syncs_filesystems", lambda: True)
+    intent = decided(repository)
+
+    make(intent, None)
+
+    assert str(intent.path) in synced
 
 
 def test_a_registered_checkout_whose_folder_is_missing_is_checked_out_again_with_its_work(repository):
