@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from handoff import looking, platform
+from handoff import durable, looking, platform
 from handoff.effects import effects
 from orchestrd.runs import tree
 from orchestrd.runs.remains import with_sampled_peak
@@ -71,6 +71,13 @@ def sweep(run_folder: Path) -> tree.Ended:
         # The power was cut before this file was on the disk: no process outlived that.
         return tree.Ended((), ())
     return tree.sweep(mark, session if isinstance(session, str) else None)
+
+
+def remove_unfinished(run_folder: Path) -> None:
+    """Remove what was being written when a runner was killed, or the power cut: nobody writes here any more."""
+    for name in effects.list(run_folder):
+        if name.startswith(".") and name.endswith(".tmp"):
+            durable.remove(run_folder / name, sync=False)
 
 
 def read_launch(run_folder: Path) -> dict[str, Any]:

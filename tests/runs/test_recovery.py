@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from handoff import platform
-from orchestrd.runs.recovery import Found, follow_pid, inspect, read_exit, read_started, sweep
+from orchestrd.runs.recovery import (
+    Found,
+    follow_pid,
+    inspect,
+    read_exit,
+    read_started,
+    remove_unfinished,
+    sweep,
+)
 from orchestrd.runs.watch import RunWatch
 from tests.runs.stand import Stand
 from tests.waiting import wait_until
@@ -48,6 +56,15 @@ def test_a_start_without_a_folder_or_without_a_lock_never_ran(tmp_path: Path) ->
     assert inspect(tmp_path / "main.1") is Found.NEVER_RAN
     assert inspect(tmp_path) is Found.NEVER_RAN
     assert not (tmp_path / "lock").exists()
+
+
+def test_what_a_runner_was_writing_when_the_power_was_cut_is_removed(tmp_path: Path) -> None:
+    for name in (".exit.json.tmp", "started.json", "events.jsonl"):
+        (tmp_path / name).touch()
+
+    remove_unfinished(tmp_path)
+
+    assert sorted(os.listdir(tmp_path)) == ["events.jsonl", "started.json"]
 
 
 def test_a_run_is_found_alive_then_finished(stand: Stand) -> None:
