@@ -96,6 +96,10 @@ def remove(tree: Worktree, lock: GitLock | None) -> bool:
     elif admin is not None:
         durable.remove_tree(admin, sync=False)
     _remove_empty_branch(tree, common, lock)
+    # Synced, or it would be there again after a power cut, when its plan lies in the archive and nobody looks after it.
+    for place in (tree.path.parent, common / "worktrees", common):
+        if looking.is_folder(place):
+            durable.sync_names(os.fspath(place))
     return True
 
 

@@ -474,6 +474,17 @@ def test_a_checkout_without_work_goes_with_its_branch(repository):
     assert remove(intent, None) is True
 
 
+def test_a_checkout_that_was_removed_stays_so_after_a_power_cut(repository, monkeypatch):
+    intent = made(repository)
+    synced = []
+    monkeypatch.setattr(durable.effects, "sync_dir", synced.append, raising=False)
+
+    remove(intent, None)
+
+    assert str(intent.path.parent) in synced
+    assert str(repository.path / ".git") in synced
+
+
 def test_a_branch_with_work_stays(repository):
     intent = made(repository)
     (intent.path / "work").write_text("done")
