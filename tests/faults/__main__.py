@@ -61,7 +61,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--size", choices=[size.value for size in Size], default=Size.MIDDLE.value)
     parser.add_argument("--seed", type=int, default=SEED, help="the same seed, the same faults (%(default)s)")
     parser.add_argument("--only", nargs="+", default=[], metavar="TEST", help="T4, or 'T4 real'")
-    parser.add_argument("--until", nargs="+", default=[], metavar="INVARIANT", help="stop where it is broken")
+    parser.add_argument("--until", nargs="+", default=[], metavar="SEEN", help="stop at: I5, or '-: words'")
     parser.add_argument("--report", type=Path, default=Path("build/faults"), help="folder (%(default)s)")
     parser.add_argument("--folder", type=Path, help="where the roots are made (the system's own for such)")
     return parser.parse_args()

@@ -50,6 +50,12 @@ class Violation:
     reproduce: str = ""
     """The seed, step or object that shows it again."""
 
+    def is_one_of(self, wanted: Collection[str]) -> bool:
+        """Whether it is one of those: `I5`, or `-: no slot` for one of `-` that says so."""
+        return self.invariant in wanted or any(
+            one.startswith("-: ") and self.invariant == "-" and one[3:] in self.what for one in wanted
+        )
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -63,9 +69,9 @@ class Outcome:
     worst: dict[str, float] = field(default_factory=dict)
     """The highest of what was measured: seconds until adopted, bytes, descriptors."""
 
-    def breaks(self, invariants: Collection[str]) -> bool:
+    def breaks(self, wanted: Collection[str]) -> bool:
         """Whether one of these was seen broken."""
-        return any(violation.invariant in invariants for violation in self.violations)
+        return any(violation.is_one_of(wanted) for violation in self.violations)
 
     def add(self, other: Outcome) -> None:
         """Add what another round came to."""
@@ -87,7 +93,7 @@ class Ground:
     progress: Callable[[int, int], None] = lambda _done, _all: None
     """Told after each round: how many are done, of how many."""
     until: tuple[str, ...] = ()
-    """Stop as soon as one of these invariants is seen broken: it is enough to know that it can be."""
+    """Stop as soon as one of these is seen (`Violation.is_one_of`): it is enough to know that it can be."""
 
     def random(self, *what: object) -> random.Random:
         """Chance that the seed alone decides, another for each `what`."""

@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.campaign import BROKE
+from tests.faults.campaign import BROKE, Violation
 from tests.faults.seeded.bug import Bug
 from tests.faults.seeded.bugs import BUGS
 from tests.faults.seeded.workshop import Workshop
@@ -124,7 +124,7 @@ def _by_campaign(workshop: Workshop, bug: Bug, row: str, folder: Path) -> tuple[
         return BROKEN, f"the campaign did not come to its end: {said}"
     rows: list[dict[str, Any]] = json.loads(report.read_text())["rows"]
     violations = [violation for one in rows for violation in one["violations"]]
-    named = [violation for violation in violations if violation["invariant"] in bug.breaks]
+    named = [violation for violation in violations if Violation(**violation).is_one_of(bug.breaks)]
     if named:
         kinds = ", ".join(sorted({violation["invariant"] for violation in named}))
         return CAUGHT, f"{kinds}: {_short(named[0]['where'])}: {_short(named[0]['what'])}"
@@ -133,8 +133,8 @@ def _by_campaign(workshop: Workshop, bug: Bug, row: str, folder: Path) -> tuple[
         return BROKEN, _short(told[0])
     if not rows or all(one["skipped"] for one in rows):
         return BROKEN, f"nothing was run: {[one['skipped'] for one in rows]}"
-    others = ", ".join(sorted({violation["invariant"] for violation in violations}))
-    told = f"only {others} broke" if others else "all was well"
+    others = [f"{one['invariant']}: {_short(one['what'])}" for one in violations]
+    told = f"not what it breaks, but {others[0]}" if others else "all was well"
     return MISSED, f"{sum(one['fired'] for one in rows)} faults, and {told}"
 
 

@@ -30,7 +30,10 @@ class Bug:
     """What is wrong, for a person."""
     edits: tuple[Edit, ...]
     breaks: tuple[str, ...]
-    """The promises that it breaks: one of these has to be named. Of a test: ()."""
+    """What has to be seen: a promise that it breaks (`I5`), or words of what a campaign expects besides (`-: no slot`).
+
+    Nothing else is a catch: a deadline that a slow machine missed is none. Of a test: ().
+    """
     caught_by: str
     """A row of the campaigns (`T4 orders`), or a test (`tests/...::test_...`) where no campaign can reach it."""
     seed: int = SEED
@@ -66,4 +69,12 @@ def a_bug(
     size: str = "short",
 ) -> Bug:
     """Write a bug down whose first edit, often its only one, is spelt out."""
-    return Bug(name, what, (Edit(path, before, after), *more), tuple(breaks.split()), caught_by, seed, size)
+    return Bug(
+        name,
+        what,
+        (Edit(path, before, after), *more),
+        tuple(breaks.split(" | ") if breaks else ()),
+        caught_by,
+        seed,
+        size,
+    )

@@ -55,6 +55,7 @@ def test_a_bug_whose_place_has_changed_is_told() -> None:
         ([{"invariant": "I3", "where": "x", "what": "y"}], None, "caught"),
         ([{"invariant": "?", "where": "x", "what": "y"}], None, "broken"),
         ([{"invariant": "-", "where": "x", "what": "late"}], None, "missed"),
+        ([{"invariant": "-", "where": "x", "what": "there is no slot"}], None, "caught"),
         ([], "OSError: no tmpfs", "broken"),
         ([], None, "missed"),
     ],
@@ -62,7 +63,7 @@ def test_a_bug_whose_place_has_changed_is_told() -> None:
 def test_only_the_promise_that_the_bug_breaks_is_a_catch(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, violations: list, error: str | None, outcome: str
 ) -> None:
-    bug = Bug("x", "x", (), ("I3",), "T1")
+    bug = Bug("x", "x", (), ("I3", "-: no slot"), "T1")
     row = {"violations": violations, "error": error, "skipped": None, "fired": 3}
 
     def ran(_workshop: object, _words: object, folder: Path) -> tuple[int, str]:

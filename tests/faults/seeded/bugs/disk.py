@@ -12,7 +12,7 @@ BUGS = (
         "failed = attempt(lambda fd=fd: effects.fsync(fd)) if sync else None  # type: ignore[misc]",
         "failed = None",
         caught_by="T7",
-        breaks="I3 I4 I7 I1",
+        breaks="I3 | I4 | I7 | I1",
     ),
     a_bug(
         "no-sync-of-the-lane",
@@ -21,7 +21,7 @@ BUGS = (
         "        _sync_parents({os.path.dirname(one.lane_file) for one in takes}, takes, failed, of_lane=True)\n",
         "",
         caught_by="T7",
-        breaks="I1 I2",
+        breaks="I1 | I2",
     ),
     a_bug(
         "journal-after-the-take",
@@ -30,7 +30,7 @@ BUGS = (
         "        each(_sync_folder)\n",
         "",
         caught_by="T7",
-        breaks="I1 I7",
+        breaks="I1 | I7",
     ),
     a_bug(
         "run-folder-not-synced",
@@ -39,7 +39,7 @@ BUGS = (
         "    durable.make_folder(run_folder)\n",
         "    durable.make_folder(run_folder, sync=False)\n",
         caught_by="T7",
-        breaks="I2 I7",
+        breaks="I2 | I7",
     ),
     a_bug(
         "result-after-the-archive",
@@ -55,7 +55,7 @@ BUGS = (
             "    if has_checkout",
         ),
         caught_by="T1",
-        breaks="I3 I10",
+        breaks="I3 | I10",
     ),
     a_bug(
         "short-write",
@@ -64,7 +64,7 @@ BUGS = (
         "    left = memoryview(content)\n    while left:\n        left = left[effects.write(fd, left) :]\n",
         "    effects.write(fd, content)\n",
         caught_by="T1",
-        breaks="I1 I3 I4 I7 I8",
+        breaks="I1 | I3 | I4 | I7 | I8",
     ),
     a_bug(
         "torn-tail",
@@ -73,7 +73,7 @@ BUGS = (
         "    if good < len(raw):\n        durable.replace(path, raw[:good])\n",
         "",
         caught_by="T1 recovery",
-        breaks="I7 I8",
+        breaks="I7 | I8",
     ),
     a_bug(
         "temporary-left",
@@ -97,7 +97,7 @@ BUGS = (
         "errand-forgotten",
         "what failed for a plan is shown, and never tried again",
         "orchestrd/daemon/errands.py",
-        "                self._put_off.append(_PutOff(self._now().boot + AGAIN_SECONDS, plan, errand))\n",
+        "                self._put_off.append(_PutOff(self._now().boot + AGAIN_SECONDS, plan, errand, closing))\n",
         "",
         caught_by="T3",
         breaks="I8",
@@ -109,6 +109,6 @@ BUGS = (
         "            failures += error.errno not in NO_SPACE\n",
         "            failures += 1\n",
         caught_by="T6",
-        breaks="I8 I3",
+        breaks="I8 | I3",
     ),
 )

@@ -12,7 +12,7 @@ BUGS = (
         "        return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)\n",
         "        return True\n",
         caught_by="T12",
-        breaks="- I2 I5",
+        breaks="I2 | I5",
     ),
     a_bug(
         "events-only",
@@ -21,7 +21,7 @@ BUGS = (
         "(min(POLL_SECONDS, self._scan_seconds) if polls else self._scan_seconds)\n",
         "(min(POLL_SECONDS, self._scan_seconds) if polls else 3600.0)\n",
         caught_by="T13",
-        breaks="I8 -",
+        breaks="I8",
     ),
     a_bug(
         "follows-links",
@@ -30,7 +30,7 @@ BUGS = (
         "_OPEN_FOREIGN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | ",
         "_OPEN_FOREIGN = os.O_RDONLY | os.O_NONBLOCK | ",
         caught_by="T11",
-        breaks="I6 -",
+        breaks="I6",
     ),
     a_bug(
         "waits-for-a-fifo",
@@ -39,7 +39,7 @@ BUGS = (
         "_OPEN_FOREIGN = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | ",
         "_OPEN_FOREIGN = os.O_RDONLY | os.O_NOFOLLOW | ",
         caught_by="T11",
-        breaks="- I8",
+        breaks="I8",
     ),
     a_bug(
         "links-not-counted",
@@ -49,7 +49,7 @@ BUGS = (
         "        if seen.nlink > 9:\n",
         Edit("handoff/foreign.py", "        if before.nlink > 1:\n", "        if before.nlink > 9:\n"),
         caught_by="T10",
-        breaks="-",
+        breaks="",
     ),
     a_bug(
         "anybodys-files",
@@ -59,7 +59,7 @@ BUGS = (
         "    if seen.uid < 0:\n",
         Edit("handoff/foreign.py", "    if seen.mode & stat.S_IWOTH:\n", "    if seen.mode < 0:\n"),
         caught_by="T10",
-        breaks="-",
+        breaks="",
     ),
     a_bug(
         "half-written",
@@ -73,6 +73,6 @@ BUGS = (
             "        if prove and not name:\n",
         ),
         caught_by="T8",
-        breaks="I3 -",
+        breaks="I3",
     ),
 )

@@ -17,7 +17,7 @@ BUGS = (
             "",
         ),
         caught_by="T4",
-        breaks="I2 I8",
+        breaks="I2 | I8",
     ),
     a_bug(
         "lock-handed-on",
@@ -26,7 +26,7 @@ BUGS = (
         "    os.set_inheritable(lock, False)  # noqa: FBT003 - its signature\n",
         "",
         caught_by="T5",
-        breaks="I5 I8",
+        breaks="I5 | I8",
     ),
     a_bug(
         "started-again",
@@ -35,7 +35,7 @@ BUGS = (
         "    return Found.DIED if looking.is_there(run_folder / STARTED) else Found.NEVER_RAN\n",
         "    return Found.NEVER_RAN\n",
         caught_by="T5",
-        breaks="I2 I8",
+        breaks="I2 | I8",
     ),
     a_bug(
         "started-unannounced",
@@ -54,7 +54,7 @@ BUGS = (
             "        self._launch(command, session, launch)\n        self._journals.append(\n",
         ),
         caught_by="T1",
-        breaks="I2 I7 I8",
+        breaks="I2 | I7 | I8",
     ),
     a_bug(
         "not-swept",
@@ -91,7 +91,7 @@ BUGS = (
         "            start_new_session=True,\n"
         "            preexec_fn=lambda: __import__('ctypes').CDLL(None).prctl(1, 9, 0, 0, 0),\n",
         caught_by="T4",
-        breaks="I5 -",
+        breaks="I5",
     ),
     a_bug(
         "attempts-not-counted",
@@ -114,7 +114,7 @@ BUGS = (
             "        self._kill_at: float | None = None\n        self._wall, self._boot = clock.wall(), clock.boot()\n",
         ),
         caught_by="T14",
-        breaks="-",
+        breaks="",
     ),
     a_bug(
         "secret-in-two-pieces",
