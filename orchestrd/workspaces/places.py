@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +96,25 @@ class Places:
 
         def remove(_checkout: Path) -> None:
             intent = self._intents.get(name) or self._intended(name)
-            if intent is not None:
-                workspace.remove(intent, self._lock)
+            if intent is None or workspace.remove(intent, self._lock) or intent.mode != workspace.WORKTREE:
+                return
+            if not any(record["event"] == "run-intended" for record in self._journals.read(name)):
+                self._remove_half_made(intent)
 
         return remove
 
     def forget(self, name: PlanId) -> None:
         """The plan is settled."""
         self._intents.pop(name, None)
+
+    def _remove_half_made(self, intent: Intent) -> None:
+        """Remove a checkout in which nothing ever ran, and which a crash may have left half made.
+
+        It is made whole first: then it can be told from what others put there, and git removes it by its own rules.
+        """
+        with suppress(WorkspaceError):
+            workspace.make(intent, self._lock)
+            workspace.remove(intent, self._lock)
 
     def _one_at_a_time(self, project: Path) -> threading.Lock:
         """The lock of the repository around a project."""

@@ -1,38 +1,85 @@
-"""Two plans that wish for the same branch at the same time get one each."""
+"""Workspaces of several plans, and of one whose making a crash cut off."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from handoff import durable
 from handoff.plan import Plan
-from handoff.root import PlanId, create_root
+from handoff.root import PlanId, Root, create_root
 from orchestrd.core.events import Event, Moment, WorkspaceMade
 from orchestrd.record import journal
 from orchestrd.record.journals import Journals
 from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.places import Places
+from tests.acceptance.stage import git
 from tests.serving import a_repository
 
 WISH = {"handoff": 1, "prompt": "x", "workspace": {"mode": "worktree", "branch": "same"}}
 
 
-@pytest.mark.parametrize("number", [4])
-def test_plans_that_wish_for_the_same_branch_at_once_get_one_each(tmp_path: Path, number: int) -> None:
-    root = create_root(tmp_path / "root")
-    project = a_repository(tmp_path / "project")
-    plan = Plan.model_validate(WISH | {"project": str(project)})
-    journals = Journals(root)
+def a_place(folder: Path) -> tuple[Root, Path, Places]:
+    root = create_root(folder / "root")
     lock = GitLock(root.git_lock)
     lock.take()
-    places = Places(root, tmp_path / "checkouts", journals, lock, lambda: Moment(0.0, 0.0), lambda text: text)
-    names = [PlanId(f"p{one}") for one in range(number)]
-    for name in names:
-        root.plan_folder(name).mkdir()
-        (root.plan_folder(name) / "journal.jsonl").write_bytes(journal.first_line({"source": "p"}))
-        journals.begin(name)
+    journals = Journals(root)
+    places = Places(root, folder / "checkouts", journals, lock, lambda: Moment(0.0, 0.0), lambda text: text)
+    return root, a_repository(folder / "project"), places
+
+
+def a_plan_in_hand(root: Root, places: Places, name: str) -> PlanId:
+    root.plan_folder(PlanId(name)).mkdir()
+    (root.plan_folder(PlanId(name)) / "journal.jsonl").write_bytes(journal.first_line({"source": "p"}))
+    places._journals.begin(PlanId(name))
+    return PlanId(name)
+
+
+class Cut(BaseException):
+    """As a crash is: nothing is tidied up."""
+
+
+@pytest.mark.parametrize("step", range(1, 60, 4))
+def test_a_checkout_whose_making_was_cut_off_is_removed_with_a_plan_that_never_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    root, project, places = a_place(tmp_path)
+    name = a_plan_in_hand(root, places, "p")
+    plan = Plan.model_validate(WISH | {"project": str(project)})
+    left = step
+
+    def dying(effect: Callable[..., object]) -> Callable[..., object]:
+        def die_or_do(*words: object, **more: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Cut
+            return effect(*words, **more)
+
+        return die_or_do
+
+    with monkeypatch.context() as patched:
+        for word in ("open", "write", "rename", "rename_new", "mkdir", "unlink"):
+            patched.setattr(durable.effects, word, dying(getattr(durable.effects, word)))
+        with suppress(Cut):
+            places.prepare(name, plan, project)
+
+    places.remover(name)(tmp_path / "checkouts" / "p")
+
+    assert not (tmp_path / "checkouts" / "p").exists()
+    assert git(project, "worktree", "list").count("\n") == 0
+    assert git(project, "branch", "--list", "same") == ""
+
+
+@pytest.mark.parametrize("number", [4])
+def test_plans_that_wish_for_the_same_branch_at_once_get_one_each(tmp_path: Path, number: int) -> None:
+    root, project, places = a_place(tmp_path)
+    plan = Plan.model_validate(WISH | {"project": str(project)})
+    names = [a_plan_in_hand(root, places, f"p{one}") for one in range(number)]
     events: list[Event] = []
 
     threads = [
@@ -47,4 +94,3 @@ def test_plans_that_wish_for_the_same_branch_at_once_get_one_each(tmp_path: Path
     assert [type(event) for event in events] == [WorkspaceMade] * number
     branches = {places.place_of(name).branch for name in names}
     assert branches == {"same", *(f"same-{one}" for one in range(2, number + 1))}
-    lock.release()
