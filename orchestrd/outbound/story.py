@@ -87,6 +87,9 @@ def keeps_checkout(account: Account, plan: Plan | None) -> bool:
     """Whether the plan's checkout stays: as its `keep` says; one with uncommitted work always does."""
     if account.gathered.get("uncommitted"):
         return True
+    if not account.workspace_made and not account.steps:
+        # It may be half made, by a daemon that was killed, and nobody worked in it.
+        return False
     keep = plan.workspace.keep if plan else "on-failure"
     return keep == "always" or (keep == "on-failure" and account.status != "succeeded")
 

@@ -345,3 +345,14 @@ def test_a_patch_is_left_as_it_is(root: Root) -> None:
     folder = publish.settle(root, PlanId("api"), nothing).folder
 
     assert (folder / "changes.patch").read_text() == PATCH
+
+
+def test_a_checkout_that_was_never_known_to_be_whole_goes_whatever_the_plan_says(root: Root) -> None:
+    told = Telling(root).accepted(PLAN.replace("[docs]", '[workspace]\nkeep = "always"\n[docs]'))
+    told.tell("workspace-intended", mode="worktree", path="/checkouts/api", branch="b", base="b" * 40)
+    told.ended("cancelled")
+    removed: list[Path] = []
+
+    publish.settle(root, PlanId("api"), removed.append)
+
+    assert removed == [Path("/checkouts/api")]
