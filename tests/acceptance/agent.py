@@ -6,6 +6,9 @@ meddle FILE TEXT  write a file by its whole path, outside the checkout
 mute              not one event, alive
 stillborn         not one event, exit code 3
 again             do the same when this session is resumed
+
+From its start until the last process of it is gone it holds a lock for its session; where somebody else does, the
+ledger gains a line `overlap`: two at work on one session, or something left over of the one before.
 """
 
 import os
@@ -25,6 +28,19 @@ def ledger(word):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.write(descriptor, line.encode())
         os.close(descriptor)
+        if word == "start":
+            hold_session(f"{path}.{fake['session']()}.lock")
+
+
+def hold_session(path):
+    import fcntl
+
+    # Left open: what is forked from here holds it too.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        ledger("overlap")
 
 
 def await_gate(path):

@@ -169,6 +169,9 @@ def _one_start(evidence: Evidence) -> Iterator[Violation]:
     for run, count in runs.items():
         if count > 1:
             yield Violation("I2", run, f"the agent was started {count} times")
+    for words in _ledger(evidence.ledger):
+        if words[0] == "overlap":
+            yield Violation("I2", words[1], "something else was at work on its session when it started")
 
 
 def _all_settled(evidence: Evidence) -> Iterator[Violation]:

@@ -8,7 +8,9 @@ from importlib import import_module
 from tests.faults.campaign import Campaign
 
 MODULES: tuple[str, ...] = (
+    "tests.faults.syscalls",
     "tests.faults.kills",
+    "tests.faults.killed_runs",
     "tests.faults.space",
     "tests.faults.machine",
     "tests.faults.decisions",
