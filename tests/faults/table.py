@@ -12,6 +12,8 @@ MODULES: tuple[str, ...] = (
     "tests.faults.kills",
     "tests.faults.killed_runs",
     "tests.faults.space",
+    "tests.faults.bursts",
+    "tests.faults.clocks",
     "tests.faults.machine",
     "tests.faults.decisions",
     "tests.faults.fuzz",

@@ -19,6 +19,7 @@ from handoff.reserve import SPARE_FILES
 from handoff.root import Root, create_root
 from orchestrd.daemon import errands, loop
 from tests.acceptance.stage import AGENT
+from tests.faults.bursts import without_user_namespaces
 from tests.faults.disks import Disk, be_own_user, small_disk, why_no_disks
 from tests.faults.world import World, a_world
 from tests.waiting import wait_until
@@ -360,21 +361,6 @@ def test_watches_that_are_used_up_are_told_and_the_lanes_are_looked_at_all_the_s
     valve.touch()
     over(world, "lane-unwatched", "looking every 0.5 s")
     works(world, "y")
-
-
-def without_user_namespaces() -> str | None:
-    """Why there are none; None: there are."""
-    if not Path("/proc/sys/user/max_inotify_instances").exists():
-        return "the limits on watches are not by user namespace here"
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            be_own_user(os.geteuid(), os.getegid())
-            code = 0
-        finally:
-            os._exit(code)
-    return None if os.waitpid(child, 0)[1] == 0 else "there are no user namespaces here"
 
 
 def as_file(path: Path, text: str) -> None:
