@@ -7,6 +7,7 @@ may follow which stands in `plan_life`, who is next in `queue`, what follows a r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from handoff.result import Status
@@ -45,6 +46,8 @@ class Engine:
         self._waiting = Waiting()
         self._troubles: set[str] = set()
         self._wall = 0.0
+        self._boot_began: float | None = None
+        """Wall seconds at which the clock that only grows began, as the first event told them."""
 
     # -- what others may look at ----------------------------------------------------------------------------------
 
@@ -88,6 +91,8 @@ class Engine:
     def handle(self, event: Event) -> list[Command]:
         """Take in one event; return what is to be done, in order."""
         self._wall = event.at.wall
+        if self._boot_began is None:
+            self._boot_began = event.at.wall - event.at.boot
         commands = self._react(event)
         commands += self._let_time_pass(event.at)
         if not isinstance(event, told.PlanRecovered):
@@ -148,6 +153,10 @@ class Engine:
             message = f"plan {facts.plan} is in hand already"
             raise EngineFault(message)
         since = at.wall if history is None or history.since is None else history.since
+        stepped = at.wall - self._even(at)
+        if abs(stepped) >= 1.0:
+            # Somebody set the clock: nobody has waited for that.
+            facts = replace(facts, accepted=facts.accepted - stepped)
         plan = self._plans[facts.plan] = PlanInHand(facts, since=since)
         if history is not None:
             plan.take_up(history)
@@ -222,7 +231,7 @@ class Engine:
         """Give free slots to those who are next."""
         commands: list[Command] = []
         while self._starts_plans() and len(self._slots) < self.max_parallel:
-            name = self._queue.choose(at.wall, self._busy())
+            name = self._queue.choose(self._even(at), self._busy())
             if name is None:
                 break
             self._move(self._plans[name], Trigger.CHOSEN)
@@ -322,6 +331,10 @@ class Engine:
         return commands
 
     # -- small parts ----------------------------------------------------------------------------------------------
+
+    def _even(self, at: Moment) -> float:
+        """Wall seconds as if nobody had ever set the clock: how long plans have waited is counted by these."""
+        return at.boot + (self._boot_began or 0.0)
 
     def _move(self, plan: PlanInHand, trigger: Trigger) -> None:
         before = SHOWN_AS.get(plan.state, plan.state)

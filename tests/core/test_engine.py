@@ -134,6 +134,29 @@ def test_a_plan_that_waited_long_overtakes_a_more_urgent_one() -> None:
     assert chosen == ["patient"]
 
 
+@pytest.mark.parametrize("years", [10, -10])
+def test_a_clock_that_is_set_lets_no_plan_overtake_a_more_urgent_one(years: int) -> None:
+    engine = Engine(max_parallel=1)
+    accept(engine, "running")
+    accept(engine, "old", priority=50)
+    step = years * 365 * 86_400.0
+    later = Moment(at(60).wall + step, at(60).boot)
+    after_that = Moment(at(1260).wall + step, at(1260).boot)
+    for name, moment, priority in (("urgent", later, 51), ("late", after_that, 50)):
+        engine.handle(PlanAccepted(moment, facts(name, accepted=moment.wall, priority=priority)))
+
+    order = []
+    running = "running"
+    for _ in range(3):
+        engine.handle(WorkspaceMade(after_that, PlanId(running)))
+        engine.handle(RunEnded(after_that, PlanId(running), SUCCESS))
+        (running,) = prepared(engine.handle(EvidenceGathered(after_that, PlanId(running), changed=True)))
+        order.append(running)
+
+    # "old" has waited 21 minutes, "urgent" 20: two points each.
+    assert order == ["urgent", "old", "late"]
+
+
 def test_one_plan_at_a_time_works_in_place_and_others_are_not_held_up_by_it() -> None:
     engine = Engine(max_parallel=3)
     accept(engine, "here", in_place=True)

@@ -1,7 +1,7 @@
 """T14: the wall clock jumps by an hour forward or back, or by ten years, while plans wait, run, or are recovered.
 
-No run may end of it, none may happen twice, no order may be lost, and no plan may overtake another; dates in plans
-(not_before, expires) are compared with the clock as it stands. At the end the clock is put right again, which is a
+No run may end of it, none may happen twice, and no order may be lost; dates in plans (not_before, expires) are
+compared with the clock as it stands. At the end the clock is put right again, which is a
 jump too. In one row it is the daemon's clock alone, by the seam; in the other it is that of the daemon, its runners,
 git and the agents alike, by a small library that is preloaded.
 """
