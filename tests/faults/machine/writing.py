@@ -134,6 +134,13 @@ class Writer:
         """Never finish it: the writer died."""
         self._close()
 
+    def give_up(self) -> None:
+        """Leave nothing behind of what could not be written."""
+        self._close()
+        self.temporary.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+        self.lies = None
+
     def take_back(self) -> bool:
         """Remove it from the inbox, if it lies there yet."""
         try:
