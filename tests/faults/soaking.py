@@ -235,10 +235,11 @@ class Soak:
         begun = monotonic()
         if self.is_full:
             self.world.here._launch(SETTINGS_OF_ENVIRONMENT)
+            self._up_since = float("-inf")
         else:
             self.world.start(**SETTINGS)
             self._worst("seconds until up", monotonic() - begun)
-        self._up_since = monotonic()
+            self._up_since = monotonic()
 
     def _see_that_it_serves(self) -> None:
         daemon = self.world.here.daemon

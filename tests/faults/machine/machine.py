@@ -66,6 +66,7 @@ class Machine(RuleBasedStateMachine):
         """What was found, each with its steps."""
         self.said = said
         """The steps of this example, as hypothesis tells them."""
+        self.is_broken = False
         self.life = 0
         """Which daemon of this world it is."""
         self.folder = folder
@@ -120,8 +121,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def second(self) -> None:
         """Another daemon on the same root: one of the two serves."""
-        at_once = not self._is_alive()
-        if at_once:
+        if not self._is_alive():
             self._start(wait=False)
         self._look_at_drained()
         first = self.world.forked
@@ -131,7 +131,8 @@ class Machine(RuleBasedStateMachine):
         if ended[0] == first:
             self.world.forked = second
             self.life += 1
-            if not (at_once and ended[1] > 0):
+            # The one that was there before may not have come as far as the lock.
+            if "another daemon serves" not in self.world.here.said()[-600:]:
                 self._note_end(ended[1])
             # It may have been refused, just before the first one died.
             self._may_leave = True
@@ -488,6 +489,7 @@ class Machine(RuleBasedStateMachine):
         self._fail([Violation(invariant_, where, what)])
 
     def _fail(self, found: list[Violation]) -> None:
+        self.is_broken = True
         self.broken.append((found, self._steps()))
         raise Broken(found)
 
@@ -506,7 +508,11 @@ class Machine(RuleBasedStateMachine):
             for handed in self.model.plans:
                 handed.writer.leave()
             self._ended.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+            # The first one that broke is kept to be looked at.
+            kept = self.folder.with_name("broken")
+            if self.is_broken and not kept.exists():
+                self.folder.rename(kept)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _come_to_an_end(self) -> None:
         """The faults are over: it has to become quiet by itself, and all has to be as promised."""
