@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,6 +55,14 @@ class Violation:
         return self.invariant in wanted or any(
             one.startswith("-: ") and self.invariant == "-" and one[3:] in self.what for one in wanted
         )
+
+
+class PromiseBroken(AssertionError):
+    """A promise was seen broken, and there is no going on with the round."""
+
+    def __init__(self, violation: Violation) -> None:
+        super().__init__(f"{violation.invariant} {violation.where}: {violation.what}")
+        self.violation = violation
 
 
 @dataclass(slots=True)
@@ -197,6 +205,8 @@ def _round(one: Callable[[Path, T], Outcome], folder: Path, what: T) -> Outcome:
     folder.mkdir(parents=True)
     try:
         outcome = one(folder, what)
+    except PromiseBroken as broken:
+        outcome = Outcome(violations=[replace(broken.violation, reproduce=repr(what))])
     except Exception as problem:  # noqa: BLE001 - one round's trouble is told, the others go on
         import traceback
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from handoff.platform import lock_holders
 from tests.acceptance.stage import LEDGER
-from tests.faults.campaign import Outcome, Violation
+from tests.faults.campaign import Outcome, PromiseBroken, Violation
 from tests.faults.world import World
 
 ADOPTION_SECONDS = 2.0
@@ -53,9 +53,10 @@ def await_adoption(world: World, alive: Collection[str], began: float) -> Outcom
     """Wait until the daemon that began then shows that it follows all those; tell how long that took."""
     while not _follows(world, alive):
         if world.pid is None:
-            raise AssertionError(f"the daemon ended; it said: {world.here.said()}")
+            raise _nobody_follows(world, f"the daemon ended; it said: {world.here.said()}")
         if time.monotonic() - began > 20:
-            raise AssertionError(f"nobody follows {sorted(alive)}; the daemon said: {world.here.said()}")
+            said = f"nobody follows {sorted(alive)} after 20 s; the daemon said: {world.here.said()}"
+            raise _nobody_follows(world, said)
         time.sleep(0.005)
     seconds = time.monotonic() - began
     outcome = Outcome(worst={"seconds until adopted": seconds})
@@ -68,6 +69,10 @@ def await_adoption(world: World, alive: Collection[str], began: float) -> Outcom
             Violation("-", str(world.folder), f"what ran was followed only after {own:.2f} s ({seconds:.2f})")
         )
     return outcome
+
+
+def _nobody_follows(world: World, what: str) -> PromiseBroken:
+    return PromiseBroken(Violation("I8", str(world.folder), what))
 
 
 def started_once(world: World, plans: Collection[str]) -> Iterator[Violation]:

@@ -22,7 +22,7 @@ from handoff.root import Root
 from orchestrd.config import root_name
 from tests.acceptance.stage import AGENT, LEDGER, as_toml
 from tests.faults import oracle
-from tests.faults.campaign import Violation
+from tests.faults.campaign import PromiseBroken, Violation
 from tests.faults.oracle import Evidence
 from tests.serving import MARK, Serving, a_repository, serving
 
@@ -200,7 +200,8 @@ class World:
             except (OSError, ValueError, KeyError):
                 pass
             if time.monotonic() > deadline:
-                raise AssertionError(f"the daemon is not up; it said: {self.here.said()}")
+                what = f"no daemon is up after {seconds:g} s; it said: {self.here.said()}"
+                raise PromiseBroken(Violation("I8", str(self.folder), what))
             time.sleep(0.002)
 
 
