@@ -108,6 +108,7 @@ class Reserve:
         try:
             while size >= _LEAST_BYTES and effects.fstat(fd).st_size < size:
                 if _is_allocated(fd, size):
+                    # Its blocks are taken for good only now. A power cut costs nothing: it is kept anew at a start.
                     effects.fsync(fd)
                     return
                 size //= 2

@@ -224,6 +224,7 @@ class Orders:
         asked = (PauseAsked(at, before[1] if before else why),)
         if before is not None and before[0] != one.number:
             return Answer(Outcome.NOTHING, "it was paused already", events=asked)
+        # Its name is what has to outlive a power cut; that its content is synced too comes with that.
         durable.replace(self._root.private / PAUSED, f"{one.number}\n{why}".encode())
         return Answer(Outcome.DONE, events=asked)
 

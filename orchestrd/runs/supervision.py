@@ -36,7 +36,8 @@ def supervise(folder: str, lock: int) -> int:
         return 3
     orders = read_orders(folder)
     # Plainly replaced, not published: nobody but the holder of the lock writes here, and a rename that refuses to
-    # replace costs 5 ms (ctypes) before Claude Code is there.
+    # replace costs 5 ms (ctypes) before Claude Code is there. Synced for its name's sake: by that the next daemon knows
+    # that this start was made. What it says is of use within this boot only.
     patiently(lambda: durable.replace(started, accounts.started(orders.argv)))
     account = accounts.Account(folder)
     if signal.is_raised or looking.is_there(os.path.join(folder, "stop.json")):

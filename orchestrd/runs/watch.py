@@ -76,7 +76,8 @@ class RunWatch:
     def stop(self, why: str = "stopped") -> bool:
         """Tell the run to stop, for this reason. Repeatable. False: it is gone already.
 
-        The reason is on the disk first: a runner that is told to stop without one takes it for an interruption.
+        The reason is written first: a runner that is told to stop without one takes it for an interruption. (Synced it
+        need not be, and is as all that is published: after a power cut there is no runner to read it.)
         """
         try:
             durable.publish_new(self.run_folder / "stop.json", json.dumps({"why": why}).encode() + b"\n")

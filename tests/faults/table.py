@@ -16,6 +16,7 @@ MODULES: tuple[str, ...] = (
     "tests.faults.clocks",
     "tests.faults.machine",
     "tests.faults.decisions",
+    "tests.faults.power.campaign",
     "tests.faults.fuzz",
 )
 """Each holds its rows in `CAMPAIGNS`."""

@@ -1,0 +1,81 @@
+"""T7: power cuts at every step of a recorded story; and each sync of the code left out, which must be noticed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds
+from tests.faults.power.explained import EXPLAINED
+from tests.faults.power.replay import Replay
+from tests.faults.power.states import cuts_without, some_cuts
+from tests.faults.power.story import record
+from tests.faults.world import a_world
+
+FOREMOST = (
+    "names in inbox: taking.take_many < reception.take",
+    "names in active/ID/runs: durable.make_folder < start._make_folder",
+    "names in active: durable.move_new < publish._archive",
+)
+"""The syncs without which a plan is lost or runs twice; the short form leaves out these alone."""
+QUIET_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one round does with its own recording."""
+
+    number: int
+    of: int
+    seed: int
+    states: int
+    """How many states of the whole story."""
+    tries: int = 0
+    """How many states at most without each sync; 0: no sync is left out."""
+    foremost: bool = False
+
+
+def recovers_from_cuts(ground: Ground) -> Outcome:
+    """States of the story as a cut may leave it, recovered; then states without one sync after the other."""
+    rounds = ground.pick(2, 8, 40)
+    states = ground.pick(20, 40, 100_000)
+    tries = ground.pick(10, 16, 200)
+    shares = [
+        Share(number, rounds, ground.seed, states, tries, foremost=ground.size == "short")
+        for number in range(rounds)
+    ]
+    return run_rounds(ground, shares, _round)
+
+
+def _round(folder: Path, share: Share) -> Outcome:
+    chance = random.Random(f"{share.seed}/{share.number}")
+    total = Outcome()
+    with a_world(folder) as world:
+        recording = record(world)
+        replay = Replay(world, recording)
+        for disk, cut in some_cuts(recording, share.states, chance):
+            again = chance.random() < 0.25
+            found = replay.judge(disk, cut, again=again, seconds=QUIET_SECONDS)
+            total.add(Outcome(1, found, Counter({"states": 1, "recovered twice": int(again)})))
+        sites = FOREMOST if share.foremost else sorted(recording.sites())
+        for site in sites[share.number :: share.of]:
+            total.add(_without(replay, site, share))
+    return total
+
+
+def _without(replay: Replay, site: str, share: Share) -> Outcome:
+    """Leave one sync out: a state must break a promise, or it stands in the code why the sync is there."""
+    built = 0
+    for disk, cut in cuts_without(replay.recording, site, share.tries):
+        built += 1
+        if replay.judge(disk, cut, seconds=QUIET_SECONDS):
+            return Outcome(built, figures=Counter({"syncs left out": 1, "noticed": 1}))
+    if site in EXPLAINED:
+        return Outcome(built, figures=Counter({"syncs left out": 1, "explained": 1}))
+    what = f"no promise breaks without this sync ({built} states): it is not needed, or not tried hard enough"
+    return Outcome(built, [Violation("-", site, what, str(share))], Counter({"syncs left out": 1}))
+
+
+CAMPAIGNS = (Campaign("T7", "power cuts, and every sync left out in turn", recovers_from_cuts),)
