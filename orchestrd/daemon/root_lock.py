@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+from handoff import looking
 from handoff.effects import effects
 from handoff.root import Root
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class RootIsServed(Exception):
@@ -21,29 +23,62 @@ class RootIsServed(Exception):
 
 
 class RootLock:
-    """The lock of a root, held from `take` until the process ends or `release` is called."""
+    """The lock of a root, held from `take` until the process ends or `release` is called.
+
+    It is taken twice: on the private folder, which cannot be removed while anything is in it, and on the file in it,
+    which says whose it is. With the file alone another daemon could serve as soon as somebody removed that, until
+    this one found out.
+    """
 
     def __init__(self, root: Root) -> None:
         self._root = root
         self._fd = -1
+        self._folder_fd = -1
 
     def take(self) -> None:
         """Take the lock or raise `RootIsServed` at once."""
+        self._folder_fd = self._take_folder()
+        try:
+            self._fd = self._take_file()
+        except BaseException:
+            self.release()
+            raise
+
+    def _take_folder(self) -> int:
+        fd = effects.open(self._root.private, _FOLDER_FLAGS)
+        try:
+            effects.lock(fd)
+        except BlockingIOError:
+            effects.close(fd)
+            raise RootIsServed(self._root, self._holder()) from None
+        except OSError:
+            # A network file system locks no folders; the file has to do.
+            effects.close(fd)
+            return -1
+        return fd
+
+    def _take_file(self) -> int:
         while True:
             fd = effects.open(self._root.lock, _FLAGS)
             try:
                 effects.lock(fd)
             except BlockingIOError:
-                holder = effects.read(fd, 32).decode("ascii", "replace").strip()
                 effects.close(fd)
-                raise RootIsServed(self._root, holder) from None
+                raise RootIsServed(self._root, self._holder()) from None
             if self._is_still_there(fd):
                 break
             # The file was removed and made anew in between: two could each hold "the" lock.
             effects.close(fd)
         effects.truncate(fd, 0)
         effects.write(fd, f"{os.getpid()}\n".encode())
-        self._fd = fd
+        return fd
+
+    def _holder(self) -> str:
+        """The pid of whoever has it, as far as that was written down."""
+        try:
+            return looking.read_file(self._root.lock, 32).decode("ascii", "replace").strip()
+        except OSError:
+            return ""
 
     def is_held(self) -> bool:
         """Whether the lock that we hold is still the one at its path."""
@@ -51,9 +86,10 @@ class RootLock:
 
     def release(self) -> None:
         """Give the lock up."""
-        if self._fd >= 0:
-            effects.close(self._fd)
-            self._fd = -1
+        for fd in (self._fd, self._folder_fd):
+            if fd >= 0:
+                effects.close(fd)
+        self._fd = self._folder_fd = -1
 
     def _is_still_there(self, fd: int) -> bool:
         try:
