@@ -11,6 +11,7 @@ MODULES: tuple[str, ...] = (
     "tests.faults.syscalls",
     "tests.faults.kills",
     "tests.faults.killed_runs",
+    "tests.faults.second_daemons",
     "tests.faults.space",
     "tests.faults.bursts",
     "tests.faults.clocks",
