@@ -12,6 +12,7 @@ MODULES: tuple[str, ...] = (
     "tests.faults.kills",
     "tests.faults.killed_runs",
     "tests.faults.second_daemons",
+    "tests.faults.real_kills",
     "tests.faults.space",
     "tests.faults.bursts",
     "tests.faults.clocks",
