@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from handoff import durable, looking, platform
-from handoff.effects import effects
+from handoff.effects import clock, effects
 from orchestrd.runs import tree
 from orchestrd.runs.remains import with_sampled_peak
 from orchestrd.runs.start import LOCK, STARTED, take_lock
 
 EXIT = "exit.json"
+FORKED_SECONDS = 5.0
+"""How long a fork of a killed runner may take to become Claude Code, on a machine that has other things to do."""
+_LOOK_SECONDS = 0.005
 
 
 class Found(Enum):
@@ -63,14 +66,32 @@ def follow_pid(run_folder: Path) -> int | None:
     return pid
 
 
+class StillThere(RuntimeError):
+    """Something of a run whose runner died is alive and does not end: its session must not be gone on with."""
+
+
 def sweep(run_folder: Path) -> tree.Ended:
-    """End what a run left behind whose runner died, and prove that nothing is left; for a start found as DIED."""
+    """End what a run left behind whose runner died, and prove that nothing is left; for a start found as DIED.
+
+    Raises StillThere, to be tried again, where that cannot be proved.
+    """
+    # A fork of the runner that is not Claude Code yet has no mark by which it is found, but the runner's lock.
+    give_up_at = clock.awake() + FORKED_SECONDS
+    while is_locked(run_folder):
+        if clock.awake() > give_up_at:
+            raise StillThere(f"{run_folder}: its runner is gone, and somebody holds its lock")
+        clock.sleep(_LOOK_SECONDS)
     launch = read_launch(run_folder)
     mark, session = launch.get("mark"), launch.get("session_id")
     if not isinstance(mark, str):
         # The power was cut before this file was on the disk: no process outlived that.
         return tree.Ended((), ())
-    return tree.sweep(mark, session if isinstance(session, str) else None)
+    ended = tree.sweep(mark, session if isinstance(session, str) else None)
+    if ended.left:
+        raise StillThere(
+            f"{run_folder}: these processes do not die: {', '.join(map(str, sorted(ended.left)))}"
+        )
+    return ended
 
 
 def remove_unfinished(run_folder: Path) -> None:

@@ -4,13 +4,16 @@ import fcntl
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from handoff import platform
+from orchestrd.runs import tree
 from orchestrd.runs.recovery import (
     Found,
+    StillThere,
     follow_pid,
     inspect,
     read_exit,
@@ -18,6 +21,7 @@ from orchestrd.runs.recovery import (
     remove_unfinished,
     sweep,
 )
+from orchestrd.runs.tree import MARK
 from orchestrd.runs.watch import RunWatch
 from tests.runs.stand import Stand
 from tests.waiting import wait_until
@@ -90,6 +94,35 @@ def test_a_run_whose_runner_was_killed_has_died_and_its_tree_is_swept_away(stand
     assert len(ended.killed) == 3
     assert not stand.alive()
     assert not sweep(started.run_folder).killed
+
+
+def test_a_fork_of_a_killed_runner_that_is_not_claude_code_yet_is_waited_for_and_ended(
+    tmp_path: Path,
+) -> None:
+    mark = f"test/{os.getpid()}"
+    (tmp_path / "launch.json").write_text(json.dumps({"mark": mark}))
+    lock = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.3)
+        os.execve("/bin/sleep", ["sleep", "60"], {MARK: mark})
+    os.close(lock)
+
+    ended = sweep(tmp_path)
+
+    assert ended.killed == {pid}
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def test_where_something_does_not_end_its_session_is_not_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "launch.json").write_text(json.dumps({"mark": "m"}))
+    monkeypatch.setattr(tree, "sweep", lambda *_: tree.Ended({7}, {7}))
+
+    with pytest.raises(StillThere, match="do not die: 7"):
+        sweep(tmp_path)
 
 
 def test_a_start_whose_launch_was_lost_with_the_power_has_nothing_to_sweep(tmp_path: Path) -> None:
