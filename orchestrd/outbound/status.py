@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import tomli_w
 
 from handoff import durable
+from handoff.effects import effects
 from handoff.fields import VERSION, format_instant
 from handoff.root import Root
 from handoff.status import BEAT_SECONDS
@@ -56,6 +58,7 @@ class StatusBoard:
     ) -> None:
         self._folder = root.status
         self._spend = spend
+        self._tidy()
         self._head = {
             "handoff": VERSION,
             "version": version,
@@ -122,6 +125,13 @@ class StatusBoard:
             self._write(wall, boot)
         wanted = self._not_before if self._changed else self._next_beat
         return max(0.0, wanted - boot)
+
+    def _tidy(self) -> None:
+        """Remove what a daemon that was killed in the middle of writing left: not every file is soon written anew."""
+        with suppress(OSError):
+            for name in effects.list(self._folder):
+                if name.startswith(".") and name.endswith(".tmp"):
+                    durable.remove(self._folder / name, sync=False)
 
     def _write(self, wall: float, boot: float) -> None:
         self._not_before = boot + PAUSE_SECONDS

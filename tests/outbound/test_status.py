@@ -187,3 +187,11 @@ def test_a_disk_that_fails_is_told_and_tried_again(root: Root, board: StatusBoar
     assert "No such file" in trouble
     assert board.trouble is None
     assert read(root, "daemon")["state"] == "running"
+
+
+def test_what_a_killed_daemon_left_half_written_goes_with_the_next(root: Root) -> None:
+    (root.status / ".metrics.prom.tmp").write_text("half")
+
+    StatusBoard(root, "0.1.0", AT)
+
+    assert list(root.status.glob(".*")) == []
