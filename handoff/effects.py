@@ -196,6 +196,11 @@ def attempt(step: Callable[[], object]) -> OSError | None:
     return None
 
 
+def let_go(fd: int) -> None:
+    """Close what was only read, or locked. It is closed whatever that says, and no content hangs on it."""
+    quietly(lambda: effects.close(fd))
+
+
 def quietly(step: Callable[[], object]) -> None:
     """Tidy up: what fails here is tried again by whoever comes next."""
     attempt(step)

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from handoff import looking, platform
-from handoff.effects import effects
+from handoff.effects import effects, let_go
 
 MAX_DOCUMENT_BYTES = 1 << 20
 
@@ -139,7 +139,7 @@ def read_settled(
         content = looking.read_open(fd, max_bytes + 1)
         after = seen_of(effects.fstat(fd))
     finally:
-        effects.close(fd)
+        let_go(fd)
     if len(content) > max_bytes:
         raise BadFile(f"is too large (more than {max_bytes} bytes)")
     if (before.size, before.mtime_ns) != (after.size, after.mtime_ns) or len(content) != after.size:
@@ -158,7 +158,7 @@ def nobody_writes_in(dir_fd: int, name: str, can: platform.Platform) -> bool | N
     try:
         return effects.nobody_writes(fd, can)
     finally:
-        effects.close(fd)
+        let_go(fd)
 
 
 def _demand_document(seen: Seen, owners: Container[int], max_bytes: int) -> None:

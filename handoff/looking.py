@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from handoff.effects import StrPath, effects
+from handoff.effects import StrPath, effects, let_go
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_file(path: StrPath, most_bytes: int | None = None, *, follow: bool = Fa
     try:
         return read_open(fd, most_bytes)
     finally:
-        effects.close(fd)
+        let_go(fd)
 
 
 def read_open(fd: int, most_bytes: int | None = None) -> bytes:
@@ -55,7 +55,7 @@ def read_end(path: StrPath, most_bytes: int) -> bytes:
         os.lseek(fd, max(0, effects.fstat(fd).st_size - most_bytes), os.SEEK_SET)
         return read_open(fd)
     finally:
-        effects.close(fd)
+        let_go(fd)
 
 
 def is_there(path: StrPath) -> bool:

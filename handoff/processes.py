@@ -83,7 +83,7 @@ def send_signal(pid: int, ticks: str | None, number: int) -> bool:
 
     Raises PermissionError where we may not.
     """
-    from handoff.effects import effects, programs
+    from handoff.effects import let_go, programs
 
     fd = pidfd_open(pid)
     try:
@@ -100,7 +100,7 @@ def send_signal(pid: int, ticks: str | None, number: int) -> bool:
         return False
     finally:
         if fd is not None:
-            effects.close(fd)
+            let_go(fd)
     return True
 
 

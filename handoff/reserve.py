@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from handoff import durable
-from handoff.effects import effects
+from handoff.effects import effects, let_go
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ class Reserve:
             try:
                 effects.truncate(fd, size)
             finally:
-                effects.close(fd)
+                let_go(fd)
 
     def _grow(self, size: int) -> None:
         """Allocate up to that size, or as much of it as there is room for: a file with a hole would reserve nothing."""
@@ -113,7 +113,7 @@ class Reserve:
                     return
                 size //= 2
         finally:
-            effects.close(fd)
+            let_go(fd)
 
     def _make_spare_files(self, count: int) -> None:
         there = set(self._spare_files())
@@ -122,7 +122,7 @@ class Reserve:
                 durable.make_folder(self._spare, sync=False)
             for name in (f"{number:02}" for number in range(count)):
                 if name not in there:
-                    effects.close(effects.open(str(self._spare / name), _KEPT))
+                    let_go(effects.open(str(self._spare / name), _KEPT))
         except OSError as error:
             if error.errno not in NO_SPACE:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from handoff import looking
-from handoff.effects import effects
+from handoff.effects import effects, let_go
 from handoff.root import Root
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -49,11 +49,11 @@ class RootLock:
         try:
             effects.lock(fd)
         except BlockingIOError:
-            effects.close(fd)
+            let_go(fd)
             raise RootIsServed(self._root, self._holder()) from None
         except OSError:
             # A network file system locks no folders; the file has to do.
-            effects.close(fd)
+            let_go(fd)
             return -1
         return fd
 
@@ -63,12 +63,12 @@ class RootLock:
             try:
                 effects.lock(fd)
             except BlockingIOError:
-                effects.close(fd)
+                let_go(fd)
                 raise RootIsServed(self._root, self._holder()) from None
             if self._is_still_there(fd):
                 break
             # The file was removed and made anew in between: two could each hold "the" lock.
-            effects.close(fd)
+            let_go(fd)
         effects.truncate(fd, 0)
         effects.write(fd, f"{os.getpid()}\n".encode())
         return fd
@@ -88,7 +88,7 @@ class RootLock:
         """Give the lock up."""
         for fd in (self._fd, self._folder_fd):
             if fd >= 0:
-                effects.close(fd)
+                let_go(fd)
         self._fd = self._folder_fd = -1
 
     def _is_still_there(self, fd: int) -> bool:

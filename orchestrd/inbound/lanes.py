@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from handoff import settling
-from handoff.effects import effects
+from handoff.effects import effects, let_go
 from handoff.platform import PLATFORM, Platform
 from handoff.root import NameKind, Root, kind_of, network_filesystem
 from handoff.settling import Seen, Settling, Verdict, shown
@@ -216,7 +216,7 @@ def _open_folder(folder: Path) -> Iterator[int]:
             raise PermissionError(errno.EPERM, "others can write to it", str(folder))
         yield fd
     finally:
-        effects.close(fd)
+        let_go(fd)
 
 
 def _unreadable(folder: Path, error: OSError) -> LaneProblem:

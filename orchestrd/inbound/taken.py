@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from handoff.effects import effects
+from handoff.effects import effects, let_go
 from handoff.formats import Format
 from handoff.root import PlanId
 from orchestrd.record import journal
@@ -83,4 +83,4 @@ def opened(folder: Path) -> Iterator[int]:
     try:
         yield fd
     finally:
-        effects.close(fd)
+        let_go(fd)

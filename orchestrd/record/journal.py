@@ -18,7 +18,7 @@ from pathlib import PurePath
 from typing import Any, cast
 
 from handoff import durable
-from handoff.effects import StrPath, clock, effects
+from handoff.effects import StrPath, clock, effects, let_go
 
 Record = dict[str, Any]
 
@@ -122,7 +122,7 @@ def _read(path: str) -> bytes:
             chunks.append(chunk)
         return b"".join(chunks)
     finally:
-        effects.close(fd)
+        let_go(fd)
 
 
 def _decode(path: str, raw: bytes) -> tuple[list[Record], int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff import durable, looking, platform
-from handoff.effects import clock, effects
+from handoff.effects import clock, effects, let_go
 from orchestrd.runs import tree
 from orchestrd.runs.remains import with_sampled_peak
 from orchestrd.runs.start import LOCK, STARTED, take_lock
@@ -51,7 +51,7 @@ def is_locked(run_folder: Path) -> bool:
     descriptor = take_lock(run_folder)
     if descriptor is None:
         return True
-    effects.close(descriptor)
+    let_go(descriptor)
     return False
 
 

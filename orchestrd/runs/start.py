@@ -22,7 +22,7 @@ from typing import Any
 from loguru import logger
 
 from handoff import durable, looking
-from handoff.effects import clock, effects, programs
+from handoff.effects import clock, effects, let_go, programs
 from orchestrd.runs import runner
 from orchestrd.runs.launch import Launch
 from orchestrd.runs.orders import PORTABLE
@@ -77,7 +77,7 @@ def start_runner(
             process = _spawn(run_folder, lock, launch, [])
     finally:
         # The runner has its own by now: a lock of this kind is held until the last of them is closed.
-        effects.close(lock)
+        let_go(lock)
     return StartedRun(run_folder, process.pid, process)
 
 
@@ -93,9 +93,9 @@ def take_lock(run_folder: Path) -> int | None:
     except (BlockingIOError, FileNotFoundError):
         pass
     except BaseException:
-        effects.close(descriptor)
+        let_go(descriptor)
         raise
-    effects.close(descriptor)
+    let_go(descriptor)
     return None
 
 
@@ -173,4 +173,4 @@ def _spawn(run_folder: Path, lock: int, launch: Launch, prefix: Sequence[str]) -
             start_new_session=True,
         )
     finally:
-        effects.close(log)
+        let_go(log)

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from handoff import durable, platform
-from handoff.effects import effects, programs
+from handoff.effects import effects, let_go, programs
 from orchestrd.runs.recovery import follow_pid, is_locked, read_started
 from orchestrd.runs.start import StartedRun
 
@@ -100,10 +100,10 @@ class RunWatch:
     def close(self) -> None:
         """Give back the descriptors; of a run that is alive, it can be adopted again."""
         self._is_closed = True
-        for descriptor in (self._pidfd, self._events):
+        held, self._pidfd, self._events = (self._pidfd, self._events), None, None
+        for descriptor in held:
             if descriptor is not None:
-                effects.close(descriptor)
-        self._pidfd = self._events = None
+                let_go(descriptor)
 
     def _ask(self) -> bool:
         if self._process is not None:

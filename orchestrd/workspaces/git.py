@@ -16,7 +16,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from handoff import looking
-from handoff.effects import clock, effects, programs
+from handoff.effects import clock, effects, let_go, programs
 
 TIMEOUT_SECONDS = 600.0
 """Of one git: a checkout of a large repository over a slow filter takes minutes; one that hangs ends."""
@@ -141,7 +141,7 @@ class GitLock:
         """Give it up, as far as no git holds it."""
         with self._guard:
             if self._fileno is not None:
-                effects.close(self._fileno)
+                let_go(self._fileno)
                 self._fileno = None
 
     def _locked(self, deadline: float) -> int:
@@ -152,12 +152,12 @@ class GitLock:
                 effects.lock(descriptor)
             except OSError as error:
                 if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
-                    effects.close(descriptor)
+                    let_go(descriptor)
                     raise
             else:
                 return descriptor
             if clock.awake() >= deadline:
-                effects.close(descriptor)
+                let_go(descriptor)
                 raise TimeoutError(
                     f"{self._path} is held by a git that an earlier daemon started. "
                     "Wait for it, or end it, then try again."

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -12,6 +13,7 @@ import pytest
 from handoff.platform import PLATFORM
 from orchestrd.runs.recovery import is_locked
 from orchestrd.runs.watch import RunWatch
+from tests.failing import fail
 from tests.runs.stand import Stand
 from tests.waiting import wait_until
 
@@ -132,3 +134,14 @@ def test_a_run_that_is_gone_cannot_be_stopped(native_stand: Stand) -> None:
 
 def _content(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
+
+
+def test_a_descriptor_that_does_not_close_well_is_given_back_all_the_same(
+    native_stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = RunWatch.of(native_stand.start("[say hello]"))
+    wait_until(watch.is_over)
+    fail(monkeypatch, "close", errno.EIO, "events.jsonl")
+
+    assert watch.read_new_lines()
+    assert watch.read_new_lines() == []
