@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from handoff import looking, platform
-from handoff.effects import Effects, StrPath, attempt, effects, quietly
+from handoff.effects import Effects, StrPath, attempt, effects, let_go, quietly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def replace(path: StrPath, content: bytes, *, sync: bool = True, mode: int = 0o6
 def append_line(path: StrPath, line: bytes, *, sync: bool, mode: int = 0o600) -> None:
     """Append one line. A line that could not be written whole is cut off again; OSError says why.
 
-    With `sync`, the file is on the disk afterwards; where that failed it was written anew.
+    With `sync`, the file is on the disk afterwards; where that failed it was written anew, or the line cut off. (What
+    cannot be cut off either may still be there: before it appends again, whoever numbers its lines reads them.)
     """
     if not line.endswith(b"\n"):
         message = f"a line ends in a newline: {line[-20:]!r}"
@@ -124,7 +125,11 @@ def append_line(path: StrPath, line: bytes, *, sync: bool, mode: int = 0o600) ->
     if failed:
         # A second fsync would "succeed" without the bytes, which are still to be read, but no longer marked as
         # unwritten (RELIABILITY, trap 4): all of it goes into a new file.
-        replace(name, looking.read_file(name), mode=mode)
+        try:
+            replace(name, looking.read_file(name), mode=mode)
+        except OSError:
+            quietly(lambda: _cut(name, size))
+            raise
     elif sync and is_new:
         sync_names(os.path.dirname(name))
 
@@ -261,6 +266,14 @@ def _open_to_append(name: str, mode: int) -> tuple[int, bool]:
         return effects.open(name, flags | os.O_CREAT, mode), True
 
 
+def _cut(name: str, size: int) -> None:
+    fd = effects.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        effects.truncate(fd, size)
+    finally:
+        effects.close(fd)
+
+
 def sync_or_write_anew(name: str) -> None:
     """Bring a file to the disk, as a new file where its sync failed; one that vanished is left out."""
     try:
@@ -270,7 +283,7 @@ def sync_or_write_anew(name: str) -> None:
     try:
         failed = attempt(lambda: effects.fsync(fd))
     finally:
-        effects.close(fd)
+        let_go(fd)
     if failed:
         replace(name, looking.read_file(name))
 

@@ -81,7 +81,7 @@ class Register:
     def __init__(self, path: Path, raw: bytes) -> None:
         self._path = path
         self._whole = raw.rfind(b"\n") + 1
-        self._is_torn = self._whole < len(raw)
+        self._may_be_torn = self._whole < len(raw)
         self.problems: list[str] = []
 
     def append(self, lines: Iterable[dict[str, Any]]) -> None:
@@ -89,11 +89,18 @@ class Register:
         content = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
         if not content:
             return
-        if self._is_torn:
-            # What is appended next must not join a line that a cut has torn.
-            durable.replace(self._path, looking.read_file(self._path)[: self._whole])
-            self._is_torn = False
+        if self._may_be_torn:
+            self._cut_torn_line()
+        self._may_be_torn = True
         durable.append_line(self._path, content, sync=True)
+        self._may_be_torn = False
+
+    def _cut_torn_line(self) -> None:
+        """See to it that what is appended next does not join a line that a cut, or a disk that failed, has torn."""
+        there = _read(self._path)
+        whole = there.rfind(b"\n") + 1
+        if whole < len(there):
+            durable.replace(self._path, there[:whole])
 
     def records(self, raw: bytes) -> list[dict[str, Any]]:
         """Read all whole lines; one that is no JSON is left out and named in `problems`."""

@@ -27,8 +27,13 @@ class Journals:
         pen = self._open[plan]
         path = self._root.plan_folder(plan) / durable.JOURNAL
         with pen.lock:
+            if not pen.is_sure:
+                # A line that failed is not there, or nobody can say: what cannot be synced cannot be cut off, perhaps.
+                pen.sequence = len(journal.open_for_append(path))
+            pen.is_sure = False
             record = journal.append(path, pen.sequence + 1, event, sync=sync, **fields)
             pen.sequence += 1
+            pen.is_sure = True
         return record
 
     def read(self, plan: PlanId) -> list[Record]:
@@ -43,8 +48,9 @@ class Journals:
 class _Pen:
     """The number of a journal's last line, and who may write the next."""
 
-    __slots__ = ("lock", "sequence")
+    __slots__ = ("is_sure", "lock", "sequence")
 
     def __init__(self, sequence: int) -> None:
         self.sequence = sequence
+        self.is_sure = True
         self.lock = threading.Lock()

@@ -430,3 +430,16 @@ def test_a_folder_may_be_there_already_but_a_file_may_not(tmp_path: Path) -> Non
 
     with pytest.raises(FileExistsError):
         durable.make_folder(tmp_path / "f")
+
+
+def test_a_line_that_can_neither_be_synced_nor_written_anew_is_cut_off_again(
+    tmp_path: Path, use: Use
+) -> None:
+    durable.append_line(tmp_path / "x", b"one\n", sync=True)
+    use(Recorded(failing("fsync", errno.EIO)))
+
+    with pytest.raises(durable.DurabilityLost):
+        durable.append_line(tmp_path / "x", b"two\n", sync=True)
+
+    assert (tmp_path / "x").read_bytes() == b"one\n"
+    assert names(tmp_path) == ["x"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from handoff.root import PlanId, Root
 from orchestrd.record.ids import IdLine, Ids, OrderLine, Orders
+from tests.failing import fail
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 
@@ -127,3 +129,19 @@ def test_orders_are_known_by_number_and_key(root: Root) -> None:
         "outcome": "refused",
         "message": "no such action",
     }
+
+
+def test_a_line_that_a_failing_disk_has_torn_joins_no_other(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = Ids.load(root)
+    ids.append([line("a")])
+    with monkeypatch.context() as patch:
+        fail(patch, "write", errno.EIO)
+        with pytest.raises(OSError):
+            ids.append([line("b")])
+    root.ids_log.open("ab").write(b'{"id":"b"')  # what could not be cut off either
+
+    ids.append([line("b")])
+
+    assert [json.loads(one)["id"] for one in root.ids_log.read_bytes().splitlines()] == ["a", "b"]
