@@ -56,7 +56,7 @@ class Indexing:
                 self._index = Index(self._path)
                 self._missing.look()
             self._index.put_many(self._pending)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._not_before = at.boot + AGAIN_SECONDS
             remedy = "plans run without it; if this stays, stop the daemon and run `orchestrd reindex`"
             self._troubles.raise_(Trouble(WORD, f"{self._path}: {error}", remedy))
@@ -110,7 +110,7 @@ class _Missing:
 
     def _look(self) -> None:
         # What is wrong with the index is told where it is written to.
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, OSError):
             for row in missing_rows(self._root):
                 self._room.acquire()
                 if self._left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from orchestrd.daemon.troubles import Troubles
 from orchestrd.record import missing
 from orchestrd.record.index import Index, IndexReader, row_of
 from tests.acceptance.stage import AGENT, drop_plan
+from tests.failing import fail
 from tests.serving import a_repository, serving
 from tests.waiting import wait_until
 from tests.warm import as_it_is
@@ -81,3 +83,19 @@ def test_nothing_is_read_of_a_month_of_which_the_index_has_as_many_plans_as_ther
     assert list(missing.missing_rows(root)) == []
 
     assert read == ["archive/2026-11/lost"]
+
+
+def test_an_index_that_the_disk_refuses_is_told_of_and_opened_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    troubles = Troubles()
+    indexing = Indexing(tmp_path / "index.sqlite", troubles)
+    indexing.add(row_of(PlanId("one"), [], "active/one"))
+    with monkeypatch.context() as patch:
+        fail(patch, "chmod", errno.EIO)
+        indexing.turn(Moment(wall=0, boot=0))
+
+    assert [trouble.word for trouble in troubles] == ["index"]
+    indexing.turn(Moment(wall=9, boot=9))
+    indexing.close()
+    assert list(troubles) == []
