@@ -53,9 +53,12 @@ def lies_in_git(folder: Path) -> bool:
 
 
 def read_line(path: Path) -> bytes | None:
-    """Read one of git's one-line files, without its newline."""
+    """Read one of git's one-line files, without its newline; None: there is none.
+
+    Raises OSError where the disk does not say: a registration that cannot be read is not one that is gone.
+    """
     try:
         content = looking.read_file(path, follow=True)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     return content.removesuffix(b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,8 @@ from orchestrd.record.journals import Journals
 from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.places import Places
 from tests.acceptance.stage import git
+from orchestrd.workspaces.registrations import read_line
+from tests.failing import fail
 from tests.serving import a_repository
 
 WISH = {"handoff": 1, "prompt": "x", "workspace": {"mode": "worktree", "branch": "same"}}
@@ -94,3 +97,14 @@ def test_plans_that_wish_for_the_same_branch_at_once_get_one_each(tmp_path: Path
     assert [type(event) for event in events] == [WorkspaceMade] * number
     branches = {places.place_of(name).branch for name in names}
     assert branches == {"same", *(f"same-{one}" for one in range(2, number + 1))}
+
+
+def test_a_registration_that_cannot_be_read_is_not_taken_for_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gitdir").write_text("/x/.git\n")
+    fail(monkeypatch, "read", errno.EIO)
+
+    with pytest.raises(OSError):
+        read_line(tmp_path / "gitdir")
+    assert read_line(tmp_path / "nothing") is None
