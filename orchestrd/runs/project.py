@@ -6,6 +6,7 @@ Whether any of it may act is not decided here (`trust.py`).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from handoff import looking
-from handoff.effects import effects
+from handoff.effects import effects, let_go
 from orchestrd.runs import trust
 
 MEMORY_FILES = ("CLAUDE.md", ".claude/CLAUDE.md", "CLAUDE.local.md")
@@ -24,6 +25,16 @@ SETTINGS_FILES = (".claude/settings.json", ".claude/settings.local.json")
 """The later one wins."""
 
 _MOST_BYTES = 1 << 20
+_OF_THE_MACHINE = (
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ESTALE,
+    errno.EAGAIN,
+    errno.EINTR,
+)
+"""What says nothing of the file: a start that meets one of these is put off, not made without the project's memory."""
 
 
 def memory_text(checkout: Path) -> str:
@@ -98,12 +109,14 @@ def _read_within(folder: Path, name: str) -> bytes | None:
         descriptor = effects.open(
             path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
         )
-    except OSError:
+    except OSError as error:
+        if error.errno in _OF_THE_MACHINE:
+            raise
         return None
     try:
         if not stat.S_ISREG(effects.fstat(descriptor).st_mode):
             return None
         content = looking.read_open(descriptor, _MOST_BYTES + 1)
     finally:
-        effects.close(descriptor)
+        let_go(descriptor)
     return content if len(content) <= _MOST_BYTES else None
