@@ -8,6 +8,7 @@ from importlib import import_module
 from tests.faults.campaign import Campaign
 
 MODULES: tuple[str, ...] = (
+    "tests.faults.sweeping",
     "tests.faults.syscalls",
     "tests.faults.kills",
     "tests.faults.killed_runs",
