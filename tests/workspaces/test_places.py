@@ -18,8 +18,8 @@ from orchestrd.record import journal
 from orchestrd.record.journals import Journals
 from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.places import Places
-from tests.acceptance.stage import git
 from orchestrd.workspaces.registrations import read_line
+from tests.acceptance.stage import git
 from tests.failing import fail
 from tests.serving import a_repository
 
