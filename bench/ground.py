@@ -33,7 +33,8 @@ class Ground:
         (home / ".gitconfig").write_text("[user]\n\tname = Ann\n\temail = ann@localhost\n")
         self.root: Root = create_root(folder / "handoff")
         self.environ = {
-            "PATH": os.environ["PATH"],
+            # This Python first: where `python3` is a chooser of versions, that would be what is measured.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "LANG": "C.UTF-8",
             "HOME": str(home),
             "XDG_STATE_HOME": str(home / "state"),

@@ -44,7 +44,8 @@ class Serving:
             "XDG_STATE_HOME": str(self.home / "state"),
             "XDG_CONFIG_HOME": str(self.home / "config"),
             "CLAUDE_CONFIG_DIR": str(self.home / ".claude"),
-            "PATH": os.environ["PATH"],
+            # This Python first: where `python3` is a chooser of versions, each fake agent would cost four times that.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "LANG": "C.UTF-8",
             "ORCHESTRD_CLAUDE": str(claude or FAKE_AGENT),
             "ORCHESTRD_CLAUDE__ENV_PASS": f'["{MARK}", "FAKE_*"]',
