@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.faults.campaign import Violation
 
-FEWEST = 8
+FEWEST = 4
 """With fewer samples nothing can be said."""
 MEMORY_MORE = 4 << 20
 """Bytes that come and go: an allocator gives back late, and a collection may be due."""

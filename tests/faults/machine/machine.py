@@ -38,6 +38,9 @@ SETTINGS = {
 }
 ANY = st.integers(0, 999)
 """Which of those that there are."""
+MOST_PLANS = 14
+"""In one example: all of them have to be settled within 30 s of its end, also by one after another."""
+FORMS = ("toml", "json", "md")
 FORWARD, BACK, FAR = HOUR, -HOUR, 10 * 365 * 24 * HOUR
 
 
@@ -86,12 +89,23 @@ class Machine(RuleBasedStateMachine):
 
     # -- the daemon -----------------------------------------------------------------------------------------------
 
-    @initialize(parallel=st.sampled_from((1, 2, 4)), plans=st.integers(1, 4))
-    def begin(self, parallel: int, plans: int) -> None:
+    @initialize(
+        parallel=st.sampled_from((1, 2, 4)),
+        form=st.sampled_from(FORMS),
+        does=st.sampled_from(Does),
+        way=st.sampled_from(UNFINISHED),
+        in_place=st.booleans(),
+    )
+    def begin(self, parallel: int, form: str, does: Does, way: Way, in_place: bool) -> None:
+        """Begin with a little of everything, so that whatever follows meets it."""
         self.parallel = parallel
         self._start()
-        for _ in range(plans):
-            self.hand_in()
+        self._submit(does=does, form=form, in_place=in_place)
+        self._submit(key="k0", does=Does.SLOW, priority=10)
+        self._submit(key="k0", form=form)
+        self._submit(after=("p1",))
+        self._submit(after=("p2",), in_place=in_place)
+        self._submit(way=way, form=form)
 
     @rule(back=st.booleans())
     def kill(self, back: bool) -> None:
@@ -203,7 +217,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         way=st.sampled_from(Way),
-        form=st.sampled_from(("toml", "json", "md")),
+        form=st.sampled_from(FORMS),
         does=st.sampled_from((*[Does.SUCCEED] * 3, *Does)),
         attempts=st.sampled_from((1, 2)),
         key=st.sampled_from((None, None, "k1", "k2")),
@@ -229,6 +243,8 @@ class Machine(RuleBasedStateMachine):
         self._submit(priority=priority)
 
     def _submit(self, way: Way = Way.RENAME, form: str = "toml", **fields: Any) -> None:
+        if len(self.model.plans) >= MOST_PLANS:
+            return
         name = f"p{len(self.model.plans) + 1}"
         writer = Writer(self.world.root.inbox, f"{name}.{form}", way)
         handed = Handed(name, writer, **fields)
@@ -302,9 +318,14 @@ class Machine(RuleBasedStateMachine):
         if handed is not None:
             self._order("retry", plan=handed.plan)
 
-    @rule()
-    def pause(self) -> None:
-        self._order("pause")
+    @rule(kill=st.booleans())
+    def pause(self, kill: bool) -> None:
+        """Pause, and hand in a plan that must not start, with this daemon or the next."""
+        self._await_outcome(self._order("pause"))
+        self.hand_in()
+        if kill:
+            self.kill(back=True)
+            self.let_it_work(milliseconds=200)
 
     @rule()
     def resume(self) -> None:
@@ -314,8 +335,20 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def drain(self) -> None:
+        """Drain, and hand in a plan that must not be taken."""
         self._may_leave = True
-        self._order("drain")
+        self._await_outcome(self._order("drain"))
+        self.hand_in()
+
+    def _await_outcome(self, given: Given) -> None:
+        """Wait a moment for what comes of an order, if there is a daemon to carry it out."""
+
+        def is_seen() -> bool:
+            self._orders_are_seen()
+            return given.outcome is not None or not self._is_alive()
+
+        with suppress(AssertionError):
+            wait_until(is_seen, 1.0)
 
     @precondition(lambda self: any(one.plan for one in self.model.orders))
     @rule(which=ANY)
@@ -437,7 +470,10 @@ class Machine(RuleBasedStateMachine):
             if name in self._seen:
                 continue
             text = (self.world.root.results / name).read_text("utf-8")
-            told = json.loads(text) if ending == "json" else tomllib.loads(text)
+            try:
+                told = json.loads(text) if ending == "json" else tomllib.loads(text)
+            except ValueError as error:
+                self._break("I3", name, f"it is not whole: {error}")
             if told["plan"] != plan:
                 self._break("I3", name, f"it is that of {told['plan']}")
             self._seen.add(name)
@@ -464,14 +500,18 @@ class Machine(RuleBasedStateMachine):
         return next((one for one in reversed(self.model.orders) if one.action in actions), None)
 
     def _look_at_paused(self) -> None:
-        """None of the plans that were handed in while it was paused was started."""
-        if self._paused_at is None:
-            return
-        ran = {one.plan for one in starts(self.world.here)}
+        """None of the plans that were handed in while it was paused was begun with."""
         for handed in self.model.plans:
-            if handed.paused and handed.plan in ran:
-                self._break("-", handed.plan, "it was handed in during a pause, and was started")
+            if handed.paused and "workspace-intended" in self._events_of(handed.plan):
+                self._break("-", handed.plan, "it was handed in during a pause, and was begun with")
             handed.paused = False
+
+    def _events_of(self, plan: str) -> set[str]:
+        for folder in (self.world.root.active / plan, *self.world.root.archive.glob(f"*/{plan}")):
+            with suppress(OSError):
+                lines = (folder / "journal.jsonl").read_text().splitlines()
+                return {json.loads(line)["event"] for line in lines if line.endswith("}")}
+        return set()
 
     def _look_at_drained(self) -> None:
         """None of the plans that were handed in after the drain was taken."""
@@ -545,13 +585,17 @@ class Machine(RuleBasedStateMachine):
         while not self.world.is_quiet() and monotonic() < deadline:
             if not self._is_alive():
                 self._start()
-            self.world.await_quiet(0.1)
+            self._every_result_is_whole()
+            self.world.await_quiet(0.01)
         return self.world.await_quiet(0)  # which tells what is left
 
     def _abandon(self, handed: Handed) -> None:
-        """Whoever has not finished by now never does."""
+        """Of those who have not finished by now every other one never does."""
         writer = handed.writer
-        if writer.finished is None:
+        if writer.finished is None and self.model.plans.index(handed) % 2:
+            writer.finish()
+            self._note(writer)
+        elif writer.finished is None:
             writer.leave()
             self.counted[f"writers: {writer.way}, never finished"] += 1
             if writer.way is Way.LINK:
