@@ -216,7 +216,7 @@ def one_of_lanes(folder: Path, todo: tuple[str, str]) -> Outcome:
 
 def _made_again(world: World, outcome: Outcome) -> None:
     """The inbox is removed and made again, twice; plans come whenever it is there."""
-    world.fork()
+    world.fork(LANES__SCAN_SECONDS="1")
     world.await_up()
     for number in range(2):
         world.submit(f"before-{number}")
@@ -230,7 +230,7 @@ def _made_again(world: World, outcome: Outcome) -> None:
 
 def _moved_away(world: World, outcome: Outcome) -> None:
     """The inbox is moved away with plans in it, and put back."""
-    world.fork()
+    world.fork(LANES__SCAN_SECONDS="1")
     world.await_up()
     away = world.folder / "away"
     for number in range(2):
@@ -249,7 +249,7 @@ def _without(limit: str, allowed: int, world: World, outcome: Outcome) -> None:
     why = without_user_namespaces()
     if why is not None:
         return
-    world.fork(partial(limit_watches, limit, allowed))
+    world.fork(partial(limit_watches, limit, allowed), LANES__SCAN_SECONDS="1")
     world.await_up()
     wait_until(lambda: "lane-unwatched" in problems(world), 15, "the want of watches to be told")
     outcome.fired += 1
@@ -260,7 +260,7 @@ def _without(limit: str, allowed: int, world: World, outcome: Outcome) -> None:
 
 def _polling(world: World, outcome: Outcome) -> None:
     """There are no watches by choice."""
-    world.fork(LANES__POLLING="true")
+    world.fork(LANES__POLLING="true", LANES__SCAN_SECONDS="1")
     world.await_up()
     for number in range(3):
         world.submit(f"polled-{number}")
