@@ -294,26 +294,6 @@ def test_the_tool_of_a_plans_server_can_be_called(runs: Runs, rehearse: Rehearse
     assert "said by the server" in json.dumps(model.messages[-1].body)
 
 
-@pytest.mark.parametrize(
-    "turns, fields, reason",
-    [
-        ([bash("echo hi"), bash("echo hi"), bash("echo hi")], {"limits": {"max_turns": 2}}, Reason.MAX_TURNS),
-        ([{"error": {"status": 401}}], {}, Reason.AUTH),
-        ([{"error": {"status": 500}}], {}, Reason.API),
-        ([{"malformed": {"how": "html"}}], {}, Reason.API),
-        ([{"stop_reason": "refusal", "text": "No."}], {}, Reason.REFUSAL),
-    ],
-)
-def test_an_ending_gets_its_word(
-    turns: list[Any], fields: dict[str, Any], reason: Reason, runs: Runs, rehearse: Rehearse
-):
-    script = {"conversations": [{"turns": turns, "repeat_last": True}]}
-
-    ran = runs.run(rehearse(Script.model_validate(script)), **fields)
-
-    assert ran.outcome.reason is reason
-
-
 def test_the_remaining_budget_holds_for_a_resumed_run_alone(runs: Runs, rehearse: Rehearse):
     turn = {"text": "One.", "usage": {"output_tokens": 10_000}}
     model = rehearse(a_script(turn, turn))

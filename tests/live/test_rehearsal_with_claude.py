@@ -1,4 +1,4 @@
-"""What the real Claude Code makes of everything a script can say: the ground under the table of endings."""
+"""What the real Claude Code makes of what a script can say, as far as the table of endings does not show it."""
 
 from __future__ import annotations
 
@@ -28,32 +28,21 @@ def a_script(*turns: str, match: str = "") -> str:
     return f"[[conversations]]\nmatch = '{match}'\n{told}"
 
 
-def test_a_text_comes_back_as_the_result_with_a_cost(claude: ClaudeCode, rehearse: Rehearse):
-    model = rehearse(a_script('text = "In {cwd} you said: {prompt}"\nthinking = "Hm."'))
+def test_a_text_comes_back_as_the_result_with_the_scripts_usage(claude: ClaudeCode, rehearse: Rehearse):
+    usage = "usage = { input_tokens = 1000, output_tokens = 200, cache_read_input_tokens = 30 }"
+    model = rehearse(a_script(f'text = "In {{cwd}} you said: {{prompt}}"\nthinking = "Hm."\n{usage}'))
 
     ended = claude.run(model, "Good morning")
 
     assert ended.exit_code == 0
     assert ended.result["result"] == f"In {claude.project} you said: Good morning"
     assert ended.result["total_cost_usd"] > 0
-    assert ended.result["usage"]["output_tokens"] > 0
+    told = ended.result["usage"]
+    names = ("input_tokens", "output_tokens", "cache_read_input_tokens")
+    assert [told[name] for name in names] == [1000, 200, 30]
 
 
-def test_the_usage_in_a_script_is_the_usage_that_is_reported(claude: ClaudeCode, rehearse: Rehearse):
-    model = rehearse(
-        a_script(
-            'text = "x"\nusage = { input_tokens = 1000, output_tokens = 200, cache_read_input_tokens = 30 }'
-        )
-    )
-
-    ended = claude.run(model, "go")
-
-    assert ended.result["usage"]["input_tokens"] == 1000
-    assert ended.result["usage"]["output_tokens"] == 200
-    assert ended.result["usage"]["cache_read_input_tokens"] == 30
-
-
-@pytest.mark.parametrize("asked", ["opus", "sonnet", "haiku"])
+@pytest.mark.parametrize("asked", ["opus", "haiku"])
 def test_every_usual_model_costs_something(claude: ClaudeCode, rehearse: Rehearse, asked: str):
     model = rehearse()
 
@@ -74,34 +63,15 @@ def test_a_tool_call_writes_a_file(claude: ClaudeCode, rehearse: Rehearse):
     assert "new.txt" in ended.result["result"]
 
 
-def test_a_tool_call_that_nobody_allows_is_denied(claude: ClaudeCode, rehearse: Rehearse):
-    call = '{ name = "Write", input = { file_path = "{cwd}/new.txt", content = "x" } }'
-    model = rehearse(a_script(f"tools = [{call}]", 'text = "Not allowed."'))
-
-    ended = claude.run(model, "go")
-
-    assert ended.result["permission_denials"][0]["tool_name"] == "Write"
-    assert not (claude.project / "new.txt").exists()
-
-
 @pytest.mark.parametrize(
     "turn, token, status, says",
     [
-        ("error = { status = 401 }", False, 401, "Invalid API key"),
         ("error = { status = 401 }", True, 401, "Not logged in"),
-        ("error = { status = 429 }", False, 429, "rate limit"),
         ("error = { status = 429, message = 'Slowly now' }", False, 429, "Slowly now"),
         ("usage_limit = { resets_in_seconds = 7200 }", False, 429, "usage limit"),
         ("usage_limit = { resets_in_seconds = 7200 }", True, 429, "5-hour limit"),
-        ("error = { status = 500 }", False, 500, "Internal server error"),
-        ("error = { status = 529 }", False, 529, "Overloaded"),
-        ("hang_up = {}", False, None, "ECONNRESET"),
-        ("cut = {}", False, None, "Connection"),
-        ("malformed = { how = 'sse' }", False, None, "JSON"),
         ("malformed = { how = 'json' }", False, None, "JSON"),
-        ("malformed = { how = 'html' }", False, None, "HTML"),
         ("malformed = { how = 'error-event' }", False, 529, "Overloaded"),
-        ("stop_reason = 'refusal'", False, None, "safeguards"),
     ],
 )
 def test_a_trouble_ends_the_run_as_an_error_of_the_api(
@@ -136,15 +106,6 @@ def test_a_limit_that_is_near_is_told_and_the_run_goes_on(claude: ClaudeCode, re
 
     told = next(event["rate_limit_info"] for event in ended.events if event["type"] == "rate_limit_event")
     assert (ended.exit_code, told["status"], told["utilization"]) == (0, "allowed_warning", 0.97)
-
-
-def test_a_connection_that_is_refused_ends_the_run(claude: ClaudeCode, rehearse: Rehearse):
-    model = rehearse("refuse_connections = true")
-
-    ended = claude.run(model, "go")
-
-    assert ended.exit_code == 1
-    assert "ECONNREFUSED" in ended.result["result"]
 
 
 def test_a_trouble_with_times_is_over_after_that_many_requests(claude: ClaudeCode, rehearse: Rehearse):
@@ -204,59 +165,8 @@ def test_an_improvised_structured_output_satisfies_its_schema(claude: ClaudeCode
     assert ended.result["structured_output"] == {"n": 5, "kind": "big"}
 
 
-def test_a_model_that_never_ends_meets_the_limit_of_turns(claude: ClaudeCode, rehearse: Rehearse):
-    model = rehearse(
-        "[[conversations]]\nrepeat_last = true\n[[conversations.turns]]\n"
-        'tools = [{ name = "Bash", input = { command = "echo {turn}" } }]'
-    )
-
-    ended = claude.run(model, "go", "--max-turns", "2")
-
-    assert ended.result["subtype"] == "error_max_turns"
-    assert len(model.messages) == 2
-
-
-def test_a_reply_that_is_cut_at_the_limit_of_tokens_for_ever_ends_the_run(
-    claude: ClaudeCode, rehearse: Rehearse
-):
-    model = rehearse(
-        '[[conversations]]\nrepeat_last = true\n[[conversations.turns]]\ntext = "a"\nstop_reason = "max_tokens"'
-    )
-
-    ended = claude.run(model, "go")
-
-    assert ended.exit_code == 1
-    assert "output token maximum" in ended.result["result"]
-
-
-def test_a_reply_that_costs_too_much_meets_the_budget(claude: ClaudeCode, rehearse: Rehearse):
-    model = rehearse(
-        a_script(
-            'tools = [{ name = "Bash", input = { command = "echo 1" } }]\nusage = { output_tokens = 100000 }'
-        )
-    )
-
-    ended = claude.run(model, "go", "--max-budget-usd", "0.5")
-
-    assert ended.result["subtype"] == "error_max_budget_usd"
-    assert ended.result["total_cost_usd"] > 0.5
-
-
-def test_a_subagent_is_a_conversation_of_its_own(claude: ClaudeCode, rehearse: Rehearse):
-    call = '{ name = "Agent", input = { description = "d", prompt = "Sub work", subagent_type = "general-purpose" } }'
-    model = rehearse(
-        a_script(f"tools = [{call}]", 'text = "{results}"', match="^delegate")
-        + a_script('text = "the sub-agent was here"', match="^sub work")
-    )
-
-    ended = claude.run(model, "Delegate it")
-
-    assert "the sub-agent was here" in ended.result["result"]
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_session_that_was_killed_within_a_tool_is_resumed_where_it_was(
-    claude: ClaudeCode, rehearse: Rehearse, how: signal.Signals
+    claude: ClaudeCode, rehearse: Rehearse
 ):
     waits = (
         "python3 -c 'import os, time; open(str(os.getpid()) + chr(46) + str(1), chr(119)); time.sleep(20)'"
@@ -271,7 +181,7 @@ def test_a_session_that_was_killed_within_a_tool_is_resumed_where_it_was(
     allowed = ("--allowedTools", "Bash")
     process = claude.start(model, "go", "--session-id", session, *allowed)
     pid = int(wait_until(lambda: [*claude.project.glob("*.1")], 20, "the tool to run")[0].stem)
-    process.send_signal(how)
+    process.kill()
     process.communicate(timeout=20)
     _make_sure_is_gone(pid)
 
