@@ -16,6 +16,8 @@ AT_ONCE ?= 3
 CAMPAIGNS := tests/faults/test_campaigns.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Images of containers set this to keep small; here it would have every process of the tests compile all of them anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo test test-portable torture torture-long seeded soak check format bench clean-venv
 
