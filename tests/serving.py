@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from handoff.platform import processes_with_mark
 from handoff.root import Root, create_root
 from tests.waiting import wait_until
@@ -95,6 +97,18 @@ class Serving:
         assert self.daemon is not None
         self.daemon.send_signal(signal.SIGTERM)
         return self.daemon.wait(10)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hold the daemon still: what happens meanwhile happens, for it, in one moment."""
+        assert self.daemon is not None
+        held = psutil.Process(self.daemon.pid)
+        held.suspend()
+        wait_until(lambda: held.status() == psutil.STATUS_STOPPED, 10, "the daemon to hold still")
+        try:
+            yield
+        finally:
+            held.resume()
 
     def said(self) -> str:
         """What the daemon wrote on stderr."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrd.record.index import IndexReader
 from tests.acceptance.stage import AGENT
 from tests.cli.commands import CommandLine, Said
 from tests.serving import Serving, a_repository, serving
@@ -180,7 +181,8 @@ def test_the_index_made_anew_gives_the_same_answers(session):
             session("wait", session.submit("say Hello.", title=f"Number {number}"), "--timeout", "30").code
             == 0
         )
-    wait_until(lambda: not list(session.here.root.active.iterdir()), 10, "the archive")
+    index = IndexReader(session.here.root.index)
+    wait_until(lambda: [row.folder[:7] for row in index.latest()] == ["archive"] * 3, 10, "the index")
     assert session.here.stop() == 0
     before = json.loads(session("ls", "--json").out)
     session.here.root.index.unlink()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,11 +103,9 @@ def test_orders_of_one_moment_are_all_carried_out_though_one_met_a_fault(tmp_pat
         wait_until(lambda: not (at.here.root.active / "z").exists(), what="z to be settled")
         at.arm()
 
-        assert at.here.daemon is not None
-        at.here.daemon.send_signal(signal.SIGSTOP)
-        at.give("a", action="cancel", plan="x")
-        at.give("b", action="retry", plan="z")
-        at.here.daemon.send_signal(signal.SIGCONT)
+        with at.here.frozen():
+            at.give("a", action="cancel", plan="x")
+            at.give("b", action="retry", plan="z")
 
         assert at.here.result("x", 20)["status"] == "cancelled"
         assert at.here.result("z-2", 20)["status"] == "succeeded"
@@ -277,11 +274,9 @@ def test_a_plan_that_a_retry_makes_can_be_cancelled_in_the_same_moment(tmp_path:
         drop_plan(at.here, "x", at.project, "[sleep 1]")
         at.here.result("x")
         wait_until(lambda: not (at.here.root.active / "x").exists(), what="x to be settled")
-        assert at.here.daemon is not None
-        at.here.daemon.send_signal(signal.SIGSTOP)
-        at.give("a", action="retry", plan="x")
-        at.give("b", action="cancel", plan="x-2")
-        at.here.daemon.send_signal(signal.SIGCONT)
+        with at.here.frozen():
+            at.give("a", action="retry", plan="x")
+            at.give("b", action="cancel", plan="x-2")
 
         assert at.here.result("x-2", 20)["status"] == "cancelled"
 

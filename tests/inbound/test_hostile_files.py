@@ -237,4 +237,4 @@ def test_thousands_of_them_hardly_delay_a_good_plan(lanes: Lanes, root: Root) ->
         return bool(lanes.scan(time.monotonic()).ready)
 
     wait_until(good, 30, "the good plan")
-    assert scans <= 2  # renamed into place: nothing is waited for
+    assert scans <= 2 or not lanes._platform.inotify  # renamed into place: nothing is waited for
