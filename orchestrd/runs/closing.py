@@ -33,11 +33,12 @@ def ended_fields(
     payer: str | None,
     booked_usd: float,
     session_usd: float | None = None,
+    has_log: bool = True,
 ) -> dict[str, Any]:
     """Put together the record of a start's end; what is not known is left out.
 
     `booked_usd` is what was booked for the same session before: a resumed one tells its whole cost. `session_usd` is
-    that whole cost where the stream does not tell.
+    that whole cost where the stream does not tell. `has_log`: it got as far as to have a stream on the disk.
     """
     cost = facts.cost_to_book(booked_usd) if session_usd is None else max(0.0, session_usd - booked_usd)
     tokens = facts.tokens
@@ -65,6 +66,6 @@ def ended_fields(
         # What no document can hold stays in the stream.
         "output": facts.structured_output if is_wholesome(facts.structured_output) else None,
         "limit_resets_at": outcome.limit_resets_at,
-        "log": "events.jsonl",
+        "log": "events.jsonl" if has_log else None,
     }
     return {name: value for name, value in fields.items() if value is not None}

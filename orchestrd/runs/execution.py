@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from handoff import looking
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
 from orchestrd.config import Config, checkouts_folder, root_name
@@ -312,6 +313,8 @@ class Executions:
             session_usd=None
             if run.facts.has_result
             else session_cost_usd(claude_folder(self._environ), run.session),
+            # A runner that was killed at once has made none, and a power cut may have taken it.
+            has_log=looking.is_there(folder / "events.jsonl"),
         )
         record = self._journals.append(run.plan, "run-ended", step=STEP, n=run.number, **fields)
         run.watch.close()

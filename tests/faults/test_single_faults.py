@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os import kill
 from pathlib import Path
 from runpy import run_path
 
 import pytest
 
-from handoff.platform import PLATFORM
+from handoff.platform import PLATFORM, lock_holders
+from orchestrd.runs.recovery import follow_pid
+from orchestrd.views.verifying import verify
 from tests.acceptance.stage import AGENT, LEDGER, as_toml, drop_plan, entries, git, orders, runs_now, starts
 from tests.serving import Serving, a_repository, serving
 from tests.waiting import wait_until
@@ -322,3 +325,25 @@ def test_a_stray_file_among_the_orders_in_hand_keeps_no_daemon_from_starting(tmp
         drop_plan(at.here, "x", at.project)
 
         assert at.here.result("x", 20)["status"] == "succeeded"
+
+
+def test_a_run_that_died_before_it_had_a_log_names_none_in_its_result(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        drop_plan(at.here, "x", at.project, "[block]", limits={"attempts": 1})
+        runs_now(at.here, "x")
+        run = at.here.root.active / "x/runs/main.1"
+        wait_until((run / "events.jsonl").exists)
+        at.here.kill()
+        runner = follow_pid(run)
+        assert runner is not None
+        kill(runner, signal.SIGKILL)
+        wait_until(lambda: lock_holders(run / "lock") == [])
+        (run / "events.jsonl").unlink()
+
+        at.here.start()
+
+        result = at.here.result("x", 20)
+        assert (result["status"], result["reason"]) == ("failed", "interrupted")
+        assert "log" not in result["steps"][0]
+        wait_until(lambda: not (at.here.root.active / "x").exists())
+        assert list(verify(at.here.root)) == []
