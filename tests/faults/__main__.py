@@ -37,7 +37,8 @@ def main() -> int:
             folder.mkdir()
             with _bar(console, campaign) as told:
                 report = run_campaign(
-                    campaign, Ground(Size(asked.size), asked.seed, folder, told, tuple(asked.until))
+                    campaign,
+                    Ground(Size(asked.size), asked.seed, folder, told, tuple(asked.until), asked.rounds),
                 )
             console.print(f"{campaign.test}: {_in_a_word(report)} in {report.seconds} s")
             for violation in report.violations[:20]:
@@ -60,7 +61,12 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--size", choices=[size.value for size in Size], default=Size.MIDDLE.value)
     parser.add_argument("--seed", type=int, default=SEED, help="the same seed, the same faults (%(default)s)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="TEST", help="T4, or 'T4 real'")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="TEST", help="T4, 'T4 real', or '=T4' for that row alone"
+    )
+    parser.add_argument(
+        "--rounds", default="", metavar="WORDS", help="of T1 and T3, those that hold these words"
+    )
     parser.add_argument("--until", nargs="+", default=[], metavar="SEEN", help="stop at: I5, or '-: words'")
     parser.add_argument("--report", type=Path, default=Path("build/faults"), help="folder (%(default)s)")
     parser.add_argument("--folder", type=Path, help="where the roots are made (the system's own for such)")

@@ -181,7 +181,8 @@ def _all_taken_once(root: Root, count: int) -> Iterator[Violation]:
         yield Violation(
             "I1", "active", f"{len(lost)} are missing ({sorted(lost)[:3]}), and {sorted(strange)[:3]}"
         )
-    lines = Counter(json.loads(line)["id"] for line in root.ids_log.read_text().splitlines())
+    told = root.ids_log.read_text() if root.ids_log.exists() else ""
+    lines = Counter(json.loads(line)["id"] for line in told.splitlines())
     if lines != Counter(wanted):
         yield Violation(
             "I1", "ids.jsonl", f"it names {len(lines)} plans in {lines.total()} lines, not {count}"

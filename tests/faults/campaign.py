@@ -102,6 +102,8 @@ class Ground:
     """Told after each round: how many are done, of how many."""
     until: tuple[str, ...] = ()
     """Stop as soon as one of these is seen (`Violation.is_one_of`): it is enough to know that it can be."""
+    rounds: str = ""
+    """Of a sweep, only the rounds that these words stand in, as they are told where one fails."""
 
     def random(self, *what: object) -> random.Random:
         """Chance that the seed alone decides, another for each `what`."""
@@ -220,8 +222,8 @@ def _round(one: Callable[[Path, T], Outcome], folder: Path, what: T) -> Outcome:
 
 
 def spread(ground: Ground, everything: Iterable[T], most: int) -> list[T]:
-    """At most so many of all, chosen by the seed, in their order: a short form of a sweep."""
-    whole = list(everything)
+    """At most so many of all that are wanted, chosen by the seed, in their order: a short form of a sweep."""
+    whole = [one for one in everything if ground.rounds in str(one)]
     if len(whole) <= most:
         return whole
     chosen = sorted(ground.random("spread").sample(range(len(whole)), most))

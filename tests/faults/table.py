@@ -26,8 +26,9 @@ MODULES: tuple[str, ...] = (
 
 
 def campaigns(only: tuple[str, ...] = ()) -> Iterator[Campaign]:
-    """All rows, or those of some tests: `T4` names every row of T4, `T4 real` that one."""
+    """All rows, or those of some tests: `T4` names every row of T4, `T4 real` that one, `=T4` the one of that name."""
     for module in MODULES:
         for campaign in import_module(module).CAMPAIGNS:
-            if not only or campaign.test in only or campaign.test.split()[0] in only:
+            names = {campaign.test, campaign.test.split()[0], f"={campaign.test}"}
+            if not only or not names.isdisjoint(only):
                 yield campaign

@@ -71,6 +71,7 @@ def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.seeded", description=__doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="BUG", help="by name")
     parser.add_argument("--by", metavar="ROW", help="try another campaign or test than the table names")
+    parser.add_argument("--rounds", metavar="WORDS", help="try other rounds of it")
     parser.add_argument("--at-once", type=int, default=2, help="bugs at a time, each in a copy (%(default)s)")
     parser.add_argument("--report", type=Path, default=Path("build/faults"), help="folder (%(default)s)")
     return parser.parse_args()
@@ -85,7 +86,7 @@ def _try_all(bugs: Sequence[Bug], folder: Path, asked: argparse.Namespace, conso
         workshop = free.get()
         try:
             with workshop.with_bug(bug):
-                verdict = _try(workshop, bug, asked.by or bug.caught_by)
+                verdict = _try(workshop, bug, asked.by or bug.caught_by, asked.rounds or bug.rounds)
         finally:
             free.put(workshop)
         console.print(
@@ -97,15 +98,18 @@ def _try_all(bugs: Sequence[Bug], folder: Path, asked: argparse.Namespace, conso
         return list(pool.map(one, bugs))
 
 
-def _try(workshop: Workshop, bug: Bug, by: str) -> Verdict:
+def _try(workshop: Workshop, bug: Bug, by: str, rounds: str) -> Verdict:
     began = time.monotonic()
-    judge = _by_test if by.startswith("tests/") else _by_campaign
     with tempfile.TemporaryDirectory(prefix="seeded-run-", ignore_cleanup_errors=True) as folder:
-        outcome, said = judge(workshop, bug, by, Path(folder))
-    return Verdict(bug.name, bug.what, by, bug.seed, outcome, said, round(time.monotonic() - began, 1))
+        if by.startswith("tests/"):
+            outcome, said = _by_test(workshop, by, Path(folder))
+        else:
+            outcome, said = _by_campaign(workshop, bug, by, Path(folder), rounds)
+    row, seconds = f"{by} ({rounds})" if rounds else by, round(time.monotonic() - began, 1)
+    return Verdict(bug.name, bug.what, row, bug.seed, outcome, said, seconds)
 
 
-def _by_campaign(workshop: Workshop, bug: Bug, row: str, folder: Path) -> tuple[str, str]:
+def _by_campaign(workshop: Workshop, bug: Bug, row: str, folder: Path, rounds: str = "") -> tuple[str, str]:
     command = [
         "-m",
         "tests.faults",
@@ -114,10 +118,11 @@ def _by_campaign(workshop: Workshop, bug: Bug, row: str, folder: Path) -> tuple[
         "--seed",
         str(bug.seed),
         "--only",
-        row,
+        f"={row}",
         "--until",
         *bug.breaks,
     ]
+    command += ["--rounds", rounds]
     ended, said = _run(workshop, [*command, "--report", str(folder), "--folder", str(folder)], folder)
     report = folder / f"{bug.size}.json"
     if ended is None or not report.exists():
@@ -138,7 +143,7 @@ def _by_campaign(workshop: Workshop, bug: Bug, row: str, folder: Path) -> tuple[
     return MISSED, f"{sum(one['fired'] for one in rows)} faults, and {told}"
 
 
-def _by_test(workshop: Workshop, bug: Bug, test: str, folder: Path) -> tuple[str, str]:
+def _by_test(workshop: Workshop, test: str, folder: Path) -> tuple[str, str]:
     ended, said = _run(
         workshop, ["-m", "pytest", "-q", "-x", "--tb=line", f"--basetemp={folder}/t", test], folder
     )

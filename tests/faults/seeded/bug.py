@@ -36,6 +36,8 @@ class Bug:
     """
     caught_by: str
     """A row of the campaigns (`T4 orders`), or a test (`tests/...::test_...`) where no campaign can reach it."""
+    rounds: str = ""
+    """Of a sweep, the rounds that are enough."""
     seed: int = SEED
     size: str = "short"
 
@@ -65,16 +67,10 @@ def a_bug(
     *more: Edit,
     caught_by: str,
     breaks: str = "",
+    rounds: str = "",
     seed: int = SEED,
     size: str = "short",
 ) -> Bug:
     """Write a bug down whose first edit, often its only one, is spelt out."""
-    return Bug(
-        name,
-        what,
-        (Edit(path, before, after), *more),
-        tuple(breaks.split(" | ") if breaks else ()),
-        caught_by,
-        seed,
-        size,
-    )
+    seen = tuple(breaks.split(" | ")) if breaks else ()
+    return Bug(name, what, (Edit(path, before, after), *more), seen, caught_by, rounds, seed, size)

@@ -27,8 +27,10 @@ BUGS = (
         "journal-after-the-take",
         "a plan's file is moved before the journal that says where it came from is on the disk",
         "handoff/taking.py",
-        "        each(_sync_folder)\n",
-        "",
+        "        each(_sync_folder)\n"
+        "        # Folders whose parent could not be synced are not safe to rename into.\n"
+        "        _sync_parents({os.path.dirname(one.folder) for one in takes}, takes, failed)\n",
+        "        pass\n",
         caught_by="T7",
         breaks="I1 | I7",
     ),
@@ -55,6 +57,7 @@ BUGS = (
             "    if has_checkout",
         ),
         caught_by="T1",
+        rounds="crash after at: rename_new handoff/active/a →",
         breaks="I3 | I10",
     ),
     a_bug(
@@ -64,6 +67,7 @@ BUGS = (
         "    left = memoryview(content)\n    while left:\n        left = left[effects.write(fd, left) :]\n",
         "    effects.write(fd, content)\n",
         caught_by="T1",
+        rounds="short write at: write handoff/active/a/",
         breaks="I1 | I3 | I4 | I7 | I8",
     ),
     a_bug(
@@ -72,17 +76,18 @@ BUGS = (
         "orchestrd/record/journal.py",
         "    if good < len(raw):\n        durable.replace(path, raw[:good])\n",
         "",
-        caught_by="T1 recovery",
+        caught_by="T7",
         breaks="I7 | I8",
     ),
     a_bug(
-        "temporary-left",
-        "what was written before a rename failed stays behind",
-        "handoff/durable.py",
-        "        effects.rename(temporary, target)\n    except OSError:\n        forget(temporary)\n        raise\n",
-        "        effects.rename(temporary, target)\n    except OSError:\n        raise\n",
+        "take-not-undone",
+        "the folder of a plan that could not be moved in stays: the plan can never be taken",
+        "handoff/taking.py",
+        "    forget(os.path.join(one.folder, JOURNAL))\n    quietly(lambda: durable.effects.rmdir(one.folder))\n",
+        "    return\n",
         caught_by="T3",
-        breaks="I4",
+        rounds="at: rename_new handoff/inbox/a.toml",
+        breaks="I8",
     ),
     a_bug(
         "one-error-ends-the-daemon",
@@ -91,7 +96,8 @@ BUGS = (
         "        except OSError as error:\n            self._not_before = at.boot + AGAIN_SECONDS\n",
         "        except ChildProcessError as error:\n            self._not_before = at.boot + AGAIN_SECONDS\n",
         caught_by="T3",
-        breaks="I8",
+        rounds="(EIO) at: sync_dir handoff/",
+        breaks="I8 | -: ended",
     ),
     a_bug(
         "errand-forgotten",
@@ -100,6 +106,7 @@ BUGS = (
         "                self._put_off.append(_PutOff(self._now().boot + AGAIN_SECONDS, plan, errand, closing))\n",
         "",
         caught_by="T3",
+        rounds="error once (ENOSPC) at: mkdir handoff/active/a/runs",
         breaks="I8",
     ),
     a_bug(
@@ -108,7 +115,8 @@ BUGS = (
         "orchestrd/runs/orders.py",
         "            failures += error.errno not in NO_SPACE\n",
         "            failures += 1\n",
-        caught_by="T6",
-        breaks="I8 | I3",
+        caught_by="T3",
+        rounds="runner: error for ever (ENOSPC) at: rename",
+        breaks="I2 | I3 | I8 | -: ",
     ),
 )

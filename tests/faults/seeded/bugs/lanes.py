@@ -7,12 +7,13 @@ from tests.faults.seeded.bug import Edit, a_bug
 BUGS = (
     a_bug(
         "lock-by-name",
-        "a lock whose file was removed counts: two daemons serve one root",
+        "only a file that can be removed is locked: where it was, two daemons serve one root",
         "orchestrd/daemon/root_lock.py",
         "        return (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino)\n",
         "        return True\n",
+        Edit("orchestrd/daemon/root_lock.py", "        self._folder_fd = self._take_folder()\n", ""),
         caught_by="T12",
-        breaks="I2 | I5",
+        breaks="I1 | I2 | I5 | I8 | -: daemons serve",
     ),
     a_bug(
         "events-only",
@@ -20,8 +21,8 @@ BUGS = (
         "orchestrd/inbound/lanes.py",
         "(min(POLL_SECONDS, self._scan_seconds) if polls else self._scan_seconds)\n",
         "(min(POLL_SECONDS, self._scan_seconds) if polls else 3600.0)\n",
-        caught_by="T13",
-        breaks="I8",
+        caught_by="T13 lanes",
+        breaks="I1 | I8",
     ),
     a_bug(
         "follows-links",

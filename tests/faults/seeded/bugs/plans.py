@@ -29,7 +29,7 @@ BUGS = (
         "orchestrd/inbound/orders.py",
         '        self._journals.append(plan, "cancel-asked", sync=True, order=one.number, why=why)\n',
         "",
-        caught_by="T4 orders",
+        caught_by="T8",
         breaks="-: cancel",
     ),
     a_bug(
@@ -65,7 +65,8 @@ BUGS = (
         "orchestrd/inbound/reception.py",
         "        self._ids.append(line for _, line in self._unregistered)\n",
         "",
-        caught_by="T4",
+        caught_by="T1",
+        rounds="crash after at: start runner",
         breaks="I1",
     ),
     a_bug(

@@ -16,7 +16,8 @@ BUGS = (
             "        effects.lock(descriptor)\n",
             "",
         ),
-        caught_by="T4",
+        caught_by="T1",
+        rounds="crash after at: start runner",
         breaks="I2 | I8",
     ),
     a_bug(
@@ -54,6 +55,7 @@ BUGS = (
             "        self._launch(command, session, launch)\n        self._journals.append(\n",
         ),
         caught_by="T1",
+        rounds="crash after at: start runner",
         breaks="I2 | I7 | I8",
     ),
     a_bug(
@@ -71,7 +73,8 @@ BUGS = (
         "orchestrd/runs/supervision.py",
         "        return {*tree.descendants(os.getpid()), *tree.marked(self._orders.mark)}\n",
         "        return {*tree.descendants(self._pid)}\n",
-        caught_by="T4",
+        caught_by="T1",
+        rounds="crash after at: start runner",
         breaks="I5",
     ),
     a_bug(
@@ -80,7 +83,8 @@ BUGS = (
         "orchestrd/runs/execution.py",
         "        if found in {Found.ALIVE, Found.FINISHING}:\n            self._follow(run)\n            return None\n",
         "        if found in {Found.ALIVE, Found.FINISHING}:\n            return None\n",
-        caught_by="T4",
+        caught_by="T1",
+        rounds="crash after at: start runner",
         breaks="I8",
     ),
     a_bug(
@@ -90,8 +94,9 @@ BUGS = (
         "            start_new_session=True,\n",
         "            start_new_session=True,\n"
         "            preexec_fn=lambda: __import__('ctypes').CDLL(None).prctl(1, 9, 0, 0, 0),\n",
-        caught_by="T4",
-        breaks="I5",
+        caught_by="T1",
+        rounds="crash after at: start runner",
+        breaks="I2 | I5",
     ),
     a_bug(
         "attempts-not-counted",
@@ -100,7 +105,7 @@ BUGS = (
         "    return Again(pause, None if fresh else outcome.session)\n",
         "    return Again(pause, None if fresh else outcome.session, same_attempt=interrupted)\n",
         caught_by="T5",
-        breaks="I8",
+        breaks="I2 | I8",
     ),
     a_bug(
         "wall-clock",
@@ -113,8 +118,8 @@ BUGS = (
             "        self._kill_at: float | None = None\n",
             "        self._kill_at: float | None = None\n        self._wall, self._boot = clock.wall(), clock.boot()\n",
         ),
-        caught_by="T14",
-        breaks="",
+        caught_by="T14 daemon",
+        breaks="-: it ended of the jump | -: attempts",
     ),
     a_bug(
         "secret-in-two-pieces",
