@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from os import kill
 from pathlib import Path
 from runpy import run_path
 
@@ -336,7 +337,7 @@ def test_a_run_that_died_before_it_had_a_log_names_none_in_its_result(tmp_path: 
         at.here.kill()
         runner = follow_pid(run)
         assert runner is not None
-        kill(runner, signal.SIGKILL)
+        os.kill(runner, signal.SIGKILL)
         wait_until(lambda: lock_holders(run / "lock") == [])
         (run / "events.jsonl").unlink()
 
