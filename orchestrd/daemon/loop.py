@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, assert_never
@@ -32,7 +32,7 @@ from orchestrd.daemon.bell import Bell
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
 from orchestrd.daemon.indexing import Indexing
 from orchestrd.daemon.machine import Machine
-from orchestrd.daemon.recovering import recover
+from orchestrd.daemon.recovering import Recovered, recover
 from orchestrd.daemon.reporting import Reporting
 from orchestrd.daemon.root_lock import RootLock
 from orchestrd.daemon.telling import tell
@@ -91,6 +91,9 @@ class Daemon:
         """Orders that a daemon before us, or a refusing disk, left unfinished are to be looked for."""
         self._troubles = Troubles()
         self._noted_endings: set[PlanId] = set()
+        self._unread: Recovered | None = None
+        """With plans whose journals the disk did not give; they are asked for again at `_unread_due` (boot seconds)."""
+        self._unread_due = 0.0
         self._engine = Engine(config.limits.max_parallel)
         self._ids = Ids.load(root)
         self._journals = Journals(root)
@@ -153,22 +156,43 @@ class Daemon:
     def _start(self) -> None:
         at = self._now()
         found = recover(self._root, self._ids, self._journals, self._reception, at)
-        for problem in found.damaged:
-            self._troubles.raise_(
-                Trouble("journal-damaged", problem, "look at that file; the plan is left alone")
-            )
-        self._noted_endings.update(found.settling)
-        events = [*self._look_at_machine(at), *found.events]
+        events = self._look_at_machine(at)
         paused = self._orders.paused()
         if paused is not None:
             events.insert(0, PauseAsked(at, paused))
-        self._decide(events)
-        for plan, told in found.in_hand:
-            self._adopt(plan, told)
+        self._go_on_with(found, events)
         self._lanes.start()
         logger.info("serving {} (pid {}): {} plans in hand", self._root.path, os.getpid(), len(found.events))
         self._turn()
         notify("READY=1")
+
+    def _go_on_with(self, found: Recovered, events: Sequence[Event] = ()) -> None:
+        """Tell the engine what was found, and have runs followed."""
+        for problem in found.damaged:
+            self._troubles.raise_(
+                Trouble("journal-damaged", problem, "look at that file; the plan is left alone")
+            )
+        for plan, problem in found.unread.items():
+            remedy = f"repair the disk; it is tried again every {AGAIN_SECONDS:g} s"
+            self._troubles.raise_(Trouble(f"plan-{plan}", f"{plan}: {problem}", remedy))
+        self._unread = found if found.unread else None
+        self._unread_due = self._now().boot + AGAIN_SECONDS
+        self._noted_endings.update(found.settling)
+        self._decide([*events, *found.events])
+        for plan, told in found.in_hand:
+            self._adopt(plan, told)
+
+    def _recover_unread(self, before: Recovered, at: Moment) -> None:
+        """Go on with plans that the disk did not give when this daemon started."""
+        self._unread_due = at.boot + AGAIN_SECONDS
+        try:
+            found = recover(self._root, self._ids, self._journals, self._reception, at, before)
+        except OSError:
+            return  # what is wrong was told
+        for plan in before.unread:
+            if plan not in found.unread:
+                self._troubles.clear(f"plan-{plan}")
+        self._go_on_with(found)
 
     def _stop(self) -> None:
         notify("STOPPING=1")
@@ -195,6 +219,7 @@ class Daemon:
             self._engine.next_look(at),
             self._errands.next_look(at),
             self._indexing.next_look(at),
+            max(0.0, self._unread_due - at.boot) if self._unread else None,
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
 
@@ -206,6 +231,8 @@ class Daemon:
         for plan, message in self._runs.unreadable.items():
             self._troubles.raise_(Trouble(f"run-{plan}", message, "repair that; the run itself goes on"))
         self._errands.turn(at)
+        if self._unread and at.boot >= self._unread_due:
+            self._recover_unread(self._unread, at)
         if at.boot >= self._not_before:
             self._take_in(at)
         self._decide([Tick(self._now())])

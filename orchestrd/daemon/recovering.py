@@ -7,7 +7,7 @@ changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -41,12 +41,32 @@ class Recovered:
     """What is wrong with journals that cannot be believed."""
     left_alone: list[PlanId] = field(default_factory=list)
     """Their plans."""
+    unread: dict[PlanId, str] = field(default_factory=dict)
+    """Plans that the disk did not give now, and what it said: `recover` is called once more for them."""
+    lent: list[PlanId] = field(default_factory=list)
+    """Ids that nobody else may get, for their folders are there, though no register tells of them."""
 
 
-def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: Moment) -> Recovered:
-    """Read every plan in `active/`, in the order of arrival. What was not looked at yet goes to reception."""
+def recover(
+    root: Root,
+    ids: Ids,
+    journals: Journals,
+    reception: Reception,
+    at: Moment,
+    before: Recovered | None = None,
+) -> Recovered:
+    """Read every plan in `active/`, in the order of arrival. What was not looked at yet goes to reception.
+
+    After `before`, only what could not be read then. Raises OSError; then it can be repeated.
+    """
     found = Recovered()
-    known = sorted(_read_all(root, found), key=lambda one: one[0].arrival)
+    names = effects.list(root.active) if before is None else before.unread
+    known = sorted(_read_all(root, names, found), key=lambda one: one[0].arrival)
+    for plan in before.lent if before is not None else ():
+        ids.give_back(plan)
+    for plan in (*found.left_alone, *found.unread):
+        if not ids.has(plan):
+            found.lent.append(ids.allot(plan))
     lines: list[IdLine] = []
     for taken, told in known:
         journals.begin(taken.plan, told.sequence)
@@ -56,10 +76,6 @@ def recover(root: Root, ids: Ids, journals: Journals, reception: Reception, at: 
             if told.checked:
                 lines.append(_missing_line(taken, told))
     ids.append(lines)
-    for plan in found.left_alone:
-        # Nobody else may get this id: its folder is there.
-        if not ids.has(plan):
-            ids.allot(plan)
     status = _statuses_of(root, ids)
     for taken, told in known:
         try:
@@ -77,10 +93,10 @@ def _leave_alone(found: Recovered, plan: PlanId, path: str, error: Exception) ->
     found.left_alone.append(plan)
 
 
-def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
+def _read_all(root: Root, names: Iterable[str], found: Recovered) -> Iterator[tuple[Taken, Told]]:
     """Read each plan's journal, cutting a torn tail off; a start that was cut before its plan was moved in goes."""
     active, likely = os.fspath(root.active), "plan.toml"
-    for name in effects.list(active):
+    for name in names:
         plan = PlanId(name)
         # Plain texts: with 20,000 plans pathlib would be a quarter of the start.
         folder = f"{active}/{name}"
@@ -94,9 +110,12 @@ def _read_all(root: Root, found: Recovered) -> Iterator[tuple[Taken, Told]]:
                 found.left_alone.append(plan)
                 continue
             one = Taken.from_record(plan, records[0]), read_history(records)
-        except (JournalDamaged, OSError) as error:
+        except (JournalDamaged, NotADirectoryError, FileNotFoundError) as error:
             found.damaged.append(str(error))
             found.left_alone.append(plan)
+            continue
+        except OSError as error:
+            found.unread[plan] = f"{error.filename or folder}: {error.strerror}"
             continue
         except Exception as error:  # noqa: BLE001 - the border of one plan
             _leave_alone(found, plan, f"{folder}/{durable.JOURNAL}", error)
