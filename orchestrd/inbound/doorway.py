@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from handoff.effects import clock
 from orchestrd.core.events import Event, Moment
 from orchestrd.inbound.lanes import Lane, LaneFile, LaneFindings, LaneProblem, Lanes
 from orchestrd.inbound.orders import Orders
@@ -15,6 +16,10 @@ from orchestrd.inbound.reception import MOST_AT_ONCE, Newcomer, Reception
 
 BURST_SECONDS = 1.0
 """While a burst comes in, the lanes are looked at so often at most: each look goes through all that lies there."""
+LOOKS_SHARE = 4.0
+"""And between two looks so many times as long as one took: with 50,000 files that is seconds, for 256 taken a turn."""
+MOST_SECONDS = 5.0
+"""Orders wait no longer for that."""
 
 Found = tuple[LaneFile, str | None]
 """A file, and why it must not be opened."""
@@ -29,7 +34,7 @@ class Doorway:
         self._orders = orders
         self._plans: deque[Found] = deque()
         self._next_scan = 0.0
-        self._looked = float("-inf")
+        self._rests_until = float("-inf")
         self._woken = True
         self.ignored: tuple[tuple[str, str], ...] = ()
         """Files that are left where they lie, and why."""
@@ -47,14 +52,17 @@ class Doorway:
 
     def is_due(self, at: Moment) -> bool:
         """Whether the lanes are to be looked at now."""
-        is_woken = self._woken and (not self._plans or at.boot >= self._looked + BURST_SECONDS)
-        return is_woken or at.boot >= self._next_scan
+        if self._plans and at.boot < self._rests_until:
+            return False
+        return self._woken or at.boot >= self._next_scan
 
     def look(self, at: Moment) -> None:
         """Look at the lanes; take in the orders that lie there. Plans are remembered for `take_plans`."""
         self._woken = False
-        self._looked = at.boot
         found = self._lanes.scan(at.boot)
+        looked = clock.boot()
+        rest = LOOKS_SHARE * (looked - at.boot)
+        self._rests_until = looked + min(MOST_SECONDS, max(BURST_SECONDS, rest))
         self._next_scan = found.next_look
         self.problems = tuple(found.problems)
         inbox = _in_order(found, Lane.INBOX)
