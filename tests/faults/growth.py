@@ -16,7 +16,8 @@ MEMORY_MORE = 4 << 20
 """Bytes that come and go: an allocator gives back late, and a collection may be due."""
 MEMORY_A_PLAN = 2048
 """Bytes that a daemon may keep of each plan that there ever was: its id, its key, whether it succeeded."""
-DESCRIPTORS_MORE = 2
+DESCRIPTORS_MORE = 6
+"""Each of three runs at work has one or two; one lost with each plan would be thousands."""
 THREADS_MORE = 1
 
 
