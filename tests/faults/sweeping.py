@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 from tests.faults import steps
 from tests.faults.campaign import Campaign, Ground, Outcome, Size, Violation, run_rounds, spread
+from tests.faults.oracle import contents, differences
 from tests.faults.steps import PROCESSES, Fault, Kind, Step
 from tests.faults.stories import STORIES, Story, Telling
 from tests.faults.world import QUIET_SECONDS, World, a_world
@@ -83,6 +84,8 @@ class Stage:
         self.telling = Telling(story, world)
         self.begins: list[int] = []
         """Where in the log each daemon begins."""
+        self.stopped_in_order = False
+        """The daemon that met the fault ended as one does that was told to stop."""
 
     def serve(self, fault: Fault | None = None, *, record: bool = False) -> None:
         """Start a daemon with this fault in it, or in its runners."""
@@ -120,6 +123,10 @@ class Stage:
             time.sleep(0.004)
         return False
 
+    def quiet(self) -> list[Violation]:
+        """I8: what is handed in is settled in time, or the daemon has ended."""
+        return [] if self.go_on() else self.world.await_quiet(0)
+
     def strikes(self) -> int:
         """How often a fault has happened."""
         return len(self.fired.read_text().splitlines()) if self.fired.exists() else 0
@@ -146,17 +153,18 @@ def play(folder: Path, what: Round) -> Outcome:
         wrong = _with_fault(stage, what.fault)
         outcome.fired = min(1, stage.strikes())
         outcome.figures["unreached"] += 1 - outcome.fired
-        if world.forked is None:
+        if not stage.stopped_in_order:
             stage.serve()
             world.await_up()
-        if not stage.go_on():
-            wrong += world.await_quiet(0)
-        world.stop()
+            wrong += stage.quiet()
+            world.stop()
         # Of a daemon that serves, a file in `status/` may just be half written.
         wrong += world.judge()
+        before = contents(world.root)
         stage.serve()
         world.await_up()
-        wrong += world.recover_once_more()
+        world.stop()
+        wrong += differences(before, contents(world.root))
         wrong += _noise(stage)
         outcome.violations = [replace(one, reproduce=str(what)) for one in wrong]
         outcome.figures["rounds"] += 1
@@ -166,22 +174,30 @@ def play(folder: Path, what: Round) -> Outcome:
 def _with_fault(stage: Stage, fault: Fault | None) -> list[Violation]:
     """Have a daemon meet the fault; afterwards it has ended, or is as well as before."""
     wrong: list[Violation] = []
-    world = stage.world
     stage.serve(fault)
     if fault is not None and fault.kind is Kind.EVER:
         stage.go_on(lambda: stage.strikes() > 0)
-        held = time.monotonic() + HELD_SECONDS
-        stage.go_on(lambda: time.monotonic() > held)
-    elif not stage.go_on():
-        wrong += world.await_quiet(0)
-    stage.disarm() if fault is not None and fault.kind is Kind.EVER else None
-    if world.forked is not None and not stage.go_on():
-        wrong += world.await_quiet(0)
-    if world.forked is not None:
+        if stage.strikes():  # or else it is a step of the daemon's end
+            held = time.monotonic() + HELD_SECONDS
+            stage.go_on(lambda: time.monotonic() > held)
+            wrong += _silence(stage)
+            stage.disarm()
+    wrong += stage.quiet()
+    if stage.world.forked is not None:
         # Its last steps count as well.
-        world.stop()
+        stage.stopped_in_order = stage.world.stop() == 0 and not wrong
     stage.disarm()
     return wrong
+
+
+def _silence(stage: Stage) -> Iterator[Violation]:
+    """A daemon that is held up says by what, in its log at least."""
+    said = stage.world.here.log.read_text("utf-8", "replace")
+    held_up = stage.strikes() >= 3 and stage.world.forked is not None and not stage.world.is_quiet()
+    if held_up and "WARNING" not in said and "ERROR" not in said:
+        yield Violation(
+            "-", "the log", f"{stage.strikes()} errors, and not a word of what holds it up: {said}"
+        )
 
 
 def _noise(stage: Stage) -> Iterator[Violation]:
