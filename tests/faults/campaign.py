@@ -196,7 +196,8 @@ def run_rounds(
             total.add(future.result())
             ground.progress(done, len(todo))
             if total.breaks(ground.until):
-                pool.shutdown(wait=False, cancel_futures=True)
+                for waiting in todo:
+                    waiting.cancel()
                 break
     return total
 

@@ -237,6 +237,8 @@ def _become_daemon(here: Serving, environ: Mapping[str, str], prepare: Callable[
         null = os.open(os.devnull, os.O_RDONLY)
         for number, descriptor in ((0, null), (1, log), (2, log)):
             os.dup2(descriptor, number)
+        # A daemon has what it opens itself, and nothing of the tests that this is a fork of.
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         os.environ.clear()
         os.environ.update(environ)
         os.chdir(here.folder)

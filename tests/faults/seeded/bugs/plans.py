@@ -65,8 +65,7 @@ BUGS = (
         "orchestrd/inbound/reception.py",
         "        self._ids.append(line for _, line in self._unregistered)\n",
         "",
-        caught_by="T1",
-        rounds="crash after at: start runner",
+        caught_by="T5",
         breaks="I1",
     ),
     a_bug(

@@ -16,9 +16,8 @@ BUGS = (
             "        effects.lock(descriptor)\n",
             "",
         ),
-        caught_by="T1",
-        rounds="crash after at: start runner",
-        breaks="I2 | I8",
+        caught_by="T5",
+        breaks="I2 | I5 | I8",
     ),
     a_bug(
         "lock-handed-on",
@@ -73,8 +72,7 @@ BUGS = (
         "orchestrd/runs/supervision.py",
         "        return {*tree.descendants(os.getpid()), *tree.marked(self._orders.mark)}\n",
         "        return {*tree.descendants(self._pid)}\n",
-        caught_by="T1",
-        rounds="crash after at: start runner",
+        caught_by="T5",
         breaks="I5",
     ),
     a_bug(
@@ -83,8 +81,7 @@ BUGS = (
         "orchestrd/runs/execution.py",
         "        if found in {Found.ALIVE, Found.FINISHING}:\n            self._follow(run)\n            return None\n",
         "        if found in {Found.ALIVE, Found.FINISHING}:\n            return None\n",
-        caught_by="T1",
-        rounds="crash after at: start runner",
+        caught_by="T4",
         breaks="I8",
     ),
     a_bug(
@@ -94,8 +91,7 @@ BUGS = (
         "            start_new_session=True,\n",
         "            start_new_session=True,\n"
         "            preexec_fn=lambda: __import__('ctypes').CDLL(None).prctl(1, 9, 0, 0, 0),\n",
-        caught_by="T1",
-        rounds="crash after at: start runner",
+        caught_by="T4",
         breaks="I2 | I5",
     ),
     a_bug(
