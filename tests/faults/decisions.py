@@ -508,7 +508,7 @@ def run(ground: Ground) -> Outcome:
     """Let hypothesis try so many examples of so many steps."""
     counted: Counter[str] = Counter()
     asked = settings(
-        max_examples=ground.pick(400, 1000, 2000),
+        max_examples=ground.pick(400, 600, 2000),
         stateful_step_count=ground.pick(30, 50, 50),
         deadline=None,
         database=None,
