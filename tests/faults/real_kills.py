@@ -72,12 +72,10 @@ def one_siege(folder: Path, what: Round) -> Outcome:
     chance = random.Random(what.seed)
     outcome = Outcome()
     with _a_world(folder, conversation("", write("new.txt"), SLOW)) as (world, model):
-        plans = [f"plan-{number}" for number in range(what.plans)]
-        for name in plans:
-            world.submit(name, permissions=MAY_WRITE, model="sonnet")
+        plans: list[str] = []
         world.start(**SETTINGS)
-        for _ in range(what.plans):
-            wait_until(lambda: living_runs(world), 30, f"a run; {world.here.said()}")
+        for kills in range(what.plans):
+            _keep_busy(world, plans, min(what.plans, kills + 3))
             time.sleep(0.5 * chance.random())
             alive = living_runs(world)
             world.kill()
@@ -128,6 +126,17 @@ def _a_world(folder: Path, script: str) -> Iterator[tuple[World, Rehearsal]]:
         a_world(folder, claude=claude, environ=model.environment()) as world,
     ):
         yield world, model
+
+
+def _keep_busy(world: World, plans: list[str], wanted: int) -> None:
+    """Hand in as many as are wanted, and more where the machine is done with them; wait until there is a run."""
+    deadline = time.monotonic() + 60
+    while len(plans) < wanted or not living_runs(world):
+        assert time.monotonic() < deadline, f"nothing runs; the daemon said: {world.here.said()}"
+        if len(plans) < wanted or sum(result_of(world, plan) is None for plan in plans) < 2:
+            plans.append(f"plan-{len(plans)}")
+            world.submit(plans[-1], permissions=MAY_WRITE, model="sonnet")
+        time.sleep(0.01)
 
 
 def _came_to_rest(world: World) -> list[Violation]:
