@@ -57,7 +57,8 @@ KEPT = frozenset(
 clone fetches what it lacks. Never GIT_DIR and its like, which a daemon started from a hook would inherit."""
 
 _LOCK_PAUSE_SECONDS = 0.05
-_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|Out of diskspace")
+# Of a file that it could make and not fill git tells no reason: a disk is full, or fails.
+_NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded|Out of diskspace|unable to write file ")
 _NO_WRITE = re.compile(r"(?:unable to|cannot|could not|failed to) (?:write|create)|write error|short write")
 _NEXT_TO_NOTHING = 1 << 20
 

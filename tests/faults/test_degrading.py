@@ -126,6 +126,10 @@ def test_a_full_disk_lets_the_result_of_a_run_and_the_status_be_written_also_whe
         assert fill()  # once more: what was given away meanwhile is taken, too
         stop.rename(world.root.control / "stop.toml")
         assert world.here.result("cut", 15)["status"] == "cancelled"
+        # What is given away is taken, portion by portion, until only what is kept for the status is left.
+        wait_until(
+            lambda: fill() and set_aside(world.root) <= (1 << 19, SPARE_FILES), 15, "one half to be given"
+        )
         beat = world.here.status("daemon")["heartbeat"]
         assert fill()
         wait_until(lambda: world.here.status("daemon")["heartbeat"] != beat, 15, "the next beat")
