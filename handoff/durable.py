@@ -157,15 +157,17 @@ def make_folder(path: StrPath, *, sync: bool = True, mode: int = 0o700) -> None:
         sync_names(os.path.dirname(name))
 
 
-def move_new(src: StrPath, dst: StrPath) -> None:
+def move_new(src: StrPath, dst: StrPath, *, within: int | None = None) -> None:
     """Move a file or folder within the file system, never replacing; durable in both directories when it returns.
+
+    `within` is the open folder of `src`, where somebody might put a link in that folder's place.
 
     A move that was done before (no `src`, but a `dst`) is completed: both directories are synced. FileExistsError
     where both are there.
     """
     source, target = os.fspath(src), os.fspath(dst)
     try:
-        effects.rename_new(source, target, ours=True)
+        effects.rename_new(source, target, ours=True, within=within)
     except FileNotFoundError:
         if looking.is_there(source) or not looking.is_there(target):
             raise

@@ -75,9 +75,9 @@ class Effects:
         """Rename, replacing what is there."""
         os.rename(src, dst)
 
-    def rename_new(self, src: str, dst: str, *, ours: bool) -> None:
-        """Rename, never replacing."""
-        platform.rename_new(src, dst, ours=ours)
+    def rename_new(self, src: str, dst: str, *, ours: bool, within: int | None = None) -> None:
+        """Rename, never replacing; with `within`, what of that name lies in that open folder, wherever it is now."""
+        platform.rename_new(src, dst, ours=ours, within=within)
 
     def unlink(self, path: str) -> None:
         """Remove a file."""

@@ -14,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from handoff import looking, platform
-from handoff.effects import effects, let_go
+from handoff.effects import StrPath, effects, let_go
 
 MAX_DOCUMENT_BYTES = 1 << 20
 
@@ -145,6 +145,18 @@ def read_settled(
     if (before.size, before.mtime_ns) != (after.size, after.mtime_ns) or len(content) != after.size:
         raise StillWritten(shown(name))
     return content
+
+
+def read_taken(folder: StrPath, name: str, max_bytes: int = MAX_DOCUMENT_BYTES) -> bytes:
+    """Read again a document that was taken. Raises BadFile, StillWritten, OSError.
+
+    Whoever wrote it may have put a link, a FIFO or a terabyte in its place a moment before it was taken.
+    """
+    fd = effects.open(folder, _OPEN_FOREIGN | os.O_DIRECTORY)
+    try:
+        return read_settled(fd, name, max_bytes, prove=False)
+    finally:
+        let_go(fd)
 
 
 def nobody_writes_in(dir_fd: int, name: str, can: platform.Platform) -> bool | None:

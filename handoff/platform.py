@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import sys
 import time
 
@@ -123,33 +124,44 @@ def detect(portable: bool | None = None) -> Platform:  # noqa: FBT001 - the one 
     )
 
 
-def rename_new(src: StrPath, dst: StrPath, *, ours: bool = False, platform: Platform | None = None) -> None:
+def rename_new(
+    src: StrPath,
+    dst: StrPath,
+    *,
+    ours: bool = False,
+    platform: Platform | None = None,
+    within: int | None = None,
+) -> None:
     """Rename, never replacing what is there: FileExistsError, and both are as they were.
 
     `ours` says that nobody but this process makes names in `dst`'s directory: then the portable way may look first
     and rename, which has no moment in which both names exist. Otherwise it links and unlinks. (A plain rename of two
-    links to one inode "succeeds" and leaves both: hence never without looking.)
+    links to one inode "succeeds" and leaves both: hence never without looking.) `within` is the open folder that `src`
+    lies in: the way to it may lead elsewhere by now, if somebody put a link in the folder's place.
     """
     source, target = os.fspath(src), os.fspath(dst)
+    if within is not None:
+        source = os.path.basename(source)
     if (platform or PLATFORM).renameat2:
         from handoff import syscalls
 
         try:
-            syscalls.rename_noreplace(source, target)
+            syscalls.rename_noreplace(source, target, within)
         except OSError as error:
             # The file system knows no flags (some FUSE and network ones), or the kernel lacks the call.
             if error.errno not in (errno.EINVAL, errno.ENOSYS):
                 raise
         else:
             return
-    if ours or os.path.isdir(source):
-        os.lstat(source)  # a source that is gone outweighs a target that is there, as for the kernel
+    found = os.stat(source, dir_fd=within, follow_symlinks=False)
+    if ours or stat.S_ISDIR(found.st_mode):
+        # Looked at before: a source that is gone outweighs a target that is there, as for the kernel
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
-        os.rename(source, target)
+        os.rename(source, target, src_dir_fd=within)
         return
-    os.link(source, target, follow_symlinks=False)
-    os.unlink(source)
+    os.link(source, target, src_dir_fd=within, follow_symlinks=False)
+    os.unlink(source, dir_fd=within)
 
 
 def nobody_writes(fd: int, *, platform: Platform | None = None) -> bool | None:

@@ -72,18 +72,22 @@ class Judgement(NamedTuple):
 
 
 _CHANGED = "was changed just now"
+_KEEPS_CHANGING = "is changed again and again"
 
 
 class _Watched:
     """What is remembered of a name from one look to the next."""
 
-    __slots__ = ("bad", "changed_at", "held", "proved", "renamed", "signature")
+    __slots__ = ("bad", "changed_at", "first_seen", "held", "proved", "renamed", "signature")
 
-    def __init__(self, signature: Seen, now: float, *, renamed: bool, bad: str | None) -> None:
+    def __init__(
+        self, signature: Seen, now: float, first_seen: float, *, renamed: bool, bad: str | None
+    ) -> None:
         self.signature = signature
         self.bad = bad
         self.proved = False
         self.changed_at = now
+        self.first_seen = first_seen
         self.renamed = renamed
         self.held = False
 
@@ -118,7 +122,8 @@ class Settling:
         watched = self._watched.get(name)
         if watched is None or watched.signature != seen:
             bad = why_bad(seen, self._owners, self._max_bytes)
-            watched = self._watched[name] = _Watched(seen, now, renamed=renamed, bad=bad)
+            first_seen = watched.first_seen if watched is not None else now
+            watched = self._watched[name] = _Watched(seen, now, first_seen, renamed=renamed, bad=bad)
         elif renamed and not watched.renamed:
             watched.renamed = True
         if seen.kind is not FileKind.REGULAR:
@@ -153,8 +158,9 @@ class Settling:
         if watched.renamed:
             return _READY
         quiet = now - watched.changed_at
+        changed = _CHANGED if now - watched.first_seen < self._patience else _KEEPS_CHANGING
         if quiet < self._settle:
-            return Judgement(Verdict.WAIT, _CHANGED, watched.changed_at + self._settle)
+            return Judgement(Verdict.WAIT, changed, watched.changed_at + self._settle)
         # Proved once is enough while nothing changes: it is proved again after the take.
         done = watched.proved or proof()
         if done:
@@ -163,7 +169,7 @@ class Settling:
         if done is None:
             if quiet >= self._unproved:
                 return _READY
-            return Judgement(Verdict.WAIT, _CHANGED, watched.changed_at + self._unproved)
+            return Judgement(Verdict.WAIT, changed, watched.changed_at + self._unproved)
         return Judgement(
             Verdict.WAIT, "is open for writing", now + max(self._settle, min(_LOOK_AGAIN_AT_MOST, quiet / 4))
         )

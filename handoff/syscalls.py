@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 
-AT_FDCWD = -100
+_AT_FDCWD = -2 if sys.platform == "darwin" else -100
 RENAME_NOREPLACE = 1
 RENAME_EXCL = 4
 PR_SET_CHILD_SUBREAPER = 36
@@ -22,12 +23,13 @@ def has(name: str) -> bool:
     return hasattr(_libc, name)
 
 
-def rename_noreplace(src: str, dst: str) -> None:
-    """Rename atomically, never replacing: FileExistsError where `dst` is there."""
+def rename_noreplace(src: str, dst: str, within: int | None = None) -> None:
+    """Rename atomically, never replacing: FileExistsError where `dst` is there. `within`: the open folder of `src`."""
+    here = _AT_FDCWD if within is None else within
     if has("renameat2"):
-        code = _libc.renameat2(AT_FDCWD, os.fsencode(src), AT_FDCWD, os.fsencode(dst), RENAME_NOREPLACE)
+        code = _libc.renameat2(here, os.fsencode(src), _AT_FDCWD, os.fsencode(dst), RENAME_NOREPLACE)
     else:
-        code = _libc.renamex_np(os.fsencode(src), os.fsencode(dst), RENAME_EXCL)
+        code = _libc.renameatx_np(here, os.fsencode(src), _AT_FDCWD, os.fsencode(dst), RENAME_EXCL)
     _check(code, src, dst)
 
 

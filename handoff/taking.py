@@ -28,13 +28,17 @@ if TYPE_CHECKING:
 class Take:
     """One file to be taken: out of its lane, into a new folder under a name, with the journal's first line."""
 
-    __slots__ = ("first_line", "folder", "lane_file", "name")
+    __slots__ = ("first_line", "folder", "lane", "lane_file", "name")
 
-    def __init__(self, lane_file: StrPath, folder: StrPath, name: str, first_line: bytes) -> None:
+    def __init__(
+        self, lane_file: StrPath, folder: StrPath, name: str, first_line: bytes, lane: int | None = None
+    ) -> None:
         self.lane_file = os.fspath(lane_file)
         self.folder = os.fspath(folder)
         self.name = name
         self.first_line = first_line
+        self.lane = lane
+        """The lane, held open: a link in its place leads nobody to what lies elsewhere."""
 
 
 def take(lane_file: StrPath, folder: StrPath, name: str, first_line: bytes) -> None:
@@ -70,7 +74,7 @@ def take_many(takes: Sequence[Take]) -> list[OSError | None]:
         each(_sync_folder)
         # Folders whose parent could not be synced are not safe to rename into.
         _sync_parents({os.path.dirname(one.folder) for one in takes}, takes, failed)
-    each(lambda one: durable.effects.rename_new(one.lane_file, os.path.join(one.folder, one.name), ours=True))
+    each(_move_in)
     for number, one in enumerate(takes):
         if failed[number] is not None and begun[number]:
             _undo_folder(one)
@@ -92,6 +96,11 @@ def _begin_folder(one: Take) -> None:
     except OSError:
         _undo_folder(one)
         raise
+
+
+def _move_in(one: Take) -> None:
+    """The moment of ownership."""
+    durable.effects.rename_new(one.lane_file, os.path.join(one.folder, one.name), ours=True, within=one.lane)
 
 
 def _sync_folder(one: Take) -> None:

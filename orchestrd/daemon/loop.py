@@ -210,7 +210,9 @@ class Daemon:
         """How long nothing has to be done unless something happens, in seconds."""
         at = self._now()
         lanes = self._doorway.next_look(at)
-        if self._reception.unread:
+        if self._reception.is_behind:
+            lanes = 0.0
+        elif self._reception.unread:
             lanes = min(lanes, self._config.lanes.settle_seconds)
         waits = [
             max(lanes, self._not_before - at.boot),
@@ -284,6 +286,8 @@ class Daemon:
                 self._decide(self._orders.told())
             if self._doorway.is_due(at):
                 self._doorway.look(at)
+            else:
+                self._doorway.take_orders(at)
             self._decide(self._orders.told())
         except OSError:
             self._orders_left = True

@@ -32,6 +32,9 @@ from orchestrd.runs.execution import Executions
 PLANS_SECONDS = 1.0
 """How often the plans are gone through at most: with 20,000 waiting that is not free."""
 
+MOST_IGNORED = 1000
+"""So many files that are ignored are shown, as of the plans."""
+
 
 class Reporting:
     """Keeps `status/` true. `why` says why the daemon is in its state."""
@@ -116,7 +119,7 @@ class Reporting:
             why=self.why or self._engine.paused or None,
             counts=counts,
             limits={"max_parallel": self._config.limits.max_parallel},
-            ignored=[{"file": file, "why": why} for file, why in ignored],
+            ignored=_shown(ignored),
             problems=[
                 {
                     "word": one.word,
@@ -192,3 +195,10 @@ class Reporting:
 
 def _date(seconds: float) -> datetime:
     return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _shown(ignored: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+    """The files that are ignored, MOST_IGNORED at most: ten thousand of them would be written out at every beat."""
+    shown = [{"file": file, "why": why} for file, why in ignored[:MOST_IGNORED]]
+    more = len(ignored) - MOST_IGNORED
+    return [*shown, {"file": f"{more} more", "why": "are ignored, too"}] if more > 0 else shown

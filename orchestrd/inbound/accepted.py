@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handoff import durable, looking
+from handoff.foreign import BadFile, StillWritten, read_taken
 from handoff.formats import Format
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
@@ -27,8 +28,12 @@ def read_accepted(root: Root, plan: PlanId, limits: Limits) -> Plan | None:
         pass  # taken by a power cut
     for kind in Format:
         file = folder / plan_file(kind)
-        if looking.is_file(file):
-            checked = check_plan(looking.read_file(file), kind, plan, limits)
+        if looking.is_there(file):
+            try:
+                raw = read_taken(folder, file.name)
+            except (BadFile, StillWritten):
+                return None
+            checked = check_plan(raw, kind, plan, limits)
             if isinstance(checked, Accepted):
                 write_accepted(root, plan, checked.plan)
                 return checked.plan

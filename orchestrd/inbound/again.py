@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
+from pathlib import Path
 
 from handoff import durable, looking
-from handoff.effects import effects
+from handoff.foreign import BadFile, StillWritten, read_taken
 from handoff.formats import Format
 from handoff.root import PlanId, Root
-from handoff.settling import MAX_DOCUMENT_BYTES
 from orchestrd.core.events import Moment
 from orchestrd.inbound.reception import Reception
 from orchestrd.inbound.taken import Taken, plan_file
@@ -35,26 +35,24 @@ def accept_again(
         return made
     folder = archived_folder(root, plan)
     files = [] if folder is None else [folder / plan_file(kind) for kind in Format]
-    there = next((path for path in files if looking.is_file(path)), None)
+    there = next((path for path in files if looking.is_there(path)), None)
     if folder is None or there is None:
         return None
     first = journal.read_journal(folder / durable.JOURNAL)[0]
-    size = effects.stat(there).st_size
-    if first.get("bad_file") or size > MAX_DOCUMENT_BYTES:
-        raise NeverRead(f"the file of {plan} {first.get('bad_file', 'is too large')}; hand it in anew")
+    content = _read(plan, folder, there.name, first.get("bad_file"))
     one = Taken(
         plan=ids.allot(plan),
         source=first["source"],
         file_format=Format(there.suffix[1:]),
         taken=datetime.fromtimestamp(at.wall, UTC),
         arrival=ids.next_arrival(),
-        size=size,
+        size=len(content),
         retry_of=plan,
         order=order,
     )
     # From here on it is taken like any other file, with all that makes that durable.
     copy = root.orders / f"{order}-{one.file_name}"
-    durable.replace(copy, looking.read_file(there))
+    durable.replace(copy, content)
     try:
         durable.take(copy, root.plan_folder(one.plan), one.file_name, one.first_line())
     except OSError:
@@ -66,6 +64,20 @@ def accept_again(
         raise
     reception.take_up(one)
     return one.plan
+
+
+def _read(plan: PlanId, folder: Path, name: str, bad_file: str | None) -> bytes:
+    """Read a settled plan's file once more; raises NeverRead where it is not to be read, or not yet."""
+    if bad_file is not None:
+        raise NeverRead(f"the file of {plan} {bad_file}; hand it in anew")
+    try:
+        return read_taken(folder, name)
+    except BadFile as bad:
+        raise NeverRead(f"the file of {plan} {bad.why}; hand it in anew") from None
+    except StillWritten:
+        raise NeverRead(
+            f"the file of {plan} has a second hard link, or is being written; hand it in anew"
+        ) from None
 
 
 def _made_by(root: Root, ids: Ids, plan: PlanId, order: int) -> PlanId | None:

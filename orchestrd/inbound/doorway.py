@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from handoff.effects import clock
 from orchestrd.core.events import Event, Moment
 from orchestrd.inbound.lanes import Lane, LaneFile, LaneFindings, LaneProblem, Lanes
 from orchestrd.inbound.orders import Orders
-from orchestrd.inbound.reception import MOST_AT_ONCE, Newcomer, Reception
+from orchestrd.inbound.reception import MOST_AT_ONCE, PORTION_SECONDS, Newcomer, Reception
 
 BURST_SECONDS = 1.0
 """While a burst comes in, the lanes are looked at so often at most: each look goes through all that lies there."""
@@ -21,8 +22,20 @@ LOOKS_SHARE = 4.0
 MOST_SECONDS = 5.0
 """Orders wait no longer for that."""
 
+STAY_SECONDS = 30.0
+"""A file that cannot be moved, and does not change, is tried again so much later."""
+
 Found = tuple[LaneFile, str | None]
 """A file, and why it must not be opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stays:
+    """A file that cannot be moved out of its lane."""
+
+    file: LaneFile
+    why: str
+    until: float
 
 
 class Doorway:
@@ -33,6 +46,8 @@ class Doorway:
         self._reception = reception
         self._orders = orders
         self._plans: deque[Found] = deque()
+        self._waiting_orders: deque[LaneFile] = deque()
+        self._stay: dict[tuple[Lane, str], _Stays] = {}
         self._next_scan = 0.0
         self._rests_until = float("-inf")
         self._woken = True
@@ -46,13 +61,13 @@ class Doorway:
 
     def next_look(self, at: Moment) -> float:
         """Seconds until there is something to do here unless woken."""
-        if self._plans or self._woken:
+        if self._plans or self._waiting_orders or self._woken:
             return 0.0
         return max(0.0, self._next_scan - at.boot)
 
     def is_due(self, at: Moment) -> bool:
         """Whether the lanes are to be looked at now."""
-        if self._plans and at.boot < self._rests_until:
+        if (self._plans or self._waiting_orders) and at.boot < self._rests_until:
             return False
         return self._woken or at.boot >= self._next_scan
 
@@ -65,24 +80,52 @@ class Doorway:
         self._rests_until = looked + min(MOST_SECONDS, max(BURST_SECONDS, rest))
         self._next_scan = found.next_look
         self.problems = tuple(found.problems)
-        inbox = _in_order(found, Lane.INBOX)
-        self._plans = deque(inbox)
-        self.ignored = tuple((file.shown, why) for file, why in _ignored(found))
-        orders = [
-            file
-            for file, _ in _in_order(found, Lane.CONTROL)
-            if self._is_done(file, self._orders.is_worth_taking)
-        ]
-        self._orders.take(orders, at)
+        here = {(file.lane, file.name) for file in (*found.ready, *(file for file, _ in found.bad))}
+        self._stay = {name: one for name, one in self._stay.items() if at.boot < one.until and name in here}
+        self._plans = deque(one for one in _in_order(found, Lane.INBOX) if not self._stays(one[0]))
+        self._waiting_orders = deque(
+            file for file, _ in _in_order(found, Lane.CONTROL) if not self._stays(file)
+        )
+        ignored = [*_ignored(found), *((one.file, f"the file {one.why}") for one in self._stay.values())]
+        self.ignored = tuple((file.shown, why) for file, why in ignored)
+        self.take_orders(at)
+
+    def take_orders(self, at: Moment) -> None:
+        """Take the next portion of the orders that lie there, and carry them out."""
+        until = clock.awake() + PORTION_SECONDS
+        while self._waiting_orders and clock.awake() < until:
+            file = self._waiting_orders.popleft()
+            if self._is_done(file, self._orders.is_worth_taking):
+                why = self._orders.take(file, at)
+                if why is not None:
+                    self._leave(file, why, at)
 
     def take_plans(self, at: Moment) -> list[Event]:
         """Take the next portion of the plans that lie in the inbox."""
         newcomers: list[Newcomer] = []
-        while self._plans and len(newcomers) < MOST_AT_ONCE:
+        files: dict[str, LaneFile] = {}
+        until = clock.awake() + PORTION_SECONDS
+        while self._plans and len(newcomers) < MOST_AT_ONCE and clock.awake() < until:
             file, why = self._plans.popleft()
             if why is not None or self._is_done(file, self._reception.is_worth_taking):
                 newcomers.append(Newcomer(file.name, file.seen.size, why))
-        return self._reception.take(newcomers, at) if newcomers else []
+                files[file.name] = file
+        events = self._reception.take(newcomers, at) if newcomers else []
+        for name, why_not in self._reception.stay.items() if newcomers else ():
+            self._leave(files[name], why_not, at)
+        return events
+
+    def _leave(self, file: LaneFile, why: str, at: Moment) -> None:
+        """Let a file lie that cannot be moved, until it changes or some time has passed; and show it."""
+        self._stay[file.lane, file.name] = _Stays(file, why, at.boot + STAY_SECONDS)
+        self.ignored = (*self.ignored, (file.shown, f"the file {why}"))
+
+    def _stays(self, file: LaneFile) -> bool:
+        left = self._stay.get((file.lane, file.name))
+        if left is not None and left.file.seen != file.seen:
+            del self._stay[file.lane, file.name]
+            return False
+        return left is not None
 
     def leave_plans(self) -> None:
         """Plans are not taken now (a drain, no space): what lies in the inbox stays there."""

@@ -7,9 +7,10 @@ then removed. Cut off anywhere it is carried out again, and finds by N what it h
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -36,7 +37,7 @@ from orchestrd.core.plan_life import State
 from orchestrd.inbound.again import NeverRead, accept_again
 from orchestrd.inbound.lanes import LaneFile
 from orchestrd.inbound.reception import Newcomer, Reception
-from orchestrd.inbound.taken import opened
+from orchestrd.inbound.taken import is_no_lane, opened, why_it_stays
 from orchestrd.record.ids import Ids, OrderLine
 from orchestrd.record.ids import Orders as Register
 from orchestrd.record.journals import Journals
@@ -131,18 +132,24 @@ class Orders:
         if trouble is not None:
             raise trouble
 
-    def take(self, files: Sequence[LaneFile], at: Moment) -> None:
-        """Take orders in the order of their times, and carry each out. Raises OSError; `take_up` goes on with it."""
-        for file in files:
-            # A number that a failing disk has perhaps used is not given a second time.
-            order = OrderInHand(self._next, file.name, Format.of(file.name))
-            self._next += 1
-            lane_file = os.path.join(self._root.control, file.name)
-            try:
-                durable.move_new(lane_file, self._root.orders / order.name)
-            except FileNotFoundError:
-                continue  # its writer took it back
-            self._finish(order, at)
+    def take(self, file: LaneFile, at: Moment) -> str | None:
+        """Take an order and carry it out; or say why its file cannot be moved. Raises OSError; `take_up` goes on."""
+        # A number that a failing disk has perhaps used is not given a second time.
+        order = OrderInHand(self._next, file.name, Format.of(file.name))
+        self._next += 1
+        lane_file = os.path.join(self._root.control, file.name)
+        try:
+            with opened(self._root.control) as lane:
+                durable.move_new(lane_file, self._root.orders / order.name, within=lane)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) or is_no_lane(error, self._root.control):
+                return None  # its writer took it back; or the whole lane, which the next look tells of
+            why = why_it_stays(error, lane_file)
+            if why is None:
+                raise
+            return why
+        self._finish(order, at)
+        return None
 
     def is_worth_taking(self, file: LaneFile) -> bool:
         """Whether what lies in the lane under its final name, and settled, is a valid order already."""
@@ -169,7 +176,7 @@ class Orders:
         """Carry an order out, write down what came of it, remove it."""
         path = self._root.orders / one.name
         if self._log.has(one.number):
-            durable.remove(path)
+            _put_away(path)
             return
         order: Order | None = None
         try:
@@ -189,7 +196,7 @@ class Orders:
             answer = Answer(Outcome.REFUSED, f"{type(error).__name__}: {error}")
         self._events += answer.events
         self._log.append([_line(one, order, answer, at)])
-        durable.remove(path)
+        _put_away(path)
         named = f"{order.action.value} {order.plan or ''}".strip() if order else shown(one.file)
         logger.info("order {}: {}: {}{}", one.number, named, answer.outcome.value, _because(answer))
 
@@ -235,7 +242,7 @@ class Orders:
                 return Answer(Outcome.NOTHING, f"no plan {plan} is known")
             self._events += self._reception.take([lying], at)
             if not self._ids.has(plan):
-                return Answer(Outcome.NOTHING, f"the file of {plan} was taken back")
+                return Answer(Outcome.NOTHING, f"the file of {plan} was taken back, or cannot be moved")
         elif (held := self._in_hand(plan)) is None and not self._is_on_its_way(plan):
             return Answer(Outcome.NOTHING, f"{plan} is settled already")
         elif held is not None and held.state in {State.SETTLING, State.GATHERING}:
@@ -289,6 +296,16 @@ class Orders:
             return Answer(Outcome.NOTHING, f"the archive holds the plan {plan} no longer; hand it in anew")
         self._events += self._reception.look(at)
         return Answer(Outcome.DONE, new_plan=new_plan)
+
+
+def _put_away(path: Path) -> None:
+    """Remove what was taken as an order; somebody may have put a folder in its place at the last moment."""
+    try:
+        durable.remove(path)
+    except OSError as error:
+        if not isinstance(error, IsADirectoryError | PermissionError) or not looking.is_folder(path):
+            raise
+        durable.remove_tree(path)
 
 
 def _because(answer: Answer) -> str:

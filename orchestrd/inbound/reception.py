@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handoff import durable, looking
+from handoff.effects import clock
 from handoff.formats import FieldError, Format
 from handoff.result import Reason, Status
 from handoff.root import PlanId, Root, plan_id_of
@@ -25,13 +26,15 @@ from orchestrd.core.history import facts_of
 from orchestrd.inbound.accepted import write_accepted
 from orchestrd.inbound.intake import Accepted, Refused, check_plan
 from orchestrd.inbound.lanes import LaneFile
-from orchestrd.inbound.taken import Taken, opened, optional
+from orchestrd.inbound.taken import Taken, is_no_lane, opened, optional, why_it_stays
 from orchestrd.record.archived import status_of
 from orchestrd.record.ids import IdLine, Ids
 from orchestrd.record.journals import Journals
 
 MOST_AT_ONCE = 256
 """Files of one turn of the loop: a burst of 20,000 must not keep the daemon from its runs."""
+PORTION_SECONDS = 0.25
+"""Nor must a burst of the largest and worst documents, each of which is the work of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,10 @@ class Reception:
         self._give_up_at: dict[PlanId, float] = {}
         self._unregistered: list[tuple[Event, IdLine]] = []
         self._cancelled: dict[PlanId, str] = {}
+        self.stay: dict[str, str] = {}
+        """Of the last portion: the files that cannot be moved, and why."""
+        self.is_behind = False
+        """There is more to be read than fitted into one turn."""
 
     @property
     def unread(self) -> int:
@@ -82,21 +89,38 @@ class Reception:
 
         Raises OSError where the disk did not do as it was told; what was taken all the same is looked at later.
         """
+        self.stay = {}
+        try:
+            with opened(self._root.inbox) as lane:
+                trouble = self._take_out(newcomers, lane, at)
+        except OSError as error:
+            if not is_no_lane(error, self._root.inbox):
+                raise
+            return self.look(at)
+        if trouble is not None:
+            raise trouble
+        return self.look(at)
+
+    def _take_out(self, newcomers: Sequence[Newcomer], lane: int, at: Moment) -> OSError | None:
         now = datetime.fromtimestamp(at.wall, UTC)
         taken = [self._name(newcomer, now) for newcomer in newcomers]
         trouble: OSError | None = None
-        for one, problem in zip(taken, durable.take_many([self._take_of(one) for one in taken]), strict=True):
+        takes = [self._take_of(one, lane) for one in taken]
+        for one, take, problem in zip(taken, takes, durable.take_many(takes), strict=True):
             # After a failed sync the file may have moved all the same; a folder that was there is another plan's.
             moved = isinstance(problem, durable.DurabilityLost) and self._lies_in_active(one)
             if problem is None or moved:
                 self.take_up(one)
             else:
                 self._ids.give_back(one.plan)
-            if problem is not None and not isinstance(problem, FileNotFoundError | FileExistsError):
+            if problem is None or isinstance(problem, FileNotFoundError | FileExistsError):
+                continue
+            why = why_it_stays(problem, take.lane_file)
+            if why is None:
                 trouble = problem
-        if trouble is not None:
-            raise trouble
-        return self.look(at)
+            else:
+                self.stay[one.source] = why
+        return trouble
 
     def take_up(self, one: Taken, sequence: int = 1, cancelled: str | None = None) -> None:
         """Remember a plan that lies in `active/` to be looked at; its journal's last line has this number.
@@ -119,10 +143,17 @@ class Reception:
     def look(self, at: Moment) -> list[Event]:
         """Read and check what was taken, register it, and say what became of each. Raises OSError, and is repeated."""
         trouble: OSError | None = None
+        until = clock.awake() + PORTION_SECONDS
+        self.is_behind = False
         for one in list(self._unread.values()):
+            if clock.awake() > until:
+                self.is_behind = True
+                break
             try:
                 self._unregistered.append(self._look_at(one, at))
             except StillWritten:
+                # Behind the others: what is written for ever must not use up every turn.
+                self._unread[one.plan] = self._unread.pop(one.plan)
                 continue
             except OSError as error:
                 trouble = error
@@ -156,9 +187,11 @@ class Reception:
     def _lies_in_active(self, one: Taken) -> bool:
         return looking.is_there(self._root.plan_folder(one.plan) / one.file_name)
 
-    def _take_of(self, one: Taken) -> durable.Take:
+    def _take_of(self, one: Taken, lane: int) -> durable.Take:
         lane_file = os.path.join(self._root.inbox, one.source)
-        return durable.Take(lane_file, self._root.plan_folder(one.plan), one.file_name, one.first_line())
+        return durable.Take(
+            lane_file, self._root.plan_folder(one.plan), one.file_name, one.first_line(), lane
+        )
 
     def _look_at(self, one: Taken, at: Moment) -> tuple[Event, IdLine]:
         if one.bad_file is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -84,3 +85,25 @@ def opened(folder: Path) -> Iterator[int]:
         yield fd
     finally:
         let_go(fd)
+
+
+_OF_THE_FILE = {
+    errno.EPERM: "it may be immutable, or append-only (lsattr)",
+    errno.EBUSY: "something is mounted on it",
+    errno.EXDEV: "it lies on another file system",
+}
+
+
+def why_it_stays(error: OSError, lane_file: str) -> str | None:
+    """Say why this one file cannot be moved out of its lane; None: that is not what was wrong.
+
+    Others are not kept waiting by it, as they are by a disk that refuses.
+    """
+    why = _OF_THE_FILE.get(error.errno or 0)
+    moved = error.filename in {lane_file, os.path.basename(lane_file)}
+    return f"cannot be moved: {error.strerror} ({why})" if why is not None and moved else None
+
+
+def is_no_lane(error: OSError, lane: Path) -> bool:
+    """Whether a lane could not be opened because something else is in its place; the look at the lanes tells of it."""
+    return error.errno in {errno.ELOOP, errno.ENOTDIR, errno.ENOENT} and error.filename in {lane, str(lane)}

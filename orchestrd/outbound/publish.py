@@ -17,6 +17,7 @@ from pathlib import Path
 
 from handoff import durable, looking
 from handoff.effects import effects
+from handoff.foreign import BadFile, StillWritten, read_taken
 from handoff.formats import DocumentError, Format, dump, read_document
 from handoff.plan import Plan
 from handoff.result import Result
@@ -85,8 +86,8 @@ def plan_in(folder: Path, answer: Format) -> Plan | None:
     with suppress(OSError, ValueError):
         return Plan.model_validate_json(looking.read_file(folder / "accepted.json"))
     for file_format in (Format.JSON,) if answer is Format.JSON else (Format.TOML, Format.MARKDOWN):
-        with suppress(OSError, DocumentError):
-            return read_document(Plan, looking.read_file(folder / f"plan.{file_format.value}"), file_format)
+        with suppress(OSError, DocumentError, BadFile, StillWritten):
+            return read_document(Plan, read_taken(folder, f"plan.{file_format.value}"), file_format)
     return None
 
 

@@ -52,9 +52,9 @@ class Recorded(durable.Effects):
         self._note("rename", dst)
         super().rename(src, dst)
 
-    def rename_new(self, src: str, dst: str, *, ours: bool) -> None:
+    def rename_new(self, src: str, dst: str, *, ours: bool, within: int | None = None) -> None:
         self._note("rename", dst)
-        super().rename_new(src, dst, ours=ours)
+        super().rename_new(src, dst, ours=ours, within=within)
 
     def unlink(self, path: str) -> None:
         super().unlink(path)
