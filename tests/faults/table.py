@@ -21,6 +21,8 @@ MODULES: tuple[str, ...] = (
     "tests.faults.decisions",
     "tests.faults.power.campaign",
     "tests.faults.fuzz",
+    "tests.faults.hostile",
+    "tests.faults.swaps",
 )
 """Each holds its rows in `CAMPAIGNS`."""
 

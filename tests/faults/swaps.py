@@ -1,0 +1,263 @@
+"""T11: what lies in a lane is exchanged, as fast as another process can, for a link, a FIFO, a folder, a hard link.
+
+So is a lane itself, for a link to a folder outside. Outside lie plans and orders that would be carried out if they
+were ever read or moved: their bytes must show up nowhere, and nobody may have read them (their times of access tell).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds
+from tests.faults.oracle import fingerprint
+from tests.faults.world import World, a_world
+from tests.waiting import wait_until
+
+CANARY = b"canary-1f0c8e77"
+PLANS = 12
+SETTINGS = {"LANES__PATIENCE_SECONDS": "0.5", "LANES__SETTLE_SECONDS": "0.05", "LIMITS__MAX_PARALLEL": "2"}
+LANES = ("inbox", "control", "replies")
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+_LONG_AGO = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Swapping:
+    """One round: how many exchanges, of what."""
+
+    of_lanes: bool
+    swaps: int
+    settings: Mapping[str, str]
+
+
+def run(ground: Ground) -> Outcome:
+    """Files in all lanes, and the lanes themselves; in the long form by polling and without a proof, too."""
+    swaps = ground.pick(2_000, 20_000, 100_000)
+    variants: list[Mapping[str, str]] = [{}]
+    if ground.pick(0, 0, 1):
+        variants += [{"LANES__POLLING": "true"}, {"PORTABLE": "1"}]
+    rounds = [Swapping(of_lanes, swaps, settings) for settings in variants for of_lanes in (False, True)]
+    return run_rounds(ground, rounds, one_round)
+
+
+def one_round(folder: Path, what: Swapping) -> Outcome:
+    """Exchange while good plans come and go; then everything good is done, and nothing outside was touched."""
+    outcome = Outcome()
+    with a_world(folder) as world:
+        outside = _lay_out(world)
+        before = {name: fingerprint(outside / name) for name in os.listdir(outside)}
+        _date(outside)
+        world.fork(**{**SETTINGS, **what.settings})
+        world.await_up()
+        lane = os.open(world.root.inbox, os.O_RDONLY | os.O_DIRECTORY)
+        with _swapper(world, outside, what) as count:
+            for number in range(PLANS):
+                # By the folder itself, as somebody who works in it: its name may lead elsewhere at the moment.
+                _hand_in(world, lane, f"good-{number}")
+                time.sleep(0.02)
+            wait_until(lambda: count() >= what.swaps, 60, f"{what.swaps} exchanges")
+        os.close(lane)
+        outcome.fired += count()
+        outcome.figures["exchanges of lanes" if what.of_lanes else "exchanges of files"] += count()
+        outcome.violations += _all_done(world)
+        outcome.violations += _kept_out(world, outside, before)
+        outcome.figures["taken although exchanged"] += len(_taken(world)) - PLANS
+        if world.stop() != 0:
+            outcome.violations.append(Violation("-", "the daemon", f"did not stop: {world.here.said()}"))
+    return outcome
+
+
+def _lay_out(world: World) -> Path:
+    """Outside: for each lane a folder with what would be taken there; all of it dated so that a reading would show."""
+    outside = world.folder / "outside"
+    for lane in LANES:
+        (outside / lane).mkdir(parents=True)
+        for name, text in (
+            ("plan.toml", f'handoff = 1\nproject = "{world.plain}"\nprompt = "{CANARY.decode()}"\n'),
+            ("order.toml", f'action = "pause"\nwhy = "{CANARY.decode()}"\n'),
+            ("swap.toml", f'handoff = 1\nproject = "{world.plain}"\nprompt = "{CANARY.decode()}"\n'),
+        ):
+            (outside / lane / name).write_text(text)
+    return outside
+
+
+def _date(outside: Path) -> None:
+    """Set times of access that the next reading would change, on every file system that keeps them at all."""
+    for path in outside.rglob("*"):
+        os.utime(path, (_LONG_AGO, _LONG_AGO + 1e8))
+
+
+def _hand_in(world: World, lane: int, name: str) -> None:
+    text = f'handoff = 1\nproject = "{world.plain}"\nprompt = "{name}: [write {name}.txt hello]"\n'
+    fd = os.open(f".{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=lane)
+    os.write(fd, text.encode())
+    os.close(fd)
+    os.rename(f".{name}", f"{name}.toml", src_dir_fd=lane, dst_dir_fd=lane)
+
+
+@contextmanager
+def _swapper(world: World, outside: Path, what: Swapping) -> Iterator[Callable[[], int]]:
+    """Another process that exchanges until this block ends; gives what tells how often it has."""
+    counter = mmap.mmap(-1, 8)  # both processes see it
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            swap = _Lanes(world, outside) if what.of_lanes else _Files(world, outside)
+            swap.go_on(counter)
+            code = 0
+        finally:
+            os._exit(code)
+    try:
+        yield lambda: int.from_bytes(counter[:], "little")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        _, status = os.waitpid(pid, 0)
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise AssertionError("the swapping process failed")
+
+
+class _Swaps:
+    """Exchanges, counted, until SIGTERM; then all is put back."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        signal.signal(signal.SIGTERM, self._end)
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def _end(self, *_signal: object) -> None:
+        self.is_over = True
+
+    def exchange(self, one: Path, other: Path) -> bool:
+        """Exchange two names, at once; False where one is gone."""
+        done = self._libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+        return bool(done == 0)
+
+    def go_on(self, counter: mmap.mmap) -> None:
+        """Exchange for as long as we are let."""
+        done = 0
+        while not self.is_over:
+            done += self.some()
+            counter[:] = done.to_bytes(8, "little")
+        self.put_back()
+
+    def some(self) -> int:
+        """Exchange a few; how many it were."""
+        raise NotImplementedError
+
+    def put_back(self) -> None:
+        """Leave the lanes as lanes."""
+
+
+class _Lanes(_Swaps):
+    """Each lane for a link to a folder outside, and back."""
+
+    def __init__(self, world: World, outside: Path) -> None:
+        super().__init__()
+        self.pairs = [(world.root.path / lane, world.root.path / f".{lane}-link") for lane in LANES]
+        for lane, link in self.pairs:
+            link.symlink_to(outside / lane.name)
+
+    def some(self) -> int:
+        done = 0
+        for lane, link in self.pairs:
+            done += self.exchange(lane, link) + self.exchange(lane, link)
+        # The daemon must come to see both: at full speed every look would meet the same.
+        time.sleep(0.0005)
+        return done
+
+    def put_back(self) -> None:
+        for lane, link in self.pairs:
+            if lane.is_symlink():
+                self.exchange(lane, link)
+            link.unlink()
+
+
+class _Files(_Swaps):
+    """Names in the lanes: now a file, now a link to one outside, a FIFO, a folder, a hard link, a device."""
+
+    def __init__(self, world: World, outside: Path) -> None:
+        super().__init__()
+        self.lanes = [(world.root.path / lane, outside / lane / "plan.toml") for lane in LANES]
+        self.number = 0
+
+    def some(self) -> int:
+        done = 0
+        for lane, canary in self.lanes:
+            name = lane / f"swap-{self.number % 50}.toml"
+            self.number += 1
+            others = self._others(lane, canary)
+            beside = lane / ".swap-file"
+            if not beside.exists():
+                beside.write_bytes(b"x = 1\n")
+            beside.rename(name)
+            for _ in range(4):
+                for other in others:
+                    done += self.exchange(name, other)
+        return done
+
+    def _others(self, lane: Path, canary: Path) -> list[Path]:
+        """What a file is exchanged for; made anew where the daemon has taken it."""
+        makers = {
+            "link": lambda path: path.symlink_to(canary),
+            "fifo": os.mkfifo,
+            "folder": lambda path: path.mkdir(),
+            "hard": lambda path: os.link(canary, path),
+            "file": lambda path: path.write_bytes(b'action = "resume"\n'),
+            "far": lambda path: path.symlink_to(canary.parent),
+        }
+        for name, make in makers.items():
+            path = lane / f".swap-{name}"
+            if not os.path.lexists(path):
+                make(path)
+        return [lane / f".swap-{name}" for name in makers]
+
+
+def _all_done(world: World) -> list[Violation]:
+    found = []
+    for number in range(PLANS):
+        try:
+            status = world.here.result(f"good-{number}", 30)["status"]
+        except AssertionError as missing:
+            return [*found, Violation("I8", f"good-{number}", str(missing)[:800])]
+        if status != "succeeded":
+            found.append(Violation("-", f"good-{number}", f"{status} while others were exchanged"))
+    return found
+
+
+def _taken(world: World) -> list[Path]:
+    return [*world.root.archive.glob("*/*"), *world.root.active.iterdir()]
+
+
+def _kept_out(world: World, outside: Path, before: Mapping[str, str]) -> list[Violation]:
+    """Nothing outside was read, moved or changed, and nothing that lies there is known inside."""
+    found = [
+        Violation("I6", str(path), "it was read from outside")
+        for path in outside.rglob("*")
+        if path.is_file() and path.stat().st_atime != _LONG_AGO
+    ]
+    own = {path.stat().st_ino for path in outside.rglob("*")}
+    for name, print_before in before.items():
+        if fingerprint(outside / name) != print_before:
+            found.append(Violation("I6", str(outside / name), "what lies there was moved or changed"))
+    for folder, _, names in os.walk(world.root.path):
+        for path in (Path(folder, name) for name in names):
+            # A hard link that was refused unread is the file outside itself.
+            is_file = path.is_file() and not path.is_symlink()
+            if is_file and path.stat().st_ino not in own and CANARY in path.read_bytes():
+                found.append(Violation("I6", str(path), "it holds what lies outside"))
+    if CANARY in world.here.log.read_bytes():
+        found.append(Violation("I6", str(world.here.log), "it tells what lies outside"))
+    return found
+
+
+CAMPAIGNS = (Campaign("T11", "files and lanes exchanged while they are read", run),)
