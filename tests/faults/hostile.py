@@ -186,8 +186,14 @@ def _seen(world: World) -> _Seen:
     root = world.root
     ids = [json.loads(line) for line in _lines(root.ids_log)]
     results = set(os.listdir(root.results))
-    rejected = (one["source"] for one in ids if f"{one['id']}.toml" in results or f"{one['id']}.json" in results)
-    refused = (one for one in map(json.loads, _lines(root.orders_log)) if one["outcome"] == "refused" and one["message"])
+    rejected = (
+        one["source"] for one in ids if f"{one['id']}.toml" in results or f"{one['id']}.json" in results
+    )
+    refused = (
+        one
+        for one in map(json.loads, _lines(root.orders_log))
+        if one["outcome"] == "refused" and one["message"]
+    )
     ignored = (one["file"] for one in world.here.status("daemon")["ignored"] if one["why"])
     return _Seen(frozenset(ignored), frozenset(rejected), frozenset(one["file"] for one in refused))
 

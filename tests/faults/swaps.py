@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import random
 import signal
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +24,7 @@ from tests.faults.world import World, a_world
 from tests.waiting import wait_until
 
 CANARY = b"canary-1f0c8e77"
-PLANS = 12
+PLANS = 20
 SETTINGS = {"LANES__PATIENCE_SECONDS": "0.5", "LANES__SETTLE_SECONDS": "0.05", "LIMITS__MAX_PARALLEL": "2"}
 LANES = ("inbox", "control", "replies")
 _RENAME_EXCHANGE = 2
@@ -36,6 +38,9 @@ class Swapping:
 
     of_lanes: bool
     swaps: int
+    odd: int
+    """So many are to be taken as something else than they were seen as."""
+    seed: str
     settings: Mapping[str, str]
 
 
@@ -45,7 +50,11 @@ def run(ground: Ground) -> Outcome:
     variants: list[Mapping[str, str]] = [{}]
     if ground.pick(0, 0, 1):
         variants += [{"LANES__POLLING": "true"}, {"PORTABLE": "1"}]
-    rounds = [Swapping(of_lanes, swaps, settings) for settings in variants for of_lanes in (False, True)]
+    rounds = [
+        Swapping(of_lanes, swaps, ground.pick(3, 10, 30), f"{ground.seed}/{number}", settings)
+        for number, settings in enumerate(variants)
+        for of_lanes in (False, True)
+    ]
     return run_rounds(ground, rounds, one_round)
 
 
@@ -63,17 +72,29 @@ def one_round(folder: Path, what: Swapping) -> Outcome:
             for number in range(PLANS):
                 # By the folder itself, as somebody who works in it: its name may lead elsewhere at the moment.
                 _hand_in(world, lane, f"good-{number}")
-                time.sleep(0.02)
-            wait_until(lambda: count() >= what.swaps, 60, f"{what.swaps} exchanges")
+                if number % 4 == 3:
+                    _await_more(count)
+            wait_until(lambda: count() >= what.swaps, 120, f"{what.swaps} exchanges")
+            if not what.of_lanes:
+                # It must have met the daemon between its look and its take, several times.
+                wait_until(
+                    lambda: len(_odd(world)) >= what.odd, 60, f"{what.odd} of them taken as something else"
+                )
         os.close(lane)
         outcome.fired += count()
         outcome.figures["exchanges of lanes" if what.of_lanes else "exchanges of files"] += count()
         outcome.violations += _all_done(world)
         outcome.violations += _kept_out(world, outside, before)
-        outcome.figures["taken although exchanged"] += len(_taken(world)) - PLANS
+        outcome.violations += _at_rest(world)
+        outcome.figures["links, FIFOs and folders taken for files"] += len(_odd(world))
         if world.stop() != 0:
             outcome.violations.append(Violation("-", "the daemon", f"did not stop: {world.here.said()}"))
     return outcome
+
+
+def _await_more(count: Callable[[], int]) -> None:
+    before = count()
+    wait_until(lambda: count() > before + 20, 20, "some exchanges")
 
 
 def _lay_out(world: World) -> Path:
@@ -81,12 +102,11 @@ def _lay_out(world: World) -> Path:
     outside = world.folder / "outside"
     for lane in LANES:
         (outside / lane).mkdir(parents=True)
-        for name, text in (
-            ("plan.toml", f'handoff = 1\nproject = "{world.plain}"\nprompt = "{CANARY.decode()}"\n'),
-            ("order.toml", f'action = "pause"\nwhy = "{CANARY.decode()}"\n'),
-            ("swap.toml", f'handoff = 1\nproject = "{world.plain}"\nprompt = "{CANARY.decode()}"\n'),
-        ):
-            (outside / lane / name).write_text(text)
+        plan = f'handoff = 1\nproject = "{world.plain}"\nprompt = "{CANARY.decode()}"\n'
+        order = f'action = "pause"\nwhy = "{CANARY.decode()}"\n'
+        # Among them all that is in the lanes, too: taken by its name, it would be taken from here.
+        for name in ("plan", *(f"good-{number}" for number in range(PLANS))):
+            (outside / lane / f"{name}.toml").write_text(order if lane == "control" else plan)
     return outside
 
 
@@ -112,7 +132,8 @@ def _swapper(world: World, outside: Path, what: Swapping) -> Iterator[Callable[[
     if pid == 0:
         code = 1
         try:
-            swap = _Lanes(world, outside) if what.of_lanes else _Files(world, outside)
+            kind = _Lanes if what.of_lanes else _Files
+            swap = kind(world, outside, random.Random(what.seed))
             swap.go_on(counter)
             code = 0
         finally:
@@ -139,7 +160,9 @@ class _Swaps:
 
     def exchange(self, one: Path, other: Path) -> bool:
         """Exchange two names, at once; False where one is gone."""
-        done = self._libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+        done = self._libc.renameat2(
+            _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
+        )
         return bool(done == 0)
 
     def go_on(self, counter: mmap.mmap) -> None:
@@ -161,19 +184,19 @@ class _Swaps:
 class _Lanes(_Swaps):
     """Each lane for a link to a folder outside, and back."""
 
-    def __init__(self, world: World, outside: Path) -> None:
+    def __init__(self, world: World, outside: Path, chance: random.Random) -> None:
         super().__init__()
+        self.chance = chance
         self.pairs = [(world.root.path / lane, world.root.path / f".{lane}-link") for lane in LANES]
         for lane, link in self.pairs:
             link.symlink_to(outside / lane.name)
 
     def some(self) -> int:
-        done = 0
-        for lane, link in self.pairs:
-            done += self.exchange(lane, link) + self.exchange(lane, link)
-        # The daemon must come to see both: at full speed every look would meet the same.
-        time.sleep(0.0005)
-        return done
+        lane, link = self.chance.choice(self.pairs)
+        done = self.exchange(lane, link)
+        # As long as a look or a take lasts: at full speed the daemon would hardly ever meet one and then the other.
+        time.sleep(self.chance.random() * 0.003)
+        return done + self.exchange(lane, link)
 
     def put_back(self) -> None:
         for lane, link in self.pairs:
@@ -183,42 +206,45 @@ class _Lanes(_Swaps):
 
 
 class _Files(_Swaps):
-    """Names in the lanes: now a file, now a link to one outside, a FIFO, a folder, a hard link, a device."""
+    """Names in the lanes: now a file, now a link to one outside, a FIFO, a folder, a hard link."""
 
-    def __init__(self, world: World, outside: Path) -> None:
+    def __init__(self, world: World, outside: Path, chance: random.Random) -> None:
         super().__init__()
+        self.chance = chance
         self.lanes = [(world.root.path / lane, outside / lane / "plan.toml") for lane in LANES]
-        self.number = 0
 
     def some(self) -> int:
-        done = 0
-        for lane, canary in self.lanes:
-            name = lane / f"swap-{self.number % 50}.toml"
-            self.number += 1
-            others = self._others(lane, canary)
-            beside = lane / ".swap-file"
-            if not beside.exists():
-                beside.write_bytes(b"x = 1\n")
-            beside.rename(name)
-            for _ in range(4):
-                for other in others:
-                    done += self.exchange(name, other)
-        return done
+        lane, canary = self.chance.choice(self.lanes)
+        name = lane / f"swap-{self.chance.randrange(8)}.toml"
+        others = self._others(lane, canary)
+        fresh = lane / ".swap-fresh"
+        fresh.write_bytes(b'action = "resume"\n')
+        if not name.is_dir() or name.is_symlink():
+            fresh.rename(name)
+        # It is seen as a file, and taken as what it is a moment later: what that is, is decided meanwhile.
+        return sum(
+            self.exchange(name, self.chance.choice(others)) for _ in range(self.chance.choice((1, 2, 9, 60)))
+        )
 
     def _others(self, lane: Path, canary: Path) -> list[Path]:
-        """What a file is exchanged for; made anew where the daemon has taken it."""
-        makers = {
-            "link": lambda path: path.symlink_to(canary),
-            "fifo": os.mkfifo,
-            "folder": lambda path: path.mkdir(),
-            "hard": lambda path: os.link(canary, path),
-            "file": lambda path: path.write_bytes(b'action = "resume"\n'),
-            "far": lambda path: path.symlink_to(canary.parent),
+        """What a file is exchanged for; made anew where the daemon has taken it, or a file is left in its place."""
+        makers: dict[str, tuple[int, Callable[[Path], object]]] = {
+            "link": (stat.S_IFLNK, lambda path: path.symlink_to(canary)),
+            "fifo": (stat.S_IFIFO, os.mkfifo),
+            "folder": (stat.S_IFDIR, lambda path: (path / "inner").mkdir(parents=True)),
+            "far": (stat.S_IFLNK, lambda path: path.symlink_to(canary.parent)),
+            "hard": (0, lambda path: os.link(canary, path)),
         }
-        for name, make in makers.items():
+        for name, (kind, make) in makers.items():
             path = lane / f".swap-{name}"
-            if not os.path.lexists(path):
-                make(path)
+            there = stat.S_IFMT(os.lstat(path).st_mode) if os.path.lexists(path) else None
+            if there == kind:
+                continue
+            if there == stat.S_IFDIR:
+                path.rename(lane / f".swap-folder-{time.monotonic_ns()}")
+            elif there is not None:
+                path.unlink()
+            make(path)
         return [lane / f".swap-{name}" for name in makers]
 
 
@@ -234,8 +260,31 @@ def _all_done(world: World) -> list[Violation]:
     return found
 
 
-def _taken(world: World) -> list[Path]:
-    return [*world.root.archive.glob("*/*"), *world.root.active.iterdir()]
+def _odd(world: World) -> list[str]:
+    """The plans that were no files any more when they were taken, and the orders."""
+    months = [entry.path for entry in os.scandir(world.root.archive) if entry.is_dir()]
+    folders = [
+        os.path.join(place, name) for place in (world.root.active, *months) for name in os.listdir(place)
+    ]
+    return [path for folder in folders if _is_odd(path := os.path.join(folder, "plan.toml"))]
+
+
+def _is_odd(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:  # it goes into the archive just now
+        return False
+
+
+def _at_rest(world: World) -> list[Violation]:
+    """What was taken is settled, and no order is left in hand."""
+    root = world.root
+    try:
+        wait_until(lambda: not os.listdir(root.active) and not os.listdir(root.orders), 30)
+    except AssertionError:
+        left = [*os.listdir(root.active), *os.listdir(root.orders)][:8]
+        return [Violation("I8", str(root.path), f"still in hand: {left}; {world.here.said()[-500:]}")]
+    return []
 
 
 def _kept_out(world: World, outside: Path, before: Mapping[str, str]) -> list[Violation]:
