@@ -16,7 +16,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds
 from tests.faults.oracle import fingerprint
@@ -24,7 +27,8 @@ from tests.faults.world import World, a_world
 from tests.waiting import wait_until
 
 CANARY = b"canary-1f0c8e77"
-PLANS = 20
+PLANS = 6
+AWAY_SECONDS = 0.002
 SETTINGS = {"LANES__PATIENCE_SECONDS": "0.5", "LANES__SETTLE_SECONDS": "0.05", "LIMITS__MAX_PARALLEL": "2"}
 LANES = ("inbox", "control", "replies")
 _RENAME_EXCHANGE = 2
@@ -32,72 +36,127 @@ _AT_FDCWD = -100
 _LONG_AGO = 1e9
 
 
+class What(StrEnum):
+    """What is exchanged, and when."""
+
+    FILES = "files"
+    """Names in the lanes, by another process, as fast as it can."""
+    LANES = "lanes"
+    """The lanes, by another process."""
+    TAKES = "takes"
+    """The lane that something is just moved out of: away just before, back just after. The worst moment, each time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Swapping:
     """One round: how many exchanges, of what."""
 
-    of_lanes: bool
+    what: What
     swaps: int
     odd: int
-    """So many are to be taken as something else than they were seen as."""
+    """So many files are to be taken as something else than they were seen as."""
     seed: str
     settings: Mapping[str, str]
 
 
 def run(ground: Ground) -> Outcome:
     """Files in all lanes, and the lanes themselves; in the long form by polling and without a proof, too."""
-    swaps = ground.pick(2_000, 20_000, 100_000)
+    swaps = {
+        What.FILES: ground.pick(2_000, 20_000, 100_000),
+        What.LANES: ground.pick(500, 4_000, 20_000),
+        What.TAKES: ground.pick(40, 300, 2_000),
+    }
     variants: list[Mapping[str, str]] = [{}]
     if ground.pick(0, 0, 1):
         variants += [{"LANES__POLLING": "true"}, {"PORTABLE": "1"}]
     rounds = [
-        Swapping(of_lanes, swaps, ground.pick(3, 10, 30), f"{ground.seed}/{number}", settings)
+        Swapping(what, swaps[what], ground.pick(3, 10, 30), f"{ground.seed}/{number}", settings)
         for number, settings in enumerate(variants)
-        for of_lanes in (False, True)
+        for what in What
     ]
     return run_rounds(ground, rounds, one_round)
 
 
-def one_round(folder: Path, what: Swapping) -> Outcome:
+def one_round(folder: Path, asked: Swapping) -> Outcome:
     """Exchange while good plans come and go; then everything good is done, and nothing outside was touched."""
     outcome = Outcome()
     with a_world(folder) as world:
-        outside = _lay_out(world)
+        outside = _lay_out(world, asked.swaps if asked.what is What.TAKES else 0)
         before = {name: fingerprint(outside / name) for name in os.listdir(outside)}
         _date(outside)
-        world.fork(**{**SETTINGS, **what.settings})
+        counter = mmap.mmap(-1, 8)  # all processes see it
+        at_takes = partial(_exchange_at_takes, world, outside, counter)
+        world.fork(at_takes if asked.what is What.TAKES else lambda: None, **{**SETTINGS, **asked.settings})
         world.await_up()
-        lane = os.open(world.root.inbox, os.O_RDONLY | os.O_DIRECTORY)
-        with _swapper(world, outside, what) as count:
-            for number in range(PLANS):
-                # By the folder itself, as somebody who works in it: its name may lead elsewhere at the moment.
-                _hand_in(world, lane, f"good-{number}")
-                if number % 4 == 3:
-                    _await_more(count)
-            wait_until(lambda: count() >= what.swaps, 120, f"{what.swaps} exchanges")
-            if not what.of_lanes:
-                # It must have met the daemon between its look and its take, several times.
-                wait_until(
-                    lambda: len(_odd(world)) >= what.odd, 60, f"{what.odd} of them taken as something else"
-                )
-        os.close(lane)
-        outcome.fired += count()
-        outcome.figures["exchanges of lanes" if what.of_lanes else "exchanges of files"] += count()
-        outcome.violations += _all_done(world)
-        outcome.violations += _kept_out(world, outside, before)
-        outcome.violations += _at_rest(world)
+        # By the folders themselves, as somebody who works in them: their names may lead elsewhere at the moment.
+        lanes = [os.open(world.root.path / name, os.O_RDONLY | os.O_DIRECTORY) for name in LANES[:2]]
+        for number in range(PLANS):
+            text = f'handoff = 1\nproject = "{world.plain}"\nprompt = "Say hello, {number}."\n'
+            _hand_in(lanes[0], f"good-{number}", text)
+        if asked.what is What.TAKES:
+            for number in range(asked.swaps):
+                _hand_in(lanes[number % 2], f"bait-{number}", "x = 1\n")
+            wait_until(lambda: _count(counter) >= asked.swaps, 120, f"{asked.swaps} takes")
+        else:
+            with _swapper(world, outside, asked, counter):
+                wait_until(lambda: _count(counter) >= asked.swaps, 120, f"{asked.swaps} exchanges")
+                if asked.what is What.FILES:
+                    # It must have met the daemon between its look and its take, several times.
+                    wait_until(
+                        lambda: len(_odd(world)) >= asked.odd, 60, f"{asked.odd} taken as something else"
+                    )
+        for lane in lanes:
+            os.close(lane)
+        outcome.fired += _count(counter)
+        outcome.figures[f"exchanges of {asked.what}"] += _count(counter)
+        outcome.violations += [*_all_done(world), *_at_rest(world), *_kept_out(world, outside, before)]
         outcome.figures["links, FIFOs and folders taken for files"] += len(_odd(world))
         if world.stop() != 0:
             outcome.violations.append(Violation("-", "the daemon", f"did not stop: {world.here.said()}"))
     return outcome
 
 
-def _await_more(count: Callable[[], int]) -> None:
-    before = count()
-    wait_until(lambda: count() > before + 20, 20, "some exchanges")
+def _count(counter: mmap.mmap) -> int:
+    return int.from_bytes(counter[:], "little")
 
 
-def _lay_out(world: World) -> Path:
+def _exchange_at_takes(world: World, outside: Path, counter: mmap.mmap) -> None:
+    """In the daemon: whenever something is moved out of a lane, the lane is away for just that moment."""
+    from handoff.effects import Effects
+
+    moved: Callable[..., None] = Effects.rename_new
+    pairs = _links(world, outside)
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def moved_while_away(self: Effects, src: str, dst: str, **how: Any) -> None:
+        link = pairs.get(Path(src).parent)
+        if link is None:
+            return moved(self, src, dst, **how)
+        exchange(libc, Path(src).parent, link)
+        try:
+            return moved(self, src, dst, **how)
+        finally:
+            exchange(libc, Path(src).parent, link)
+            counter[:] = (_count(counter) + 1).to_bytes(8, "little")
+
+    Effects.rename_new = moved_while_away  # type: ignore[method-assign]
+
+
+def _links(world: World, outside: Path) -> dict[Path, Path]:
+    """For each lane a link to the folder outside that is to be taken for it."""
+    pairs = {world.root.path / lane: world.root.path / f".{lane}-link" for lane in LANES}
+    for lane, link in pairs.items():
+        link.symlink_to(outside / lane.name)
+    return pairs
+
+
+def exchange(libc: ctypes.CDLL, one: Path, other: Path) -> bool:
+    """Exchange two names, at once; False where one is gone."""
+    done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return bool(done == 0)
+
+
+def _lay_out(world: World, baits: int) -> Path:
     """Outside: for each lane a folder with what would be taken there; all of it dated so that a reading would show."""
     outside = world.folder / "outside"
     for lane in LANES:
@@ -105,7 +164,8 @@ def _lay_out(world: World) -> Path:
         plan = f'handoff = 1\nproject = "{world.plain}"\nprompt = "{CANARY.decode()}"\n'
         order = f'action = "pause"\nwhy = "{CANARY.decode()}"\n'
         # Among them all that is in the lanes, too: taken by its name, it would be taken from here.
-        for name in ("plan", *(f"good-{number}" for number in range(PLANS))):
+        goods = (f"good-{number}" for number in range(PLANS))
+        for name in ("plan", *goods, *(f"bait-{number}" for number in range(baits))):
             (outside / lane / f"{name}.toml").write_text(order if lane == "control" else plan)
     return outside
 
@@ -116,8 +176,7 @@ def _date(outside: Path) -> None:
         os.utime(path, (_LONG_AGO, _LONG_AGO + 1e8))
 
 
-def _hand_in(world: World, lane: int, name: str) -> None:
-    text = f'handoff = 1\nproject = "{world.plain}"\nprompt = "{name}: [write {name}.txt hello]"\n'
+def _hand_in(lane: int, name: str, text: str) -> None:
     fd = os.open(f".{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=lane)
     os.write(fd, text.encode())
     os.close(fd)
@@ -125,21 +184,19 @@ def _hand_in(world: World, lane: int, name: str) -> None:
 
 
 @contextmanager
-def _swapper(world: World, outside: Path, what: Swapping) -> Iterator[Callable[[], int]]:
-    """Another process that exchanges until this block ends; gives what tells how often it has."""
-    counter = mmap.mmap(-1, 8)  # both processes see it
+def _swapper(world: World, outside: Path, asked: Swapping, counter: mmap.mmap) -> Iterator[None]:
+    """Another process that exchanges, and counts, until this block ends."""
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            kind = _Lanes if what.of_lanes else _Files
-            swap = kind(world, outside, random.Random(what.seed))
-            swap.go_on(counter)
+            kind = _Lanes if asked.what is What.LANES else _Files
+            kind(world, outside, random.Random(asked.seed)).go_on(counter)
             code = 0
         finally:
             os._exit(code)
     try:
-        yield lambda: int.from_bytes(counter[:], "little")
+        yield
     finally:
         os.kill(pid, signal.SIGTERM)
         _, status = os.waitpid(pid, 0)
@@ -160,10 +217,7 @@ class _Swaps:
 
     def exchange(self, one: Path, other: Path) -> bool:
         """Exchange two names, at once; False where one is gone."""
-        done = self._libc.renameat2(
-            _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
-        )
-        return bool(done == 0)
+        return exchange(self._libc, one, other)
 
     def go_on(self, counter: mmap.mmap) -> None:
         """Exchange for as long as we are let."""
@@ -187,16 +241,15 @@ class _Lanes(_Swaps):
     def __init__(self, world: World, outside: Path, chance: random.Random) -> None:
         super().__init__()
         self.chance = chance
-        self.pairs = [(world.root.path / lane, world.root.path / f".{lane}-link") for lane in LANES]
-        for lane, link in self.pairs:
-            link.symlink_to(outside / lane.name)
+        self.pairs = list(_links(world, outside).items())
 
     def some(self) -> int:
         lane, link = self.chance.choice(self.pairs)
         done = self.exchange(lane, link)
         # As long as a look or a take lasts: at full speed the daemon would hardly ever meet one and then the other.
-        time.sleep(self.chance.random() * 0.003)
-        return done + self.exchange(lane, link)
+        time.sleep(self.chance.random() * AWAY_SECONDS)
+        done += self.exchange(lane, link)
+        return done
 
     def put_back(self) -> None:
         for lane, link in self.pairs:
