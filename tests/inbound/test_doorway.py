@@ -50,6 +50,7 @@ class Taker:
 
     def __init__(self, lane: BigLane) -> None:
         self.lane = lane
+        self.stay: dict[str, str] = {}
 
     def is_worth_taking(self, file: LaneFile) -> bool:
         return True
@@ -61,12 +62,6 @@ class Taker:
 
 class NoOrders:
     """There are none."""
-
-    def is_worth_taking(self, file: LaneFile) -> bool:
-        return True
-
-    def take(self, files: list[LaneFile], at: Moment) -> None:
-        assert files == []
 
 
 def test_a_burst_whose_events_come_late_is_not_gone_through_for_each_portion(
