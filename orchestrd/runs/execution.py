@@ -301,6 +301,7 @@ class Executions:
         if not end:
             # The runner was killed: whatever it looked after may still be alive.
             recovery.sweep(folder)
+            recovery.sync_logs(folder)
         recovery.remove_unfinished(folder)
         outcome = judge(run.facts, end, stderr_tail=stderr_tail(folder))
         fields = ended_fields(

@@ -13,6 +13,7 @@ from typing import Any
 from handoff import durable, looking, platform
 from handoff.effects import clock, effects, let_go
 from orchestrd.runs import tree
+from orchestrd.runs.accounts import LOGS
 from orchestrd.runs.remains import with_sampled_peak
 from orchestrd.runs.start import LOCK, STARTED, take_lock
 
@@ -92,6 +93,12 @@ def sweep(run_folder: Path) -> tree.Ended:
             f"{run_folder}: these processes do not die: {', '.join(map(str, sorted(ended.left)))}"
         )
     return ended
+
+
+def sync_logs(run_folder: Path) -> None:
+    """Bring to the disk what a run said whose runner died before it could do that: results will name it."""
+    durable.sync_files([run_folder / name for name in LOGS])
+    durable.sync_names(str(run_folder))
 
 
 def remove_unfinished(run_folder: Path) -> None:

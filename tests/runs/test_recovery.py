@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from handoff import platform
+from handoff.effects import effects
 from orchestrd.runs import tree
 from orchestrd.runs.recovery import (
     Found,
@@ -20,6 +21,7 @@ from orchestrd.runs.recovery import (
     read_started,
     remove_unfinished,
     sweep,
+    sync_logs,
 )
 from orchestrd.runs.tree import MARK
 from orchestrd.runs.watch import RunWatch
@@ -69,6 +71,21 @@ def test_what_a_runner_was_writing_when_the_power_was_cut_is_removed(tmp_path: P
     remove_unfinished(tmp_path)
 
     assert sorted(os.listdir(tmp_path)) == ["events.jsonl", "started.json"]
+
+
+def test_what_a_run_said_whose_runner_died_is_on_the_disk_before_a_result_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "events.jsonl").touch()
+    synced: list[str] = []
+    monkeypatch.setattr(effects, "sync_dir", synced.append, raising=False)
+    monkeypatch.setattr(
+        effects, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")), raising=False
+    )
+
+    sync_logs(tmp_path)
+
+    assert synced == [str(tmp_path / "events.jsonl"), str(tmp_path)]
 
 
 def test_a_run_is_found_alive_then_finished(stand: Stand) -> None:
