@@ -61,7 +61,7 @@ class Names:
     group: int | None = None
     """What one git did is there or missing together."""
     needs: int | None = None
-    """The old name of what was renamed does not go before the new one is there."""
+    """The old name of what was renamed does not go before the new one is there, unless its folder was synced first."""
 
 
 @dataclass(slots=True)
@@ -196,7 +196,9 @@ class Disk:
         """Lay out what a cut leaves."""
         folders: dict[int, dict[str, int]] = {}
         for one in self.recording.names:
-            if one.step > cut.step or one.number in cut.lost or one.needs in cut.lost:
+            if one.step > cut.step or one.number in cut.lost:
+                continue
+            if one.needs in cut.lost and self._names[one.number] > cut.step:
                 continue
             inside = folders.setdefault(one.folder, {})
             for name, node in one.leads.items():

@@ -193,6 +193,13 @@ class Before:
         Not so where the cut came in the middle of the run: nobody has synced what the agent had written, and whoever
         goes on with its session is told to look at what is there. This agent does not.
         """
+        for plan in ("plain", "fix", "fix-2"):
+            for step in _result(world, plan).get("steps", ()):
+                log = world.root.path / str(step.get("log"))
+                if step["status"] == "succeeded" and b'"result"' not in (
+                    log.read_bytes() if log.is_file() else b""
+                ):
+                    yield Violation("I3", plan, f"{step.get('log')} is not what the agent said")
         for plan in ("fix", "fix-2"):
             result = _result(world, plan)
             if result.get("status") == "succeeded" and not self._was_cut_off(plan, tree):

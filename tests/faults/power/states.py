@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, zip_longest
 
 from tests.faults.power.disk import LOSSES, Content, Cut, Disk, Names, Recording, Sync, below, digest
 
@@ -95,26 +95,32 @@ def _cuts_of_occurrence(with_it: Disk, without: Disk, occurrence: Sync) -> Itera
     touched = [
         disk_path(without, node) for one in names for node in one.leads.values() if node is not None
     ] + [disk_path(without, node) for node in nodes]
-    for at in _moments(without.recording, step, max(ends), touched):
-        lost = {one.number for one in names if without.durable_step(one) > at}
-        loose = [node for node in nodes if without.content_durable_step(node, step) > at]
-        if loose:
-            for chosen in [sorted(loose), *([node] for node in loose[:-1])]:
-                for loss in LOSSES:
-                    yield Cut(at, contents=tuple((node, loss) for node in chosen), deleted=without.deleted)
-        if lost:
-            yield Cut(at, frozenset(lost), deleted=without.deleted)
-            # With all else lost that may be: what is gone on with afterwards relies on nothing else.
-            others = frozenset(chain.from_iterable(_units(without, at)))
-            yield Cut(at, others, deleted=without.deleted)
-            yield Cut(
-                at,
-                others,
-                tuple((node, Content.NONE) for node in _nodes(without, at)),
-                deleted=without.deleted,
-            )
-            for one in lost:
-                yield Cut(at, frozenset({one}), deleted=without.deleted)
+    # Of every moment the likeliest first: one moment may be the only one that hurts.
+    moments = [
+        _cuts_at_moment(without, at, step, names, nodes)
+        for at in _moments(without.recording, step, max(ends), touched)
+    ]
+    yield from chain.from_iterable((cut for cut in rank if cut is not None) for rank in zip_longest(*moments))
+
+
+def _cuts_at_moment(without: Disk, at: int, step: int, names: list[Names], nodes: list[int]) -> Iterator[Cut]:
+    lost = [one.number for one in names if without.durable_step(one) > at]
+    loose = [node for node in nodes if without.content_durable_step(node, step) > at]
+    if lost:
+        yield Cut(at, frozenset(lost), deleted=without.deleted)
+    for loss in LOSSES if loose else ():
+        yield Cut(at, contents=tuple((node, loss) for node in sorted(loose)), deleted=without.deleted)
+    if lost:
+        # With all else lost that may be: what is gone on with afterwards relies on nothing else.
+        others = frozenset(chain.from_iterable(_units(without, at)))
+        contents = tuple((node, Content.NONE) for node in _nodes(without, at))
+        yield Cut(at, others, deleted=without.deleted)
+        yield Cut(at, others, contents, deleted=without.deleted)
+    for number in lost[1:] and lost:
+        yield Cut(at, frozenset({number}), deleted=without.deleted)
+    for node in loose[1:] and loose:
+        for loss in LOSSES:
+            yield Cut(at, contents=((node, loss),), deleted=without.deleted)
 
 
 def _moments(recording: Recording, first: int, end: int, touched: list[str]) -> Iterator[int]:
