@@ -10,6 +10,8 @@ from tests.faults.power.disk import LOSSES, Content, Cut, Disk, Names, Recording
 
 UNSEEN = ("handoff/status", "handoff/.orchestrd/reserve", "handoff/.orchestrd/spare")
 """What a daemon makes anew at its start: whatever became of it is gone a moment later."""
+FRAGILE = ("locked", ".commondir.tmp")
+"""Files of a registration: git cannot read a repository with an empty `commondir`, and keeps what is `locked`."""
 SMALL = 4
 """Of so many changes that may be missing every subset is tried."""
 RANDOM = 3
@@ -95,32 +97,42 @@ def _cuts_of_occurrence(with_it: Disk, without: Disk, occurrence: Sync) -> Itera
     touched = [
         disk_path(without, node) for one in names for node in one.leads.values() if node is not None
     ] + [disk_path(without, node) for node in nodes]
-    # Of every moment the likeliest first: one moment may be the only one that hurts.
     moments = [
-        _cuts_at_moment(without, at, step, names, nodes)
+        list(_cuts_at_moment(without, at, step, names, nodes))
         for at in _moments(without.recording, step, max(ends), touched)
     ]
-    yield from chain.from_iterable((cut for cut in rank if cut is not None) for rank in zip_longest(*moments))
+    yield from _by_turns(moments)
+
+
+def _by_turns(moments: list[list[Cut]]) -> Iterator[Cut]:
+    """Of every moment the likeliest first (one may be the only that hurts); by turns with more of the first moments."""
+    wide = [cut for rank in zip_longest(*moments) for cut in rank if cut is not None]
+    places = ((at, rank) for at, cuts in enumerate(moments) for rank in range(len(cuts)))
+    deep = [moments[at][rank] for at, rank in sorted(places, key=lambda place: (sum(place), place))]
+    for pair in zip_longest(wide, deep):
+        yield from (cut for cut in pair if cut is not None)
 
 
 def _cuts_at_moment(without: Disk, at: int, step: int, names: list[Names], nodes: list[int]) -> Iterator[Cut]:
-    lost = [one.number for one in names if without.durable_step(one) > at]
+    """What is possible at a moment for want of a sync, the likeliest to hurt first."""
+    lost = [one for one in names if without.durable_step(one) > at]
     loose = [node for node in nodes if without.content_durable_step(node, step) > at]
+    chosen: list[tuple[list[int], dict[int, Content]]] = []
     if lost:
-        yield Cut(at, frozenset(lost), deleted=without.deleted)
-    for loss in LOSSES if loose else ():
-        yield Cut(at, contents=tuple((node, loss) for node in sorted(loose)), deleted=without.deleted)
+        chosen.append(([one.number for one in lost], {}))
+    # Where much is synced at once, that all of it is lost may hurt less than that one thing is.
+    chosen += [([], {node: Content.NONE}) for node in loose if disk_path(without, node).endswith(FRAGILE)]
+    chosen += [([one.number], {}) for one in lost if FRAGILE[0] in one.leads]
+    if loose:
+        chosen += [([], dict.fromkeys(loose, loss)) for loss in LOSSES]
     if lost:
         # With all else lost that may be: what is gone on with afterwards relies on nothing else.
-        others = frozenset(chain.from_iterable(_units(without, at)))
-        contents = tuple((node, Content.NONE) for node in _nodes(without, at))
-        yield Cut(at, others, deleted=without.deleted)
-        yield Cut(at, others, contents, deleted=without.deleted)
-    for number in lost[1:] and lost:
-        yield Cut(at, frozenset({number}), deleted=without.deleted)
-    for node in loose[1:] and loose:
-        for loss in LOSSES:
-            yield Cut(at, contents=((node, loss),), deleted=without.deleted)
+        others = list(chain.from_iterable(_units(without, at)))
+        chosen += [(others, {}), (others, dict.fromkeys(_nodes(without, at), Content.NONE))]
+    chosen += [([one.number], {}) for one in lost]
+    chosen += [([], {node: loss}) for node in loose for loss in LOSSES]
+    for numbers, contents in chosen:
+        yield Cut(at, frozenset(numbers), tuple(sorted(contents.items())), without.deleted)
 
 
 def _moments(recording: Recording, first: int, end: int, touched: list[str]) -> Iterator[int]:
