@@ -21,7 +21,7 @@ from typing import Self
 
 from handoff.root import Root
 from tests.acceptance.stage import as_toml
-from tests.faults.campaign import Campaign, Ground, Outcome, Size, Violation, run_rounds
+from tests.faults.campaign import Campaign, Ground, Outcome, PromiseBroken, Size, Violation, run_rounds
 from tests.faults.disks import be_own_user
 from tests.faults.world import World, a_world
 from tests.waiting import wait_until
@@ -224,7 +224,7 @@ def _made_again(world: World, outcome: Outcome) -> None:
         _until_empty(world)
         world.root.inbox.rmdir()
         outcome.fired += 1
-        wait_until(lambda: "lane-unreadable" in problems(world), 15, "the lane to be missed")
+        _await_trouble(world, "lane-unreadable")
         world.root.inbox.mkdir(mode=0o700)
         world.submit(f"after-{number}")
 
@@ -239,7 +239,7 @@ def _moved_away(world: World, outcome: Outcome) -> None:
         outcome.fired += 1
         name = f"moved-{number}"
         (away / f"{name}.toml").write_text(world.text_of(name))
-        wait_until(lambda: "lane-unreadable" in problems(world), 15, "the lane to be missed")
+        _await_trouble(world, "lane-unreadable")
         away.rename(world.root.inbox)
         world.submit(f"after-{number}")
         _until_empty(world)
@@ -252,7 +252,7 @@ def _without(limit: str, allowed: int, world: World, outcome: Outcome) -> None:
         return
     world.fork(partial(limit_watches, limit, allowed), LANES__SCAN_SECONDS="1")
     world.await_up()
-    wait_until(lambda: "lane-unwatched" in problems(world), 15, "the want of watches to be told")
+    _await_trouble(world, "lane-unwatched")
     outcome.fired += 1
     for number in range(3):
         world.submit(f"unwatched-{number}")
@@ -304,10 +304,19 @@ def problems(world: World) -> set[str]:
     return {one["word"] for one in world.here.status("daemon").get("problems", [])}
 
 
+def _await_trouble(world: World, word: str) -> None:
+    try:
+        wait_until(lambda: word in problems(world), 15)
+    except AssertionError:
+        raise PromiseBroken(Violation("-", "status", f"it does not tell of {word}")) from None
+
+
 def _until_empty(world: World, seconds: float = 10.0) -> None:
-    wait_until(
-        lambda: not os.listdir(world.root.inbox), seconds, f"the plan to be taken; {world.here.said()}"
-    )
+    try:
+        wait_until(lambda: not os.listdir(world.root.inbox), seconds)
+    except AssertionError:
+        what = f"a plan was not taken within {seconds:g} s; {world.here.said()}"
+        raise PromiseBroken(Violation("I8", "inbox", what)) from None
 
 
 CAMPAIGNS: tuple[Campaign, ...] = (

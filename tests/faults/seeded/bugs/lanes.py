@@ -22,7 +22,7 @@ BUGS = (
         "(min(POLL_SECONDS, self._scan_seconds) if polls else self._scan_seconds)\n",
         "(min(POLL_SECONDS, self._scan_seconds) if polls else 3600.0)\n",
         caught_by="T13 lanes",
-        breaks="I1 | I8",
+        breaks="I8 | -: it does not tell of lane-unreadable",
     ),
     a_bug(
         "follows-links",
@@ -50,7 +50,7 @@ BUGS = (
         "        if seen.nlink > 9:\n",
         Edit("handoff/foreign.py", "        if before.nlink > 1:\n", "        if before.nlink > 9:\n"),
         caught_by="T10",
-        breaks="",
+        breaks="-: a hard link to a file",
     ),
     a_bug(
         "anybodys-files",
@@ -60,7 +60,7 @@ BUGS = (
         "    if seen.uid < 0:\n",
         Edit("handoff/foreign.py", "    if seen.mode & stat.S_IWOTH:\n", "    if seen.mode < 0:\n"),
         caught_by="T10",
-        breaks="",
+        breaks="-: writable by everybody is not",
     ),
     a_bug(
         "half-written",
@@ -73,7 +73,6 @@ BUGS = (
             "        if prove and effects.nobody_writes(fd, platform.PLATFORM) is False:\n",
             "        if prove and not name:\n",
         ),
-        caught_by="T8",
-        breaks="I3",
+        caught_by="tests/acceptance/test_handing_in.py",
     ),
 )

@@ -16,8 +16,7 @@ BUGS = (
             "        effects.lock(descriptor)\n",
             "",
         ),
-        caught_by="T5",
-        breaks="I2 | I5 | I8",
+        caught_by="tests/runs/test_recovery.py",
     ),
     a_bug(
         "lock-handed-on",
@@ -114,7 +113,7 @@ BUGS = (
             "        self._kill_at: float | None = None\n",
             "        self._kill_at: float | None = None\n        self._wall, self._boot = clock.wall(), clock.boot()\n",
         ),
-        caught_by="T14 daemon",
+        caught_by="T14 everywhere",
         breaks="-: it ended of the jump | -: attempts",
     ),
     a_bug(
