@@ -78,6 +78,9 @@ def one_rush(folder: Path, rush: Rush) -> Outcome:
         else:
             _hand_in(world, plans, gate)
         crowd: list[int] = []
+        commands: list[
+            subprocess.Popen[bytes]
+        ] = []  # held: one that is let go is waited for by the next one made
         if served:
             crowd.append(world.fork(**SETTINGS))
             wait_until(lambda: len(living_runs(world)) == 2, 20, "two runs")
@@ -85,7 +88,7 @@ def one_rush(folder: Path, rush: Rush) -> Outcome:
             world.root.lock.unlink()
             outcome.fired += 1
             outcome.figures["locks removed"] += 1
-        crowd += [_start(world, is_real=rush.is_real) for _ in range(rush.daemons)]
+        crowd += [_start(world, commands if rush.is_real else None) for _ in range(rush.daemons)]
         outcome.fired += rush.daemons
         if rush.moment is Moment.UNLINKED_BEFORE:
             removed = _remove_lock(world, chance)
@@ -114,20 +117,22 @@ def _hand_in(world: World, plans: list[str], gate: Path) -> None:
         world.submit(name, f"[detach 300] [await {gate}] [write {name}.txt x]")
 
 
-def _start(world: World, *, is_real: bool) -> int:
-    """Start one more daemon; its pid."""
-    if not is_real:
+def _start(world: World, commands: list[subprocess.Popen[bytes]] | None) -> int:
+    """Start one more daemon, a fork or one more of the real `commands`; its pid."""
+    if commands is None:
         return world.fork(**SETTINGS)
     here = world.here
     with here.log.open("ab") as said:
-        return subprocess.Popen(
+        started = subprocess.Popen(
             [sys.executable, "-m", "orchestrd", "--root", str(here.root.path), "serve"],
             env={**here.environ, **{f"ORCHESTRD_{name}": value for name, value in SETTINGS.items()}},
             cwd=here.folder,
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
-        ).pid
+        )
+    commands.append(started)
+    return started.pid
 
 
 def _remove_lock(world: World, chance: random.Random) -> int:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class World:
     consumed: set[str] = field(default_factory=set)
     """The results that were taken away once they had been read, by their files' names."""
     forked: int | None = None
+    children: list[int] = field(default_factory=list)
+    """Every daemon that was forked: also those of a round that failed before it had waited for them."""
 
     @property
     def root(self) -> Root:
@@ -107,6 +109,7 @@ class World:
         self.forked = os.fork()
         if self.forked == 0:
             _become_daemon(self.here, environ, prepare)
+        self.children.append(self.forked)
         return self.forked
 
     def await_end(self, seconds: float = 20.0) -> int | None:
@@ -225,8 +228,15 @@ def a_world(
         try:
             yield world
         finally:
-            if world.forked is not None:
-                world.kill()
+            for pid in world.children:
+                _end(pid)
+
+
+def _end(child: int) -> None:
+    with suppress(ChildProcessError):  # it was waited for
+        if os.waitpid(child, os.WNOHANG)[0] == 0:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def _become_daemon(here: Serving, environ: Mapping[str, str], prepare: Callable[[], None]) -> None:
