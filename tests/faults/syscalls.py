@@ -160,21 +160,21 @@ def _fork_traced(
     world: World, log: Path, calls: Sequence[str], inject: Sequence[str]
 ) -> subprocess.Popen[bytes]:
     """Fork a daemon that serves as soon as strace has it."""
-    ready, go = os.pipe()
 
     def wait_for_strace() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _ANYBODY, 0, 0, 0)
-        os.close(go)
-        os.read(ready, 1)
-        os.close(ready)
+        signal.sigwait({signal.SIGUSR1})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
 
-    pid = world.fork(wait_for_strace, **SETTINGS)
-    os.close(ready)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # the daemon's from its first moment on
+    try:
+        pid = world.fork(wait_for_strace, **SETTINGS)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     command = ["strace", "-f", "-b", "execve", "-o", str(log), "-e", f"trace={','.join(calls)}", *inject]
     strace = subprocess.Popen([*command, "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: _is_traced(pid), 10, f"strace to have {pid} (it ended with {strace.poll()})")
-    os.write(go, b"x")
-    os.close(go)
+    os.kill(pid, signal.SIGUSR1)
     return strace
 
 
