@@ -1,17 +1,19 @@
 """Syncs without which no promise breaks, and why they are there all the same: it stands in the code, too."""
 
-EXPLAINED = {
-    "content of .orchestrd/.paused.tmp: durable.replace < orders._pause": "the name is what counts",
-    "content of active/ID/runs/RUN/.started.json.tmp: durable.replace < supervision.supervise": (
+WHY = {
+    "content of .orchestrd/.paused.tmp: durable.replace < orders": "the name is what counts",
+    "content of active/ID/runs/RUN/.started.json.tmp: durable.replace < supervision": (
         "the name is what counts; what it says is of use within one boot"
     ),
-    "content of active/ID/runs/RUN/.stop.json.tmp: durable.publish_new < watch.stop": (
+    "content of active/ID/runs/RUN/.stop.json.tmp: durable.publish_new < watch": (
         "after a power cut there is no runner to read it"
     ),
-    "names in active/ID/runs/RUN: durable.publish_new < watch.stop": (
+    "names in active/ID/runs/RUN: durable.publish_new < watch": (
         "after a power cut there is no runner to read it"
     ),
-    "content of .orchestrd/reserve: reserve._grow": (
+    "content of .orchestrd/reserve: reserve": (
         "a reserve that a power cut took is made again at the next start"
     ),
 }
+EXPLAINED = tuple(WHY)
+"""How they begin; the rest is the name of a function."""

@@ -87,9 +87,9 @@ class Recorder(Effects):
             super().rename(src, dst)
             self._note("rename", path=_absolute(src), to=_absolute(dst))
 
-    def rename_new(self, src: str, dst: str, *, ours: bool) -> None:
+    def rename_new(self, src: str, dst: str, *, ours: bool, within: int | None = None) -> None:
         with self._step():
-            super().rename_new(src, dst, ours=ours)
+            super().rename_new(src, dst, ours=ours, within=within)
             self._note("rename", path=_absolute(src), to=_absolute(dst))
 
     def unlink(self, path: str) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
 from handoff import durable
+from handoff.effects import Effects
 from tests.faults.power.disk import Disk, Recording, Tree
 from tests.faults.power.reading import read_recording
 from tests.faults.power.recorder import Recorder, take_out
@@ -136,3 +138,8 @@ def test_what_others_did_between_two_looks_is_lost_together(tmp_path: Path, reco
     found = {frozenset(os.path.basename(path) for path in files(tree)) for tree in after(recorded(work))}
 
     assert found == {frozenset({"a.toml"}), frozenset({"a.toml", "one", "two"})}
+
+
+def test_the_recorder_takes_what_the_effects_take() -> None:
+    for name in ("open", "write", "truncate", "fsync", "sync_dir", "sync_filesystem", "rename", "rename_new"):
+        assert signature(getattr(Recorder, name)) == signature(getattr(Effects, name)), name
