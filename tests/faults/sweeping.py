@@ -45,7 +45,8 @@ HELD_SECONDS = 0.6
 AGAIN_SECONDS = 0.2
 """Instead of the daemon's 5: a sweep of thousands of rounds cannot wait so long."""
 MOST_TIMES = 2
-"""Of a question that is asked again and again, and of `status/`, which is written again and again."""
+"""Of a question that is asked again and again, and of what is written again and again (`AGAIN_AND_AGAIN`)."""
+AGAIN_AND_AGAIN = ("handoff/status/", "handoff/.orchestrd/reserve", "handoff/.orchestrd/spare")
 MOST_LINES = 12
 """The log says one thing at most so often in a round; it is told once, and again when it came back."""
 AT_ONCE = 4
@@ -247,7 +248,7 @@ def points(found: Iterable[Step]) -> list[Step]:
         step
         for step in dict.fromkeys(found)
         if step.time <= MOST_TIMES
-        or ((step.writes or step.operation in PROCESSES) and "/status/" not in step.what)
+        or ((step.writes or step.operation in PROCESSES) and not step.what.startswith(AGAIN_AND_AGAIN))
     ]
 
 
@@ -255,9 +256,12 @@ def of_a_step(
     step: Step, *, runner: bool = False, before: Fault | None = None, story: int = 0
 ) -> Iterator[Round]:
     """T1: a step in every way that it can fail."""
-    kinds: list[Kind] = [Kind.ONCE, Kind.EVER]
+    kinds = [Kind.ONCE]
     if step.writes or step.operation in PROCESSES:
-        kinds += [Kind.CRASH_BEFORE, Kind.CRASH_AFTER]
+        kinds += [Kind.EVER, Kind.CRASH_BEFORE, Kind.CRASH_AFTER]
+    elif step.time == 1:
+        # From its second time on is hardly another thing.
+        kinds += [Kind.EVER]
     if step.operation == "write":
         kinds += [Kind.HALF, Kind.SHORT]
     for kind in kinds:
@@ -295,7 +299,7 @@ def first_run(ground: Ground) -> Outcome:
         for step in points(record(ground.folder / "told", story)[0])
         for one in of_a_step(step, story=story)
     ]
-    return _swept(ground, rounds, ground.pick(90, len(rounds), len(rounds)))
+    return _swept(ground, rounds, ground.pick(80, len(rounds), len(rounds)))
 
 
 def recovery(ground: Ground) -> Outcome:
@@ -307,7 +311,7 @@ def recovery(ground: Ground) -> Outcome:
         for step in points(record(ground.folder / "told", 0, before)[0])
         for one in of_a_step(step, before=before)
     ]
-    return _swept(ground, rounds, ground.pick(40, 200, len(rounds)))
+    return _swept(ground, rounds, ground.pick(30, 130, len(rounds)))
 
 
 def runners(ground: Ground) -> Outcome:
@@ -319,7 +323,7 @@ def runners(ground: Ground) -> Outcome:
         for step in points(record(ground.folder / "told", story)[1])
         for one in of_a_step(step, runner=True, story=story)
     ]
-    return _swept(ground, rounds, ground.pick(30, 150, len(rounds)))
+    return _swept(ground, rounds, ground.pick(25, 100, len(rounds)))
 
 
 def errors(ground: Ground) -> Outcome:
@@ -332,7 +336,7 @@ def errors(ground: Ground) -> Outcome:
         for kind in (Kind.ONCE, Kind.EVER)
         for number in ERRORS
     ]
-    return _swept(ground, rounds, ground.pick(40, 150, len(rounds)))
+    return _swept(ground, rounds, ground.pick(35, 100, len(rounds)))
 
 
 def _swept(ground: Ground, rounds: list[Round], most: int) -> Outcome:
