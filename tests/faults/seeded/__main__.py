@@ -72,7 +72,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", default=[], metavar="BUG", help="by name")
     parser.add_argument("--by", metavar="ROW", help="try another campaign or test than the table names")
     parser.add_argument("--rounds", metavar="WORDS", help="try other rounds of it")
-    parser.add_argument("--at-once", type=int, default=2, help="bugs at a time, each in a copy (%(default)s)")
+    parser.add_argument("--at-once", type=int, default=3, help="bugs at a time, each in a copy (%(default)s)")
     parser.add_argument("--report", type=Path, default=Path("build/faults"), help="folder (%(default)s)")
     return parser.parse_args()
 
