@@ -61,6 +61,7 @@ class Soak:
     storm: Growth = field(default_factory=lambda: Growth(f"daemons {UPTIME_SECONDS} s after their start"))
     peace: Growth = field(default_factory=lambda: Growth("one daemon at work"))
     is_full: bool = False
+    _is_paused: bool = False
     _up_since: float = 0.0
     _unfinished: list[Writer] = field(default_factory=list)
 
@@ -75,13 +76,13 @@ class Soak:
             Often(self._hand_in, 0.0, 0.3),
             Often(self._finish, 0.1, 0.4),
             Often(self._kill_daemon, 2.0, 6.0),
-            Often(self._kill_run, 2.0, 8.0),
-            Often(self._order, 0.5, 4.0),
-            Often(self._fill_or_empty, 1.0, 12.0),
+            Often(self._kill_run, 0.5, 3.0),
+            Often(self._order, 0.5, 3.0),
+            Often(self._fill, 4.0, 15.0),
+            Often(self._empty, 0.5, 3.0),
             Often(self._sample_young, 0.2, 0.2),
         )
-        if self.is_full:
-            self._fill_or_empty()
+        self._empty()
         while self._unfinished:
             self._finish()
         self._give("resume")
@@ -178,8 +179,12 @@ class Soak:
     def _order(self) -> None:
         if not self.model.plans or self.is_full:
             return
-        action = self.chance.choice(("cancel", "cancel", "retry", "pause", "resume", "resume"))
+        action = self.chance.choice(("cancel", "cancel", "retry", "pause"))
+        if self._is_paused:
+            # A pause is short: what comes in between would only wait.
+            action = "resume"
         if action in {"pause", "resume"}:
+            self._is_paused = action == "pause"
             self._give(action)
             return
         handed = self.chance.choice(self.model.plans[-30:])
@@ -214,15 +219,15 @@ class Soak:
             for handed in self.model.plans:
                 handed.kills += handed.plan == one.plan
 
-    def _fill_or_empty(self) -> None:
-        if self.disk is None:
-            return
-        if self.is_full:
-            self.disk.release()
-            self.is_full = False
-        elif self.disk.fill():
+    def _fill(self) -> None:
+        if self.disk is not None and not self.is_full and self.disk.fill():
             self.is_full = True
             self._fired("full disks")
+
+    def _empty(self) -> None:
+        if self.disk is not None and self.is_full:
+            self.disk.release()
+            self.is_full = False
 
     def _fired(self, what: str) -> None:
         self.outcome.fired += 1
@@ -286,8 +291,11 @@ class Soak:
             f", {one.memory_bytes >> 20} MiB, {one.descriptors} descriptors, {one.threads} threads"
             for one in last
         )
+        root = self.world.root
+        paused = ", paused" if (root.private / "paused").exists() else ""
         self.say(
             f"{word} {int(seconds) // 60:02}:{int(seconds) % 60:02}: {len(self.model.plans)} plans, {settled} settled, "
+            f"{len(os.listdir(root.inbox))} in the inbox, {len(os.listdir(root.active))} in work{paused}, "
             f"{figures['kills of the daemon']} daemons and {figures['kills of runs']} runs killed, "
             f"{figures['full disks']} full disks{uses}"
         )
