@@ -224,7 +224,9 @@ class Model:
         """A cancel that was acknowledged is kept to."""
         done = [order for order in self.orders if order.key in handed.cancels and order.outcome == "done"]
         for order in done:
-            late = [at for at in ran.starts_of(one.plan) if at > (order.seen or 0.0) + STOPPED_SECONDS]
+            # Where nobody looked when it was acknowledged, nobody knows what came after that.
+            acknowledged = float("inf") if order.seen is None else order.seen + STOPPED_SECONDS
+            late = [at for at in ran.starts_of(one.plan) if at > acknowledged]
             if late:
                 yield Violation("-", one.plan, "it was started after its cancel was acknowledged")
             if not ran.starts_of(one.plan) and one.status == "succeeded":
