@@ -181,7 +181,8 @@ def _with_fault(stage: Stage, fault: Fault | None) -> list[Violation]:
         if stage.strikes():  # or else it is a step of the daemon's end
             held = time.monotonic() + HELD_SECONDS
             stage.go_on(lambda: time.monotonic() > held)
-            wrong += _silence(stage)
+            if not fault.runner:  # which is told of by the end of its run
+                wrong += _silence(stage)
             stage.disarm()
     wrong += stage.quiet()
     if stage.world.forked is not None:
