@@ -20,5 +20,10 @@ def test_no_promise_breaks(campaign: Campaign, tmp_path: Path) -> None:
     report = run_campaign(campaign, Ground(Size.SHORT, SEED, tmp_path))
 
     assert report.error is None, report.error
-    assert report.violations == []
+    broken = [
+        f"{one.invariant} at {one.where}: {one.what}\n  again by: {one.reproduce}"
+        for one in report.violations
+    ]
+    if broken:
+        pytest.fail(f"{campaign.test}, {campaign.title}:\n" + "\n".join(broken), pytrace=False)
     assert report.fired > 0
