@@ -171,7 +171,8 @@ def move_new(src: StrPath, dst: StrPath, *, within: int | None = None) -> None:
     except FileNotFoundError:
         if looking.is_there(source) or not looking.is_there(target):
             raise
-    # The new place first: should only one of the two be kept, it is there twice rather than nowhere.
+    # The new place first: should only one of the two be kept, it is there twice rather than nowhere. (A folder cannot
+    # be, as far as a file system gives it one place only: for one the second sync is there for those that do not.)
     sync_names(os.path.dirname(target))
     if os.path.dirname(source) != os.path.dirname(target):
         sync_names(os.path.dirname(source))

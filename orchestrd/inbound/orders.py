@@ -299,7 +299,10 @@ class Orders:
 
 
 def _put_away(path: Path) -> None:
-    """Remove what was taken as an order; somebody may have put a folder in its place at the last moment."""
+    """Remove what was taken as an order; somebody may have put a folder in its place at the last moment.
+
+    Should it come back with the power, it is known by its number and goes again; synced, it does not come back.
+    """
     try:
         durable.remove(path)
     except OSError as error:

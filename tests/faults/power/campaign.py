@@ -17,7 +17,7 @@ from tests.faults.world import a_world
 FOREMOST = (
     "names in inbox: taking.take_many < ",
     "names in active/ID/runs: durable.make_folder < ",
-    "names in active: durable.move_new < ",
+    "names in active/ID: durable.publish_new < publish",
 )
 """How the syncs begin without which a plan is lost or runs twice; the short form leaves out these alone."""
 QUIET_SECONDS = 30.0

@@ -3,9 +3,9 @@
 The model is that of a journalling file system (ext4) without its kindness: only what was asked for is promised.
 `fsync` of a file brings its content, not its name; a directory's sync brings the names in it; until then each change
 of a directory may be there or missing, whatever came before or after it. A rename within a directory is one change, a
-rename across two is two of them: the file may be found twice. Never nowhere: where the old name could go before the new
-one came, no rename would ever be safe, whoever syncs what and when. Content that was not synced may be missing,
-cut in the middle, or zeroes in the right number.
+rename across two is two of them: the file may be found twice, a folder (which has one parent) may not. Never nowhere:
+where the old name could go before the new one came, no rename would ever be safe, whoever syncs what and when.
+Content that was not synced may be missing, cut in the middle, or zeroes in the right number.
 
 What git wrote is believed as far as git syncs it by our settings (objects and refs), names included: git never syncs
 a directory, so it relies on a journal that brings names with the content that follows them. We do likewise.
@@ -62,6 +62,8 @@ class Names:
     """What one git did is there or missing together."""
     needs: int | None = None
     """The old name of what was renamed does not go before the new one is there, unless its folder was synced first."""
+    is_folders: bool = False
+    """It is the old name of a folder, which goes when the new one comes."""
 
 
 @dataclass(slots=True)
@@ -196,9 +198,7 @@ class Disk:
         """Lay out what a cut leaves."""
         folders: dict[int, dict[str, int]] = {}
         for one in self.recording.names:
-            if one.step > cut.step or one.number in cut.lost:
-                continue
-            if one.needs in cut.lost and self._names[one.number] > cut.step:
+            if one.step > cut.step or self._is_lost(one, cut):
                 continue
             inside = folders.setdefault(one.folder, {})
             for name, node in one.leads.items():
@@ -219,6 +219,13 @@ class Disk:
                 else:
                     tree[below] = (node.mode, contents.get(inner, b""))
         return tree
+
+    def _is_lost(self, names: Names, cut: Cut) -> bool:
+        if names.needs is None:
+            return names.number in cut.lost
+        if names.needs in cut.lost:
+            return self._names[names.number] > cut.step
+        return names.number in cut.lost and not names.is_folders
 
     def _contents(self, cut: Cut) -> dict[int, bytes]:
         fates = dict(cut.contents)

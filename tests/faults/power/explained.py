@@ -11,6 +11,10 @@ WHY = {
     "names in active/ID/runs/RUN: durable.publish_new < watch": (
         "after a power cut there is no runner to read it"
     ),
+    "names in active: durable.move_new < publish": "a folder cannot be in two places",
+    "names in .orchestrd/orders: durable.remove < orders": (
+        "an order that comes back is known by its number"
+    ),
     "content of .orchestrd/reserve: reserve": (
         "a reserve that a power cut took is made again at the next start"
     ),

@@ -130,6 +130,7 @@ class Reader:
         changes.setdefault(self._folder(dst), {})[os.path.basename(dst)] = node
         changes.setdefault(self._folder(src), {})[os.path.basename(src)] = None
         self._change(changes, dst)
+        self.recording.names[-1].is_folders = len(changes) > 1 and self.recording.nodes[node].is_folder
 
     def _unlink(self, line: dict[str, Any]) -> None:
         path = self._below(line["path"])

@@ -85,6 +85,16 @@ def test_a_rename_between_folders_may_be_split_until_both_are_synced(recorded: R
     assert found == {both, frozenset({"inbox/a.toml"}), frozenset({"active/a.toml"})}
 
 
+def test_a_folder_that_is_renamed_is_always_in_one_place(recorded: Recorded) -> None:
+    def move(top: Path) -> None:
+        durable.effects.mkdir(str(top / "inbox" / "other"))
+        os_rename(top / "inbox" / "other", top / "active" / "other")
+
+    found = {frozenset(path for path in tree if "other" in path) for tree in after(recorded(move))}
+
+    assert found == {frozenset(), frozenset({"inbox/other"}), frozenset({"active/other"})}
+
+
 def os_rename(src: Path, dst: Path) -> None:
     durable.effects.rename(str(src), str(dst))
 
