@@ -19,6 +19,7 @@ from orchestrd.core.events import Event, Moment, PlanRecovered, PlanRefused
 from orchestrd.core.history import Told, facts_of, read_history
 from orchestrd.inbound.reception import Reception
 from orchestrd.inbound.taken import Taken
+from orchestrd.inbound.twice import remove_old_names
 from orchestrd.record import journal
 from orchestrd.record.archived import status_of
 from orchestrd.record.ids import IdLine, Ids
@@ -62,6 +63,7 @@ def recover(
     found = Recovered()
     names = effects.list(root.active) if before is None else before.unread
     known = sorted(_read_all(root, names, found), key=lambda one: one[0].arrival)
+    remove_old_names(root, [taken for taken, _ in known])
     for plan in before.lent if before is not None else ():
         ids.give_back(plan)
     for plan in (*found.left_alone, *found.unread):
