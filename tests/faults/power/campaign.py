@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds
 from tests.faults.power.explained import EXPLAINED
 from tests.faults.power.replay import Replay
-from tests.faults.power.states import cuts_without, some_cuts
+from tests.faults.power.states import cuts_without, some_cuts, split_renames
 from tests.faults.power.story import record
 from tests.faults.world import a_world
 
@@ -41,7 +41,7 @@ class Share:
 def recovers_from_cuts(ground: Ground) -> Outcome:
     """States of the story as a cut may leave it, recovered; then states without one sync after the other."""
     rounds = ground.pick(2, 8, 40)
-    states = ground.pick(20, 40, 100_000)
+    states = ground.pick(15, 40, 100_000)
     tries = ground.pick(10, 80, 400)
     shares = [
         Share(number, rounds, ground.seed, states, tries, foremost=ground.size == "short")
@@ -56,7 +56,9 @@ def _round(folder: Path, share: Share) -> Outcome:
     with a_world(folder) as world:
         recording = record(world)
         replay = Replay(world, recording)
-        for disk, cut in some_cuts(recording, share.states, chance):
+        split = list(split_renames(recording))[share.number :: share.of]
+        total.figures["split renames"] += len(split)
+        for disk, cut in (*split, *some_cuts(recording, share.states, chance)):
             again = chance.random() < 0.25
             found = replay.judge(disk, cut, again=again, seconds=QUIET_SECONDS)
             total.add(Outcome(1, found, Counter({"states": 1, "recovered twice": int(again)})))

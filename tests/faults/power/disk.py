@@ -127,7 +127,7 @@ class Cut:
 
 
 Tree = dict[str, tuple[int, bytes | None]]
-"""Path below the top → mode and content; None: a folder."""
+"""Path below the top → mode and content; None: a folder. One file by two names has one object for its content."""
 
 
 class Disk:

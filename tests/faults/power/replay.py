@@ -92,9 +92,14 @@ class Replay:
                 shutil.rmtree(entry.path)
             else:
                 os.unlink(entry.path)
+        built: dict[int, str] = {}
         for path in sorted(tree):
             mode, content = tree[path]
             place = os.path.join(top, path)
+            first = built.setdefault(id(content), place) if content else place
+            if first != place:
+                os.link(first, place)
+                continue
             if content is None:
                 os.mkdir(place, mode)
                 continue

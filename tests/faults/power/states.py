@@ -63,6 +63,15 @@ def some_cuts(recording: Recording, count: int, chance: random.Random) -> Iterat
             yield disk, cut
 
 
+def split_renames(recording: Recording) -> Iterator[tuple[Disk, Cut]]:
+    """A cut in every rename of a file from one folder to another, at its last moment: both names are there."""
+    disk = Disk(recording)
+    for one in recording.names:
+        if one.needs is not None and not one.is_folders:
+            at = min(disk.durable_step(one), len(recording.steps)) - 1
+            yield disk, Cut(at, frozenset({one.number}))
+
+
 def cuts_without(recording: Recording, site: str, most: int) -> Iterator[tuple[Disk, Cut]]:
     """The states that become possible where one sync of the code is left out, the likeliest to hurt first."""
     with_it, without = Disk(recording), Disk(recording, site)

@@ -85,6 +85,14 @@ def test_a_rename_between_folders_may_be_split_until_both_are_synced(recorded: R
     assert found == {both, frozenset({"inbox/a.toml"}), frozenset({"active/a.toml"})}
 
 
+def test_a_file_that_is_found_twice_is_one_file(recorded: Recorded) -> None:
+    recording = recorded(lambda top: os_rename(top / "inbox" / "a.toml", top / "active" / "a.toml"))
+
+    both = next(found for found in map(files, after(recording)) if len(found) == 2)
+
+    assert both["inbox/a.toml"] is both["active/a.toml"]
+
+
 def test_a_folder_that_is_renamed_is_always_in_one_place(recorded: Recorded) -> None:
     def move(top: Path) -> None:
         durable.effects.mkdir(str(top / "inbox" / "other"))
