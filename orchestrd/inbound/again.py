@@ -50,7 +50,8 @@ def accept_again(
         retry_of=plan,
         order=order,
     )
-    # From here on it is taken like any other file, with all that makes that durable.
+    # From here on it is taken like any other file, with all that makes that durable. (A copy that comes back with the
+    # power is known for the plan itself, `twice`.)
     copy = root.orders / f"{order}-{one.file_name}"
     durable.replace(copy, content)
     try:

@@ -12,6 +12,7 @@ WHY = {
         "after a power cut there is no runner to read it"
     ),
     "names in active: durable.move_new < publish": "a folder cannot be in two places",
+    "names in .orchestrd/orders: taking.take_many < again": "a copy that comes back is known for the plan itself",
     "names in .orchestrd/orders: durable.remove < orders": (
         "an order that comes back is known by its number"
     ),

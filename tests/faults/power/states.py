@@ -152,7 +152,7 @@ def _moments(recording: Recording, first: int, end: int, touched: list[str]) -> 
         step for step in window if recording.steps[step]["op"] in ("ledger", "mark", "unlink", "sync_dir")
     ]
     # What lies below the names that may be lost was put there in vain.
-    tops = [f"{recording.top}/{path}" for path in touched]
+    tops = [f"{recording.top}/{path}" for path in touched if not path.startswith(UNSEEN)]
     inside = [step for step in window if any(below(_place(recording, step), top) for top in tops)]
     spread = [first + (last - first) * part // 8 for part in range(9)]
     yield from dict.fromkeys([last, *telling[:2], *_some(inside), first, *reversed(spread), *telling[2:]])
