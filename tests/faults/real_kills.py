@@ -175,13 +175,12 @@ def _children(pid: int) -> list[int]:
 
 
 def _went_on(world: World, model: Rehearsal, plan: str) -> Iterator[Violation]:
-    """It was resumed once, under its own id, and went on from what Claude Code had noted of it."""
+    """It was resumed once, under its own id, and knew what it had done."""
     intended = [one for one in world.here.journal(plan) if one["event"] == "run-intended"]
     sessions = {one["session_id"] for one in intended}
     if [one["resumes"] for one in intended] != [False, True] or len(sessions) != 1:
         yield Violation("I2", plan, f"it was not resumed once, but: {intended}")
-    # Killed at once after its second request, Claude Code may not have noted the first answer yet: it asks anew.
-    if _asked(model, plan) not in ([0, 1, 1], [0, 1, 0, 1]):
+    if _asked(model, plan) != [0, 1, 1]:
         yield Violation("-", plan, f"the model was asked for its turns {_asked(model, plan)}")
 
 
