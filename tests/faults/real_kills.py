@@ -31,7 +31,7 @@ from tests.faults.watching import (
 )
 from tests.faults.world import World, a_world
 from tests.live.conftest import find_binary
-from tests.live.real import MAY_WRITE, conversation, write
+from tests.live.real import MAY_WRITE, await_kept_turn, conversation, write
 from tests.waiting import wait_until
 
 SETTINGS = {"LIMITS__MAX_PARALLEL": "3"}
@@ -103,6 +103,7 @@ def one_resumption(folder: Path, what: Round) -> Outcome:
             world.start(**SETTINGS)
             for name in plans:
                 wait_until(lambda name=name: len(_asked(model, name)) >= 2, 60, f"{name}'s second turn")
+                await_kept_turn(world.here, name)
             for name, struck in zip(plans, what.struck, strict=True):
                 outcome.fired += _strike(world, name, struck)
                 outcome.figures[struck] += 1

@@ -105,6 +105,22 @@ def live(
             assert here.stop() == 0, here.said()
 
 
+def await_kept_turn(here: Serving, plan: str) -> None:
+    """Wait until Claude Code has put down the turn of a tool: it does so a moment *after* it asks for the next one."""
+    started = [record for record in here.journal(plan) if record["event"] == "run-intended"]
+    await_transcript(here.home, started[-1]["session_id"], b'"tool_result"')
+
+
+def await_transcript(home: Path, session: str, holds: bytes) -> None:
+    """Wait until what Claude Code keeps of a session, to resume it by, holds these words."""
+    folder = home / ".claude" / "projects"
+    wait_until(
+        lambda: any(holds in kept.read_bytes() for kept in folder.rglob(f"{session}.jsonl")),
+        20,
+        f"{holds!r} in the transcript of {session}",
+    )
+
+
 def a_plan(project: Path, prompt: str, **fields: Any) -> str:
     """A plan as TOML."""
     return tomli_w.dumps(

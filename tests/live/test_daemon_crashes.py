@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live.real import MAY_ALL, MAY_WRITE, Live, bash, conversation, git, live, write
+from tests.live.real import MAY_ALL, MAY_WRITE, Live, await_kept_turn, bash, conversation, git, live, write
 from tests.waiting import wait_until
 
 DETACH = bash("setsid -f python3 -c 'import time; time.sleep(90)' && echo detached")
@@ -48,6 +48,7 @@ def test_a_run_that_died_with_its_daemon_is_resumed_where_it_stood(
     with live(tmp_path / "live", claude_binary, conversation("", *turns)) as there:
         there.submit("dies", project, "Work long", permissions=MAY_WRITE)
         there.await_request("Work long", 2)
+        await_kept_turn(there.here, "dies")
 
         runner = there.runner("dies")
         agents = runner.children(recursive=True)

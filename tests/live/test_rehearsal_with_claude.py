@@ -15,6 +15,7 @@ import pytest
 
 from orchestrd.rehearsal import Rehearsal, load_script
 from tests.live.conftest import ClaudeCode
+from tests.live.real import await_transcript
 from tests.waiting import wait_until
 
 Rehearse = Callable[..., Rehearsal]
@@ -166,7 +167,7 @@ def test_an_improvised_structured_output_satisfies_its_schema(claude: ClaudeCode
 
 
 def test_a_session_that_was_killed_within_a_tool_is_resumed_where_it_was(
-    claude: ClaudeCode, rehearse: Rehearse
+    claude: ClaudeCode, rehearse: Rehearse, claude_home: Path
 ):
     waits = (
         "python3 -c 'import os, time; open(str(os.getpid()) + chr(46) + str(1), chr(119)); time.sleep(20)'"
@@ -181,6 +182,7 @@ def test_a_session_that_was_killed_within_a_tool_is_resumed_where_it_was(
     allowed = ("--allowedTools", "Bash")
     process = claude.start(model, "go", "--session-id", session, *allowed)
     pid = int(wait_until(lambda: [*claude.project.glob("*.1")], 20, "the tool to run")[0].stem)
+    await_transcript(claude_home, session, b'"tool_use"')
     process.kill()
     process.communicate(timeout=20)
     _make_sure_is_gone(pid)
