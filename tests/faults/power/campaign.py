@@ -21,6 +21,8 @@ FOREMOST = (
 )
 """How the syncs begin without which a plan is lost or runs twice; the short form leaves out these alone."""
 QUIET_SECONDS = 30.0
+STUCK_SECONDS = 10.0
+"""Where a sync was left out many a plan is stuck for ever: that is seen sooner."""
 FEW = 6
 
 
@@ -76,7 +78,7 @@ def _without(replay: Replay, site: str, share: Share) -> Outcome:
     tries = min(share.tries, FEW) if site.startswith(EXPLAINED) else share.tries
     for disk, cut in cuts_without(replay.recording, site, tries):
         built += 1
-        if replay.judge(disk, cut, seconds=QUIET_SECONDS):
+        if replay.judge(disk, cut, seconds=STUCK_SECONDS):
             return Outcome(built, figures=Counter({"syncs left out": 1, "noticed": 1}))
     if site.startswith(EXPLAINED):
         return Outcome(built, figures=Counter({"syncs left out": 1, "explained": 1}))
