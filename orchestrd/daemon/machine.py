@@ -83,14 +83,25 @@ class Machine:
 
     def _look_for_space(self) -> Trouble | None:
         """Both on the root's disk and on that of the checkouts, which may be another."""
-        short = look_for_space(self._root.path)
+        place = self._root.path
+        try:
+            short = look_for_space(place)
+            self._keep_reserve(short)
+            place = self._checkouts
+            return short or look_for_space(_existing(place))
+        except OSError as error:
+            # A disk that does not even say that takes no plan; the next look asks it again.
+            return Trouble(
+                SPACE, f"{place}: how much is free is not told: {error.strerror}", "look at that disk"
+            )
+
+    def _keep_reserve(self, short: Trouble | None) -> None:
         # What cannot be set aside now is set aside at the next look; what cannot be looked at is no lack of space.
         with suppress(OSError):
             if short is None:
                 self._reserve.keep()
             elif _has_next_to_nothing(self._root.path):
                 self._reserve.give_some()
-        return short or look_for_space(_existing(self._checkouts))
 
     def _look_for_claude(self) -> Trouble | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -372,3 +373,31 @@ def as_file(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".new")
     beside.write_text(text)
     beside.rename(path)
+
+
+def test_a_disk_that_does_not_say_how_full_it_is_takes_no_plan_until_it_does(world: World) -> None:
+    silent = world.folder / "silent"
+
+    def fail_while_told() -> None:
+        from handoff.effects import Effects
+
+        ask = Effects.statvfs
+
+        def statvfs(self: Effects, path: os.PathLike[str]) -> os.statvfs_result:
+            if silent.exists():
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return ask(self, path)
+
+        Effects.statvfs = statvfs  # type: ignore[method-assign, assignment]
+
+    silent.touch()
+    world.fork(fail_while_told, **SETTINGS)
+    world.await_up()
+    told = wait_until(lambda: problem(world, "space"), 10, "the trouble")
+    world.submit("waits")
+    assert "Input/output error" in told["message"]
+
+    silent.unlink()
+
+    assert world.await_quiet() == []
+    assert world.here.result("waits")["status"] == "succeeded"
