@@ -11,8 +11,9 @@ STAMP := .venv/.installed
 # Which tests the short portable form runs: the rooms that ask the platform for something.
 PORTABLE := tests/handoff tests/inbound tests/runs tests/workspaces
 PYTEST := $(BIN)/python -m pytest
-# Tests at a time: they wait more than they compute. The campaigns of faults take two processes by themselves.
+# Tests at a time: they wait more than they compute. A campaign of faults has two or more rounds at a time by itself.
 AT_ONCE ?= 3
+CAMPAIGNS_AT_ONCE ?= 2
 CAMPAIGNS := tests/faults/test_campaigns.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -44,7 +45,7 @@ demo: $(STAMP) ## the whole way of a plan, with the real Claude Code and a scrip
 test: $(STAMP) ## all tests, the real Claude Code included, and the short portable form
 	$(PYTEST) -n $(AT_ONCE) --ignore $(CAMPAIGNS)
 	ORCHESTRD_PORTABLE=1 $(PYTEST) -n $(AT_ONCE) -m "not live and not slow" $(wildcard $(PORTABLE))
-	$(PYTEST) $(CAMPAIGNS)
+	$(PYTEST) -n $(CAMPAIGNS_AT_ONCE) $(CAMPAIGNS)
 
 test-portable: $(STAMP) ## all tests without the mechanisms that only Linux has
 	ORCHESTRD_PORTABLE=1 $(PYTEST) -n $(AT_ONCE) --ignore $(CAMPAIGNS)
