@@ -193,9 +193,12 @@ def _sessions_watched(world: World) -> Iterator[list[Violation]]:
 
     def watch() -> None:
         while not over.wait(0.02):
-            sessions = {pid: _session_of(pid) for pid in world.here.processes()}
+            # The words first: a parent is told only of a process that was there for both.
+            looks = ((pid, _session_of(pid), _parent(pid)) for pid in world.here.processes())
+            there = {pid: (session, parent) for pid, session, parent in looks if session and parent}
+            sessions = {pid: session for pid, (session, _) in there.items()}
             # A fork that is not a shell, say, yet has its parent's words.
-            apart = [one for pid, one in sessions.items() if one and sessions.get(_parent(pid)) != one]
+            apart = [one for one, parent in there.values() if sessions.get(parent) != one]
             doubles = [session for session, count in Counter(apart).items() if count > 1]
             found.extend(Violation("I2", session, "two at work on this session") for session in doubles)
 
@@ -219,6 +222,7 @@ def _session_of(pid: int) -> str | None:
 
 
 def _parent(pid: int) -> int:
+    """Its parent; 0 where it is gone."""
     with suppress(OSError), open(f"/proc/{pid}/stat") as file:
         return int(file.read().rpartition(")")[2].split()[1])
     return 0
