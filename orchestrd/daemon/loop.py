@@ -19,7 +19,6 @@ from loguru import logger
 
 from handoff import platform
 from handoff.effects import clock
-from handoff.reserve import NO_SPACE
 from handoff.root import PlanId, Root, create_root, reserve_of
 from orchestrd.config import Config
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
@@ -29,6 +28,7 @@ from orchestrd.core.history import Told
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import State
 from orchestrd.daemon.bell import Bell
+from orchestrd.daemon.entrance import Entrance
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
 from orchestrd.daemon.indexing import Indexing
 from orchestrd.daemon.machine import Machine
@@ -53,7 +53,7 @@ from orchestrd.workspaces.git import GitLock
 
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
-DISK, STATUS = "disk", "status"
+STATUS = "status"
 
 
 def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
@@ -85,10 +85,6 @@ class Daemon:
         self._bell = Bell()
         self._published: deque[Published] = deque()
         self._leaving = False
-        self._not_before = 0.0
-        """Boot seconds: nothing is taken in before, for the disk refused it."""
-        self._orders_left = True
-        """Orders that a daemon before us, or a refusing disk, left unfinished are to be looked for."""
         self._troubles = Troubles()
         self._noted_endings: set[PlanId] = set()
         self._unread: Recovered | None = None
@@ -124,6 +120,17 @@ class Daemon:
         self._doorway = Doorway(self._lanes, self._reception, self._orders)
         self._reserve = reserve_of(root)
         self._machine = Machine(root, config, environ, self._git_lock, self._reserve, self._troubles)
+        self._entrance = Entrance(
+            root,
+            self._doorway,
+            self._reception,
+            self._orders,
+            self._reserve,
+            self._troubles,
+            decide=self._decide,
+            look_at_machine=self._look_at_machine,
+            takes_plans=lambda: self._machine.may_take and not self._engine.draining,
+        )
         self._errands = Errands(
             config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
@@ -209,13 +216,8 @@ class Daemon:
     def _pause(self) -> float:
         """How long nothing has to be done unless something happens, in seconds."""
         at = self._now()
-        lanes = self._doorway.next_look(at)
-        if self._reception.is_behind:
-            lanes = 0.0
-        elif self._reception.unread:
-            lanes = min(lanes, self._config.lanes.settle_seconds)
         waits = [
-            max(lanes, self._not_before - at.boot),
+            self._entrance.next_look(at, self._config.lanes.settle_seconds),
             self._reporting.next_look(at),
             self._runs.next_look(at),
             self._engine.next_look(at),
@@ -235,63 +237,10 @@ class Daemon:
         self._errands.turn(at)
         if self._unread and at.boot >= self._unread_due:
             self._recover_unread(self._unread, at)
-        if at.boot >= self._not_before:
-            self._take_in(at)
+        self._entrance.turn(at)
         self._decide([Tick(self._now())])
         self._put_into_index(at)
         self._report()
-
-    def _take_in(self, at: Moment) -> None:
-        """Let in what lies in the lanes. Where the disk refuses, nothing is lost, and it is tried again later."""
-        try:
-            try:
-                self._look_into_lanes(at)
-            except OSError as error:
-                if error.errno not in NO_SPACE:
-                    raise
-                # Whoever cancels the run that fills the disk is heard all the same.
-                self._reserve.spend(lambda: self._take_in_orders(at))
-                raise
-        except OSError as error:
-            self._not_before = at.boot + AGAIN_SECONDS
-            message = f"{error.filename or self._root.path}: {error.strerror or error}; no plan is taken"
-            remedy = f"free space, or repair the disk; it is tried again every {AGAIN_SECONDS:g} s"
-            self._troubles.raise_(Trouble(DISK, message, remedy))
-            # What orders said before the disk refused holds.
-            self._decide(self._orders.told())
-
-    def _look_into_lanes(self, at: Moment) -> None:
-        looked = self._doorway.is_due(at)
-        if looked:
-            self._decide(self._look_at_machine(at))
-        self._take_in_orders(at)
-        if looked:
-            lanes = self._doorway.problems
-            self._troubles.settle("lanes", [Trouble(one.word, one.message, one.remedy) for one in lanes])
-        if self._engine.draining or not self._machine.may_take:
-            self._doorway.leave_plans()
-        self._decide(self._doorway.take_plans(self._now()))
-        if self._reception.unread:
-            self._decide(self._reception.look(self._now()))
-        if looked:
-            # Only what was tried can be over: a turn that found nothing to do says nothing about the disk.
-            self._troubles.clear(DISK)
-
-    def _take_in_orders(self, at: Moment) -> None:
-        """Look at the lanes, if it is time to; carry out orders, those first that were left. Repeatable."""
-        try:
-            if self._orders_left:
-                self._orders.take_up(at)
-                self._orders_left = False
-                self._decide(self._orders.told())
-            if self._doorway.is_due(at):
-                self._doorway.look(at)
-            else:
-                self._doorway.take_orders(at)
-            self._decide(self._orders.told())
-        except OSError:
-            self._orders_left = True
-            raise
 
     def _decide(self, events: Iterable[Event]) -> None:
         """Hand events to the engine and carry out what it orders."""
@@ -375,7 +324,7 @@ class Daemon:
         self._indexing.turn(at)
 
     def _forget(self, plan: PlanId) -> None:
-        self._orders_left = self._orders_left or self._orders.waits_for(plan)
+        self._entrance.settled(plan)
         self._runs.forget(plan)
         self._journals.close(plan)
         self._noted_endings.discard(plan)

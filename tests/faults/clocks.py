@@ -14,6 +14,7 @@ import shutil
 import struct
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -170,17 +171,19 @@ def _succeed(world: World, *plans: str) -> Iterator[Violation]:
 # -- whose hand sets it ----------------------------------------------------------------------------------------------
 
 
-class _Hand:
+class _Hand(ABC):
     """Sets the clock, and starts the daemon so that it can be set."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Start the daemon, and wait until it is up."""
 
+    @abstractmethod
     def set(self, step: float) -> None:
-        raise NotImplementedError
+        """Set the clock so many seconds on."""
 
 
 class _Seam(_Hand):

@@ -220,9 +220,9 @@ def _noise(stage: Stage) -> Iterator[Violation]:
 
 def hurry() -> None:
     """In a daemon: try again soon."""
-    from orchestrd.daemon import errands, indexing, loop
+    from orchestrd.daemon import entrance, errands, indexing, loop
 
-    for module in (errands, indexing, loop):
+    for module in (entrance, errands, indexing, loop):
         module.AGAIN_SECONDS = AGAIN_SECONDS  # type: ignore[attr-defined]
 
 

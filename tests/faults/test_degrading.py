@@ -18,7 +18,7 @@ import pytest
 from handoff.platform import PLATFORM
 from handoff.reserve import SPARE_FILES
 from handoff.root import Root, create_root
-from orchestrd.daemon import errands, loop
+from orchestrd.daemon import entrance, errands, loop
 from tests.acceptance.stage import AGENT
 from tests.faults.bursts import without_user_namespaces
 from tests.faults.disks import Disk, be_own_user, small_disk, why_no_disks
@@ -47,7 +47,7 @@ def serve(world: World) -> None:
 
 
 def _try_again_soon() -> None:
-    errands.AGAIN_SECONDS = loop.AGAIN_SECONDS = AGAIN_SECONDS
+    entrance.AGAIN_SECONDS = errands.AGAIN_SECONDS = loop.AGAIN_SECONDS = AGAIN_SECONDS
 
 
 def problem(world: World, word: str) -> dict[str, Any] | None:

@@ -78,8 +78,8 @@ class Board(ctypes.Structure):
 def _shorten_pauses() -> None:
     """Let a daemon try again soon: thousands of rounds must not wait for what is only politeness."""
     from orchestrd.core import after_run
-    from orchestrd.daemon import errands, indexing, loop
+    from orchestrd.daemon import entrance, errands, indexing, loop
 
     after_run.PAUSES_SECONDS = (0.05, 0.1, 0.2)
-    for room in (errands, loop, indexing):
+    for room in (entrance, errands, loop, indexing):
         room.AGAIN_SECONDS = 0.2

@@ -92,7 +92,7 @@ BUGS = (
     a_bug(
         "one-error-ends-the-daemon",
         "an error of the disk while plans are taken ends the loop",
-        "orchestrd/daemon/loop.py",
+        "orchestrd/daemon/entrance.py",
         "        except OSError as error:\n            self._not_before = at.boot + AGAIN_SECONDS\n",
         "        except ChildProcessError as error:\n            self._not_before = at.boot + AGAIN_SECONDS\n",
         caught_by="T3",
