@@ -117,9 +117,12 @@ def contents(root: Root) -> dict[str, str]:
         here = Path(folder)
         if here == root.path:
             folders.remove("status")
+        if here == root.private and "spare" in folders:
+            # What is set aside for a full disk is set aside while a daemon is at rest, not when it recovers.
+            folders.remove("spare")
         for name in names:
             path = here / name
-            if path in {root.lock, root.git_lock} or name.startswith("index.sqlite"):
+            if path in {root.lock, root.git_lock, root.private / "reserve"} or name.startswith("index.sqlite"):
                 continue
             found[str(path.relative_to(root.path))] = hashlib.sha256(path.read_bytes()).hexdigest()
         for name in folders:
