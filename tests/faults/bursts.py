@@ -53,13 +53,13 @@ def run_stalled(ground: Ground) -> Outcome:
     """
     if ground.size is Size.SHORT:
         return run_rounds(ground, [Burst(1000, polling=False, deaf_seconds=1.0)], one_burst, 1)
-    bursts = [Burst(50_000, polling=False, stall_seconds=STALL_SECONDS)] * ground.pick(0, 1, 3)
+    bursts = [Burst(50_000, polling=False, stall_seconds=STALL_SECONDS)] * ground.pick(0, 1, 2)
     return run_rounds(ground, bursts, one_burst, 1)
 
 
 def run_polling(ground: Ground) -> Outcome:
     """A burst without any watcher."""
-    bursts, count = ground.pick(1, 1, 3), ground.pick(500, 10_000, 50_000)
+    bursts, count = ground.pick(1, 1, 2), ground.pick(500, 10_000, 50_000)
     return run_rounds(ground, [Burst(count, polling=True)] * bursts, one_burst, 1)
 
 

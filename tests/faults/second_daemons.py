@@ -61,7 +61,7 @@ def run(ground: Ground) -> Outcome:
             chance.randint(2, 8),
             number % 10 == 9,
         )
-        for number in range(ground.pick(8, 50, 500))
+        for number in range(ground.pick(8, 30, 500))
     ]
     return run_rounds(ground, rushes, one_rush)
 

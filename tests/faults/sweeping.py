@@ -300,7 +300,7 @@ def first_run(ground: Ground) -> Outcome:
         for step in points(record(ground.folder / "told", story)[0])
         for one in of_a_step(step, story=story)
     ]
-    return _swept(ground, rounds, ground.pick(80, len(rounds), len(rounds)))
+    return _swept(ground, rounds, ground.pick(80, 330, 2600))
 
 
 def recovery(ground: Ground) -> Outcome:
@@ -312,7 +312,7 @@ def recovery(ground: Ground) -> Outcome:
         for step in points(record(ground.folder / "told", 0, before)[0])
         for one in of_a_step(step, before=before)
     ]
-    return _swept(ground, rounds, ground.pick(30, 130, len(rounds)))
+    return _swept(ground, rounds, ground.pick(30, 70, 600))
 
 
 def runners(ground: Ground) -> Outcome:
@@ -324,7 +324,7 @@ def runners(ground: Ground) -> Outcome:
         for step in points(record(ground.folder / "told", story)[1])
         for one in of_a_step(step, runner=True, story=story)
     ]
-    return _swept(ground, rounds, ground.pick(25, 100, len(rounds)))
+    return _swept(ground, rounds, ground.pick(25, 60, 340))
 
 
 def errors(ground: Ground) -> Outcome:
@@ -337,7 +337,7 @@ def errors(ground: Ground) -> Outcome:
         for kind in (Kind.ONCE, Kind.EVER)
         for number in ERRORS
     ]
-    return _swept(ground, rounds, ground.pick(35, 100, len(rounds)))
+    return _swept(ground, rounds, ground.pick(35, 80, 1641))
 
 
 def _swept(ground: Ground, rounds: list[Round], most: int) -> Outcome:

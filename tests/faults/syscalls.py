@@ -258,7 +258,7 @@ def _chosen(ground: Ground, counted: Counter[str]) -> list[tuple[str, int]]:
     left = {call: list(range(1, count + 1)) for call, count in counted.items()}
     for call, numbers in left.items():
         ground.random("order", call).shuffle(numbers)
-    most = ground.pick(20, 120, sum(counted.values()))
+    most = ground.pick(20, 90, 400)
     chosen: list[tuple[str, int]] = []
     while len(chosen) < most and any(left.values()):
         chosen += [(call, numbers.pop()) for call, numbers in left.items() if numbers]

@@ -27,7 +27,7 @@ engine.MAX_SHRINKING_SECONDS = SHRINKING_SECONDS
 
 def run(ground: Ground) -> Outcome:
     """Let hypothesis try so many examples of so many steps, each in a world of its own."""
-    examples, steps = ground.pick(12, 60, 400), ground.pick(30, 30, 50)
+    examples, steps = ground.pick(12, 40, 100), ground.pick(30, 30, 50)
     chance = ground.random("machine")
     rounds = [
         (chance.randrange(1 << 32), min(EXAMPLES_A_ROUND, examples - done), steps)

@@ -43,8 +43,8 @@ class Share:
 def recovers_from_cuts(ground: Ground) -> Outcome:
     """States of the story as a cut may leave it, recovered; then states without one sync after the other."""
     rounds = ground.pick(2, 8, 40)
-    states = ground.pick(15, 40, 100_000)
-    tries = ground.pick(10, 80, 400)
+    states = ground.pick(15, 40, 50)
+    tries = ground.pick(10, 80, 200)
     shares = [
         Share(number, rounds, ground.seed, states, tries, foremost=ground.size == "short")
         for number in range(rounds)
