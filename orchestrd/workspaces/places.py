@@ -113,7 +113,7 @@ class Places:
         It is made whole first: then it can be told from what others put there, and git removes it by its own rules.
         """
         with suppress(WorkspaceError):
-            workspace.make(intent, self._lock)
+            workspace.make(intent, self._lock, untouched=True)
             workspace.remove(intent, self._lock)
 
     def _one_at_a_time(self, project: Path) -> threading.Lock:

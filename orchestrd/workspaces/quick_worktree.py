@@ -34,7 +34,8 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
         return None
     except OSError:
         # Nothing of it may stay: what is half registered and locked would be in the user's repository for ever.
-        _remove(common, admin, path)
+        with suppress(OSError):  # what brought us here is told; the next try begins with the same removal
+            _remove(common, admin, path)
         raise
     try:
         # What `--force` would throw away is not there: the folder is new, and there is no index.
@@ -43,7 +44,8 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
         _remove(common, admin, path)
         return None
     except OSError:
-        _remove(common, admin, path)
+        with suppress(OSError):
+            _remove(common, admin, path)
         raise
     durable.remove(admin / "locked", sync=False)
     return admin
@@ -53,8 +55,7 @@ def _remove(common: Path, admin: Path, path: Path) -> None:
     apart = _apart(common, path)
     # As long as the registration lies apart, nothing else is ours: what has its name is somebody's.
     for folder in (apart,) if looking.is_there(apart) else (path, admin):
-        with suppress(OSError):  # what brought us here is told; the next try begins with the same removal
-            durable.remove_tree(folder, sync=False)
+        durable.remove_tree(folder, sync=False)
 
 
 def _apart(common: Path, path: Path) -> Path:

@@ -122,7 +122,9 @@ def contents(root: Root) -> dict[str, str]:
             folders.remove("spare")
         for name in names:
             path = here / name
-            if path in {root.lock, root.git_lock, root.private / "reserve"} or name.startswith("index.sqlite"):
+            if path in {root.lock, root.git_lock, root.private / "reserve"} or name.startswith(
+                "index.sqlite"
+            ):
                 continue
             found[str(path.relative_to(root.path))] = hashlib.sha256(path.read_bytes()).hexdigest()
         for name in folders:

@@ -108,3 +108,35 @@ def test_a_registration_that_cannot_be_read_is_not_taken_for_one_that_is_gone(
     with pytest.raises(OSError):
         read_line(tmp_path / "gitdir")
     assert read_line(tmp_path / "nothing") is None
+
+
+def test_a_disk_that_fails_while_a_half_made_checkout_goes_puts_the_plan_off_and_ends_in_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, project, places = a_place(tmp_path)
+    name = a_plan_in_hand(root, places, "p")
+    plan = Plan.model_validate(WISH | {"project": str(project)})
+    places._decide(name, plan, project)  # and cut off: its branch is there, and no checkout
+    git(project, "branch", "same")
+    with monkeypatch.context() as patched:
+        fail(patched, "list", errno.EIO, "/checkouts/p", times=1)
+        with pytest.raises(OSError, match="Input/output error"):
+            places.prepare(name, plan, project)
+
+    assert isinstance(places.prepare(name, plan, project), WorkspaceMade)
+    assert (tmp_path / "checkouts" / "p" / "README.md").is_file()
+
+
+def test_a_checkout_without_its_files_goes_with_a_plan_that_never_ran(tmp_path: Path) -> None:
+    root, project, places = a_place(tmp_path)
+    name = a_plan_in_hand(root, places, "p")
+    plan = Plan.model_validate(WISH | {"project": str(project)})
+    places.prepare(name, plan, project)
+    checkout = tmp_path / "checkouts" / "p"
+    (checkout / "README.md").unlink()
+    (project / ".git/worktrees/p/orchestrd").unlink()
+
+    places.remover(name)(checkout)
+
+    assert not checkout.exists()
+    assert git(project, "worktree", "list").count("\n") == 0
