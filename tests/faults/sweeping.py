@@ -54,7 +54,15 @@ AT_ONCE = 4
 SETTINGS = {"LANES__PATIENCE_SECONDS": "0.3", "LANES__SCAN_SECONDS": "0.4", "LIMITS__MAX_PARALLEL": "2"}
 
 
-REFUSALS = ("OSError", "PermissionError", "FileNotFoundError", "handoff.", "orchestrd.")
+REFUSALS = (
+    "OSError",
+    "PermissionError",
+    "FileNotFoundError",
+    "InterruptedError",
+    "BlockingIOError",
+    "handoff.",
+    "orchestrd.",
+)
 """What the command line makes one line of: a daemon that cannot start says why, and what to do."""
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: .*)?\Z")
 

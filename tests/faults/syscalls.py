@@ -173,7 +173,7 @@ def _fork_traced(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     command = ["strace", "-f", "-b", "execve", "-o", str(log), "-e", f"trace={','.join(calls)}", *inject]
     strace = subprocess.Popen([*command, "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: _is_traced(pid), 10, f"strace to have {pid} (it ended with {strace.poll()})")
+    wait_until(lambda: _is_traced(pid), 60, f"strace to have {pid} (it ended with {strace.poll()})")
     os.kill(pid, signal.SIGUSR1)
     return strace
 
