@@ -65,7 +65,7 @@ def _asked() -> argparse.Namespace:
         "--only", nargs="+", default=[], metavar="TEST", help="T4, 'T4 real', or '=T4' for that row alone"
     )
     parser.add_argument(
-        "--rounds", default="", metavar="WORDS", help="of T1 and T3, those that hold these words"
+        "--rounds", default="", metavar="WORDS", help="of T1, T3 and T7, those that hold these words"
     )
     parser.add_argument("--until", nargs="+", default=[], metavar="SEEN", help="stop at: I5, or '-: words'")
     parser.add_argument("--report", type=Path, default=Path("build/faults"), help="folder (%(default)s)")

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds
 from tests.faults.power.explained import EXPLAINED
 from tests.faults.power.replay import Replay
-from tests.faults.power.states import cuts_without, some_cuts, split_renames
+from tests.faults.power.states import cuts_without, some_cuts, split_renames, told
 from tests.faults.power.story import record
 from tests.faults.world import a_world
 
@@ -38,6 +38,10 @@ class Share:
     tries: int = 0
     """How many states at most without each sync; 0: no sync is left out."""
     foremost: bool = False
+    words: str = ""
+    """Only states in whose telling they stand, and only syncs that are named so."""
+    until: tuple[str, ...] = ()
+    """Stop where one of these is seen broken."""
 
 
 def recovers_from_cuts(ground: Ground) -> Outcome:
@@ -46,7 +50,7 @@ def recovers_from_cuts(ground: Ground) -> Outcome:
     states = ground.pick(15, 40, 50)
     tries = ground.pick(10, 80, 200)
     shares = [
-        Share(number, rounds, ground.seed, states, tries, foremost=ground.size == "short")
+        Share(number, rounds, ground.seed, states, tries, ground.size == "short", ground.rounds, ground.until)
         for number in range(rounds)
     ]
     return run_rounds(ground, shares, _round)
@@ -58,16 +62,22 @@ def _round(folder: Path, share: Share) -> Outcome:
     with a_world(folder) as world:
         recording = record(world)
         replay = Replay(world, recording)
-        split = list(split_renames(recording))[share.number :: share.of]
+        split = [one for one in split_renames(recording) if share.words in told(*one)]
+        split = split[share.number :: share.of]
         total.figures["split renames"] += len(split)
-        for disk, cut in (*split, *some_cuts(recording, share.states, chance)):
+        for disk, cut in (*split, *some_cuts(recording, share.states, chance, share.words)):
             again = chance.random() < 0.25
             found = replay.judge(disk, cut, again=again, seconds=QUIET_SECONDS)
             total.add(Outcome(1, found, Counter({"states": 1, "recovered twice": int(again)})))
+            if total.breaks(share.until):
+                return total
         sites = sorted(site for site in recording.sites() if not share.foremost or site.startswith(FOREMOST))
         assert all(any(site.startswith(one) for site in sites) for one in FOREMOST), sites
+        sites = [site for site in sites if share.words in site]
         for site in sites[share.number :: share.of]:
             total.add(_without(replay, site, share))
+            if total.breaks(share.until):
+                break
     return total
 
 

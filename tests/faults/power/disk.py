@@ -117,14 +117,6 @@ class Cut:
     deleted: str = ""
     """The sync that the code did not do."""
 
-    def __str__(self) -> str:
-        told = [f"after step {self.step}"]
-        told += [f"lost {sorted(self.lost)}"] if self.lost else []
-        told += (
-            [f"content {[(node, content.value) for node, content in self.contents]}"] if self.contents else []
-        )
-        return ", ".join([*told, *([f"without the sync {self.deleted}"] if self.deleted else [])])
-
 
 Tree = dict[str, tuple[int, bytes | None]]
 """Path below the top → mode and content; None: a folder. One file by two names has one object for its content."""

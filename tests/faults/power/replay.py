@@ -23,6 +23,7 @@ from tests.faults import oracle
 from tests.faults.campaign import Violation
 from tests.faults.power.disk import Cut, Disk, Recording, Tree
 from tests.faults.power.recorder import put_in
+from tests.faults.power.states import told
 from tests.faults.power.story import GATE, KEPT_APART, QUICKLY
 from tests.faults.world import World
 
@@ -78,7 +79,7 @@ class Replay:
             world.await_up()
             world.stop()
             found += oracle.differences(kept, oracle.contents(world.root))
-        return [Violation(one.invariant, one.where, one.what, str(cut)) for one in found]
+        return [Violation(one.invariant, one.where, one.what, told(disk, cut)) for one in found]
 
     def _serve(self) -> None:
         self._world.fork(_hurry, **QUICKLY)

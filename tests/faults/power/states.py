@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from itertools import chain, zip_longest
@@ -46,11 +47,20 @@ def cuts_at(disk: Disk, step: int, chance: random.Random) -> Iterator[Cut]:
         yield cut(lost, {node: chance.choice(list(Content)) for node in nodes if chance.random() < 0.5})
 
 
-def some_cuts(recording: Recording, count: int, chance: random.Random) -> Iterator[tuple[Disk, Cut]]:
-    """So many different states of the whole story, by chance; every one of them where it has no more."""
+def some_cuts(
+    recording: Recording, count: int, chance: random.Random, words: str = ""
+) -> Iterator[tuple[Disk, Cut]]:
+    """So many different states of the whole story, by chance; every one of them where it has no more.
+
+    With `words`, only of those in whose telling (`told`) they stand.
+    """
     disk = Disk(recording)
     steps = [step for step in range(len(recording.steps)) if _changes_something(recording, step)]
-    left = {step: list(cuts_at(disk, step, chance)) for step in steps}
+    left = {}
+    for step in steps:
+        cuts = [cut for cut in cuts_at(disk, step, chance) if not words or words in told(disk, cut)]
+        if cuts:
+            left[step] = cuts
     seen: set[str] = set()
     while left and len(seen) < count:
         step = chance.choice(list(left))
@@ -166,6 +176,21 @@ def _place(recording: Recording, step: int) -> str:
 def _some(steps: list[int], most: int = 12) -> list[int]:
     """A few of many, from all over."""
     return steps if len(steps) <= most else [steps[len(steps) * part // most] for part in range(most)]
+
+
+def told(disk: Disk, cut: Cut) -> str:
+    """Tell of a state what became of what was not synced, by the paths at which it came to be."""
+    lost = {
+        os.path.join(disk_path(disk, one.folder), name)
+        for one in disk.recording.names
+        if one.number in cut.lost
+        for name in one.leads
+    }
+    words = [f"after step {cut.step}"]
+    words += [f"lost the names {', '.join(sorted(lost))}"] if lost else []
+    words += [f"content of {disk_path(disk, node)}: {content.value}" for node, content in cut.contents]
+    words += [f"without the sync {cut.deleted}"] if cut.deleted else []
+    return "; ".join(words)
 
 
 def name_of(disk: Disk, cut: Cut) -> str:

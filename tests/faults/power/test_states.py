@@ -15,7 +15,7 @@ from handoff.effects import Effects
 from tests.faults.power.disk import Disk, Recording, Tree
 from tests.faults.power.reading import read_recording
 from tests.faults.power.recorder import Recorder, take_out
-from tests.faults.power.states import cuts_at, cuts_without
+from tests.faults.power.states import cuts_at, cuts_without, some_cuts, told
 from tests.faults.power.story import snapshot
 
 Recorded = Callable[[Callable[[Path], object]], Recording]
@@ -115,6 +115,23 @@ def test_a_line_may_be_torn_but_not_those_before_it(recorded: Recorded) -> None:
     found = {files(tree)["log"] for tree in after(recorded(append))}
 
     assert found == {b"first\n", b"first\nsec", b"first\n" + bytes(7), b"first\nsecond\n"}
+
+
+def test_a_state_is_told_by_the_paths_that_it_is_about_and_found_by_them(recorded: Recorded) -> None:
+    def append(top: Path) -> None:
+        durable.append_line(top / "log", b"first\n", sync=True)
+        durable.append_line(top / "log", b"second\n", sync=False)
+        durable.replace(top / "other", b"x", sync=False)
+
+    recording = recorded(append)
+
+    disk, last = Disk(recording), len(recording.steps) - 1
+
+    found = list(some_cuts(recording, 1000, random.Random(0), "content of log: half"))
+    at_the_end = [told(disk, cut) for cut in cuts_at(disk, last, random.Random(0))]
+
+    assert {files(disk.tree(cut))["log"] for disk, cut in found} == {b"fir", b"first\nsec"}
+    assert f"after step {last}; lost the names .other.tmp, other" in at_the_end
 
 
 def test_a_plan_that_was_taken_is_in_one_place_in_every_state(recorded: Recorded) -> None:
