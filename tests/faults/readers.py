@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 import tomllib
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -204,10 +205,23 @@ class _Config(_InFile):
 class _Journal(_InFile):
     def __call__(self, raw: bytes) -> object:
         self.put(raw)
-        records = read_journal(self.path)
-        if not all(isinstance(one, dict) and isinstance(one.get("event"), str) for one in records):
-            raise Wrong(f"gave what are no records: {records!r:.200}")
+        try:
+            records = read_journal(self.path)
+        except JournalDamaged as damaged:
+            _demand_believable(raw, damaged.records)
+            raise
+        _demand_believable(raw, records)
         return records
+
+
+def _demand_believable(raw: bytes, records: list[dict[str, Any]]) -> None:
+    """Demand that what a journal is said to hold are records, of lines whose checksums, reckoned anew, fit."""
+    if not all(isinstance(one, dict) and isinstance(one.get("event"), str) for one in records):
+        raise Wrong(f"gave what are no records: {records!r:.200}")
+    for number, line in enumerate(raw.split(b"\n")[: len(records)], 1):
+        body, _, tail = line.rpartition(b',"crc":')
+        if tail != b'"%08x"}' % zlib.crc32(body + b"}"):
+            raise Wrong(f"believed line {number}, whose checksum does not fit: {line!r:.200}")
 
 
 class _Recovery:
