@@ -168,18 +168,19 @@ def _await_fates(world: World, placed: list[Placed], outcome: Outcome) -> list[V
             ]
         time.sleep(0.05)
     outcome.worst["s until each was told of"] = time.monotonic() - began
-    return []
+    return list(_read_all_the_same(world, placed))
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What a user can see of what became of the objects."""
 
-    ignored: frozenset[str]
+    ignored: Mapping[str, str]
+    """And why."""
     rejected: frozenset[str]
     """Names of plans' files."""
-    refused: frozenset[str]
-    """Names of orders' files."""
+    refused: Mapping[str, str]
+    """Names of orders' files, and why."""
 
 
 def _seen(world: World) -> _Seen:
@@ -189,13 +190,13 @@ def _seen(world: World) -> _Seen:
     rejected = (
         one["source"] for one in ids if f"{one['id']}.toml" in results or f"{one['id']}.json" in results
     )
-    refused = (
-        one
+    refused = {
+        one["file"]: one["message"]
         for one in map(json.loads, _lines(root.orders_log))
         if one["outcome"] == "refused" and one["message"]
-    )
-    ignored = (one["file"] for one in world.here.status("daemon")["ignored"] if one["why"])
-    return _Seen(frozenset(ignored), frozenset(rejected), frozenset(one["file"] for one in refused))
+    }
+    ignored = {one["file"]: one["why"] for one in world.here.status("daemon")["ignored"] if one["why"]}
+    return _Seen(ignored, frozenset(rejected), refused)
 
 
 def _lines(path: Path) -> list[str]:
@@ -214,6 +215,24 @@ def _is_met(one: Placed, seen: _Seen) -> bool:
             return os.fsdecode(one.name) in seen.rejected
         case _:
             return shown(os.fsdecode(one.name)) in seen.refused
+
+
+def _read_all_the_same(world: World, placed: list[Placed]) -> Iterator[Violation]:
+    """What was refused for what it says, and ought to have been for what it is."""
+    seen = _seen(world)
+    sources = {json.loads(line)["source"]: json.loads(line)["id"] for line in _lines(world.root.ids_log)}
+    for one in placed:
+        if one.kind.fate is not Fate.UNREAD:
+            continue
+        name = os.fsdecode(one.name)
+        if one.lane == "inbox":
+            result = world.here.result(sources[name])
+            unread, why = "sha256" not in result, str(result.get("errors") or result.get("reason"))
+        else:
+            why = seen.ignored[one.shown] if one.lane == "replies" else seen.refused[shown(name)]
+            unread = why.startswith("the file ")
+        if not unread:
+            yield Violation("-", one.shown, f"{one.kind.name} was read: {why}", one.kind.name)
 
 
 def _place_crowd(world: World, holder: Holder, count: int, chance: random.Random) -> None:

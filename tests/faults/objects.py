@@ -1,7 +1,7 @@
 """Hostile objects for the lanes: what nobody means well with, each made by a function of its path.
 
-Of each it is told what has to become of it: it is ignored and shown, it is refused, it counts as if nothing were odd,
-or nobody looks at it at all.
+Of each it is told what has to become of it: it is ignored and shown, it is refused, read or unread, it counts as if
+nothing were odd, or nobody looks at it at all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-GOOD_ORDER = b'action = "cancel"\nplan = "nobody-knows-it"\n'
 LARGEST = 1 << 20
 
 
@@ -26,6 +25,7 @@ class Fate(Enum):
 
     IGNORED = "left where it lies and shown"
     REFUSED = "taken, and told why it is no plan or order"
+    UNREAD = "taken, and told why it was not read"
     TAKEN = "taken; what it says is judged"
     UNSEEN = "nobody looks at it"
 
@@ -247,6 +247,7 @@ def kinds() -> Iterator[Kind]:
     """All of them."""
     yield from _IGNORED
     yield from _REFUSED
+    yield from _UNREAD
     yield from _TAKEN
     yield from _NAMES
     yield from _UNSEEN
@@ -291,19 +292,22 @@ _REFUSED = (
     Kind("no UTF-8", Fate.REFUSED, _content(b"\xff\xfe\x80")),
     Kind("UTF-16", Fate.REFUSED, _content("x = 1\n".encode("utf-16"))),
     Kind("another kind of file", Fate.REFUSED, _content(b"\x7fELF" + bytes(range(256)))),
-    Kind("one byte too many", Fate.REFUSED, _sized(LARGEST + 1)),
-    Kind("a sparse terabyte", Fate.REFUSED, _sized(1 << 40)),
     Kind("the largest that is read, of NUL", Fate.REFUSED, _sized(LARGEST)),
     Kind("the largest that is read, full of values", Fate.REFUSED, _content(b"k = 1\n" * (LARGEST // 6))),
     Kind("nested without end", Fate.REFUSED, _content(b"a = " + b"[" * 500_000)),
-    Kind("mode 000", Fate.REFUSED, _with_mode(0)),
-    Kind("write only", Fate.REFUSED, _with_mode(0o200)),
-    Kind("writable by everybody", Fate.REFUSED, _with_mode(0o666)),
-    Kind("setuid and writable by everybody", Fate.REFUSED, _with_mode(0o4777)),
-    Kind("of another user", Fate.REFUSED, _of_another),
-    Kind("a hard link to a file outside", Fate.REFUSED, _hard_link),
-    Kind("a hard link to a file in the lane", Fate.REFUSED, _hard_link_beside),
     Kind("renamed while it is written for ever", Fate.REFUSED, _renamed_while_written),
+)
+
+_UNREAD = (
+    Kind("one byte too many", Fate.UNREAD, _sized(LARGEST + 1)),
+    Kind("a sparse terabyte", Fate.UNREAD, _sized(1 << 40)),
+    Kind("mode 000", Fate.UNREAD, _with_mode(0)),
+    Kind("write only", Fate.UNREAD, _with_mode(0o200)),
+    Kind("writable by everybody", Fate.UNREAD, _with_mode(0o666)),
+    Kind("setuid and writable by everybody", Fate.UNREAD, _with_mode(0o4777)),
+    Kind("of another user", Fate.UNREAD, _of_another),
+    Kind("a hard link to a file outside", Fate.UNREAD, _hard_link),
+    Kind("a hard link to a file in the lane", Fate.UNREAD, _hard_link_beside),
 )
 
 _TAKEN = (

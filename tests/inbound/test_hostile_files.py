@@ -63,7 +63,7 @@ def verdicts(found: LaneFindings) -> dict[str, str]:
 def test_each_kind_is_judged_as_it_ought_to_be_beside_all_the_others(
     lanes: Lanes, root: Root, holder: Holder
 ) -> None:
-    wanted: dict[str, tuple[str, ...]] = {}
+    wanted: dict[str, str] = {}
     for number, kind in enumerate(kinds()):
         name = os.fsdecode(kind.file_name or f"object-{number}.toml".encode())
         try:
@@ -71,10 +71,8 @@ def test_each_kind_is_judged_as_it_ought_to_be_beside_all_the_others(
         except Cannot:
             continue
         is_ignored = kind.fate is Fate.IGNORED and kind.name not in CANNOT_BE_MOVED
-        # A file that is written for ever is ready where nothing proves that it is.
-        fate = (
-            ("ignored: ",) if is_ignored else ("bad: ", "ready") if kind.fate is Fate.REFUSED else ("ready",)
-        )
+        # Whether it is a plan is for its reader to say.
+        fate = "ignored: " if is_ignored else "bad: " if kind.fate is Fate.UNREAD else "ready"
         if kind.fate is not Fate.UNSEEN:
             wanted[f"inbox/{shown(name)}"] = fate
     assert len(wanted) > 60
