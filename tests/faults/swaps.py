@@ -7,22 +7,30 @@ were ever read or moved: their bytes must show up nowhere, and nobody may have r
 from __future__ import annotations
 
 import ctypes
-import mmap
 import os
 import random
 import signal
 import stat
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds
+from tests.faults.campaign import Campaign, Ground, Outcome, PromiseBroken, Violation, run_rounds
+from tests.faults.exchanging import (
+    LANES,
+    Counter,
+    exchange,
+    exchange_at_opens,
+    exchange_at_takes,
+    followed,
+    links,
+    put_others,
+)
 from tests.faults.oracle import fingerprint
 from tests.faults.world import World, a_world
 from tests.waiting import wait_until
@@ -30,10 +38,8 @@ from tests.waiting import wait_until
 CANARY = b"canary-1f0c8e77"
 PLANS = 6
 AWAY_SECONDS = 0.002
+STUCK_SECONDS = 20.0
 SETTINGS = {"LANES__PATIENCE_SECONDS": "0.5", "LANES__SETTLE_SECONDS": "0.05", "LIMITS__MAX_PARALLEL": "2"}
-LANES = ("inbox", "control", "replies")
-_RENAME_EXCHANGE = 2
-_AT_FDCWD = -100
 _LONG_AGO = 1e9
 
 
@@ -46,6 +52,12 @@ class What(StrEnum):
     """The lanes, by another process."""
     TAKES = "takes"
     """The lane that something is just moved out of: away just before, back just after. The worst moment, each time."""
+    OPENS = "opens"
+    """The file that is just opened in a lane: another thing from just before until just after, every other time."""
+
+
+AT_MOMENTS = {What.TAKES: exchange_at_takes, What.OPENS: exchange_at_opens}
+"""In the daemon itself; the others are exchanged by another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,7 @@ def run(ground: Ground) -> Outcome:
         What.FILES: ground.pick(2_000, 20_000, 100_000),
         What.LANES: ground.pick(500, 4_000, 20_000),
         What.TAKES: ground.pick(40, 300, 2_000),
+        What.OPENS: ground.pick(40, 300, 2_000),
     }
     variants: list[Mapping[str, str]] = [{}]
     if ground.pick(0, 0, 1):
@@ -74,6 +87,8 @@ def run(ground: Ground) -> Outcome:
         Swapping(what, swaps[what], ground.pick(3, 10, 30), f"{ground.seed}/{number}", settings)
         for number, settings in enumerate(variants)
         for what in What
+        # Where nothing can be proved, nothing is opened before it is taken.
+        if what is not What.OPENS or "PORTABLE" not in settings
     ]
     return run_rounds(ground, rounds, one_round)
 
@@ -82,25 +97,28 @@ def one_round(folder: Path, asked: Swapping) -> Outcome:
     """Exchange while good plans come and go; then everything good is done, and nothing outside was touched."""
     outcome = Outcome()
     with a_world(folder) as world:
-        outside = _lay_out(world, asked.swaps if asked.what is What.TAKES else 0)
+        outside = _lay_out(world, asked.swaps if asked.what in AT_MOMENTS else 0)
         before = {name: fingerprint(outside / name) for name in os.listdir(outside)}
         _date(outside)
-        counter = mmap.mmap(-1, 8)  # all processes see it
-        at_takes = partial(_exchange_at_takes, world, outside, counter)
-        world.fork(at_takes if asked.what is What.TAKES else lambda: None, **{**SETTINGS, **asked.settings})
+        counter = Counter()
+        at_moments = AT_MOMENTS.get(asked.what)
+        prepare = partial(at_moments, world, outside, counter, asked.seed) if at_moments else lambda: None
+        world.fork(prepare, **{**SETTINGS, **asked.settings})
         world.await_up()
         # By the folders themselves, as somebody who works in them: their names may lead elsewhere at the moment.
         lanes = [os.open(world.root.path / name, os.O_RDONLY | os.O_DIRECTORY) for name in LANES[:2]]
+        hand_in = _write if asked.what is What.OPENS else _hand_in
         for number in range(PLANS):
             text = f'handoff = 1\nproject = "{world.plain}"\nprompt = "Say hello, {number}."\n'
-            _hand_in(lanes[0], f"good-{number}", text)
-        if asked.what is What.TAKES:
+            hand_in(lanes[0], f"good-{number}", text)
+        if at_moments:
             for number in range(asked.swaps):
-                _hand_in(lanes[number % 2], f"bait-{number}", "x = 1\n")
-            wait_until(lambda: _count(counter) >= asked.swaps, 120, f"{asked.swaps} takes")
+                hand_in(lanes[number % 2], f"bait-{number}", "x = 1\n")
+            _await_taken(world)
+            assert counter.count > asked.swaps / 4, f"{counter.count} exchanges at {asked.what}"
         else:
             with _swapper(world, outside, asked, counter):
-                wait_until(lambda: _count(counter) >= asked.swaps, 120, f"{asked.swaps} exchanges")
+                wait_until(lambda: counter.count >= asked.swaps, 120, f"{asked.swaps} exchanges")
                 if asked.what is What.FILES:
                     # It must have met the daemon between its look and its take, several times.
                     wait_until(
@@ -108,53 +126,13 @@ def one_round(folder: Path, asked: Swapping) -> Outcome:
                     )
         for lane in lanes:
             os.close(lane)
-        outcome.fired += _count(counter)
-        outcome.figures[f"exchanges of {asked.what}"] += _count(counter)
+        outcome.fired += counter.count
+        outcome.figures[f"exchanges of {asked.what}"] += counter.count
         outcome.violations += [*_all_done(world), *_at_rest(world), *_kept_out(world, outside, before)]
         outcome.figures["links, FIFOs and folders taken for files"] += len(_odd(world))
         if world.stop() != 0:
             outcome.violations.append(Violation("-", "the daemon", f"did not stop: {world.here.said()}"))
     return outcome
-
-
-def _count(counter: mmap.mmap) -> int:
-    return int.from_bytes(counter[:], "little")
-
-
-def _exchange_at_takes(world: World, outside: Path, counter: mmap.mmap) -> None:
-    """In the daemon: whenever something is moved out of a lane, the lane is away for just that moment."""
-    from handoff.effects import Effects
-
-    moved: Callable[..., None] = Effects.rename_new
-    pairs = _links(world, outside)
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def moved_while_away(self: Effects, src: str, dst: str, **how: Any) -> None:
-        link = pairs.get(Path(src).parent)
-        if link is None:
-            return moved(self, src, dst, **how)
-        exchange(libc, Path(src).parent, link)
-        try:
-            return moved(self, src, dst, **how)
-        finally:
-            exchange(libc, Path(src).parent, link)
-            counter[:] = (_count(counter) + 1).to_bytes(8, "little")
-
-    Effects.rename_new = moved_while_away  # type: ignore[method-assign]
-
-
-def _links(world: World, outside: Path) -> dict[Path, Path]:
-    """For each lane a link to the folder outside that is to be taken for it."""
-    pairs = {world.root.path / lane: world.root.path / f".{lane}-link" for lane in LANES}
-    for lane, link in pairs.items():
-        link.symlink_to(outside / lane.name)
-    return pairs
-
-
-def exchange(libc: ctypes.CDLL, one: Path, other: Path) -> bool:
-    """Exchange two names, at once; False where one is gone."""
-    done = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
-    return bool(done == 0)
 
 
 def _lay_out(world: World, baits: int) -> Path:
@@ -184,8 +162,30 @@ def _hand_in(lane: int, name: str, text: str) -> None:
     os.rename(f".{name}", f"{name}.toml", src_dir_fd=lane, dst_dir_fd=lane)
 
 
+def _write(lane: int, name: str, text: str) -> None:
+    """As an editor does: what came by a rename is not opened before it is taken."""
+    fd = os.open(f"{name}.toml", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=lane)
+    os.write(fd, text.encode())
+    os.close(fd)
+
+
+def _await_taken(world: World) -> None:
+    """Wait until no bait lies in the lanes any more; I8 where nothing goes on."""
+    while left := _baits(world):
+        try:
+            wait_until(lambda left=left: _baits(world) != left, STUCK_SECONDS)  # type: ignore[misc]
+        except AssertionError:
+            what = f"{len(left)} files are not taken, and nothing goes on; {world.here.said()[-500:]}"
+            raise PromiseBroken(Violation("I8", str(world.root.path), what)) from None
+
+
+def _baits(world: World) -> set[str]:
+    names = {name for lane in LANES for name in os.listdir(world.root.path / lane)}
+    return {name for name in names if name.startswith("bait-")}
+
+
 @contextmanager
-def _swapper(world: World, outside: Path, asked: Swapping, counter: mmap.mmap) -> Iterator[None]:
+def _swapper(world: World, outside: Path, asked: Swapping, counter: Counter) -> Iterator[None]:
     """Another process that exchanges, and counts, until this block ends."""
     pid = os.fork()
     if pid == 0:
@@ -218,14 +218,14 @@ class _Swaps(ABC):
 
     def exchange(self, one: Path, other: Path) -> bool:
         """Exchange two names, at once; False where one is gone."""
-        return exchange(self._libc, one, other)
+        return exchange(one, other, self._libc)
 
-    def go_on(self, counter: mmap.mmap) -> None:
+    def go_on(self, counter: Counter) -> None:
         """Exchange for as long as we are let."""
         done = 0
         while not self.is_over:
             done += self.some()
-            counter[:] = done.to_bytes(8, "little")
+            counter.count = done
         self.put_back()
 
     @abstractmethod
@@ -242,7 +242,7 @@ class _Lanes(_Swaps):
     def __init__(self, world: World, outside: Path, chance: random.Random) -> None:
         super().__init__()
         self.chance = chance
-        self.pairs = list(_links(world, outside).items())
+        self.pairs = list(links(world, outside).items())
 
     def some(self) -> int:
         lane, link = self.chance.choice(self.pairs)
@@ -270,7 +270,7 @@ class _Files(_Swaps):
     def some(self) -> int:
         lane, canary = self.chance.choice(self.lanes)
         name = lane / f"swap-{self.chance.randrange(8)}.toml"
-        others = self._others(lane, canary)
+        others = [lane / f".swap-{kind}" for kind in put_others(lane, canary)]
         fresh = lane / ".swap-fresh"
         fresh.write_bytes(b'action = "resume"\n')
         if not name.is_dir() or name.is_symlink():
@@ -279,27 +279,6 @@ class _Files(_Swaps):
         return sum(
             self.exchange(name, self.chance.choice(others)) for _ in range(self.chance.choice((1, 2, 9, 60)))
         )
-
-    def _others(self, lane: Path, canary: Path) -> list[Path]:
-        """What a file is exchanged for; made anew where the daemon has taken it, or a file is left in its place."""
-        makers: dict[str, tuple[int, Callable[[Path], object]]] = {
-            "link": (stat.S_IFLNK, lambda path: path.symlink_to(canary)),
-            "fifo": (stat.S_IFIFO, os.mkfifo),
-            "folder": (stat.S_IFDIR, lambda path: (path / "inner").mkdir(parents=True)),
-            "far": (stat.S_IFLNK, lambda path: path.symlink_to(canary.parent)),
-            "hard": (0, lambda path: os.link(canary, path)),
-        }
-        for name, (kind, make) in makers.items():
-            path = lane / f".swap-{name}"
-            there = stat.S_IFMT(os.lstat(path).st_mode) if os.path.lexists(path) else None
-            if there == kind:
-                continue
-            if there == stat.S_IFDIR:
-                path.rename(lane / f".swap-folder-{time.monotonic_ns()}")
-            elif there is not None:
-                path.unlink()
-            make(path)
-        return [lane / f".swap-{name}" for name in makers]
 
 
 def _all_done(world: World) -> list[Violation]:
@@ -344,6 +323,10 @@ def _at_rest(world: World) -> list[Violation]:
 def _kept_out(world: World, outside: Path, before: Mapping[str, str]) -> list[Violation]:
     """Nothing outside was read, moved or changed, and nothing that lies there is known inside."""
     found = [
+        Violation("I6", told, "it was exchanged for a link that leads outside, and opened there")
+        for told in followed(world)
+    ]
+    found += [
         Violation("I6", str(path), "it was read from outside")
         for path in outside.rglob("*")
         if path.is_file() and path.stat().st_atime != _LONG_AGO
