@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
@@ -29,16 +30,29 @@ def run(ground: Ground) -> Outcome:
     """Let hypothesis try so many examples of so many steps, each in a world of its own."""
     examples, steps = ground.pick(12, 40, 100), ground.pick(30, 30, 50)
     chance = ground.random("machine")
+    # What has only to be seen is not made smaller, and nothing goes on for long after it.
+    a_round = 1 if ground.until else EXAMPLES_A_ROUND
     rounds = [
-        (chance.randrange(1 << 32), min(EXAMPLES_A_ROUND, examples - done), steps)
-        for done in range(0, examples, EXAMPLES_A_ROUND)
+        Round(chance.randrange(1 << 32), min(a_round, examples - done), steps, shrinks=not ground.until)
+        for done in range(0, examples, a_round)
     ]
     return run_rounds(ground, rounds, run_some, WORKERS)
 
 
-def run_some(folder: Path, what: tuple[int, int, int]) -> Outcome:
-    """Run so many examples, found by a seed, of so many steps."""
-    seeded, examples, steps = what
+@dataclass(frozen=True, slots=True)
+class Round:
+    """So many examples, found by a seed, of so many steps."""
+
+    seed: int
+    examples: int
+    steps: int
+    shrinks: bool = True
+    """An example that fails is made smaller."""
+
+
+def run_some(folder: Path, what: Round) -> Outcome:
+    """Run them."""
+    seeded, examples, steps = what.seed, what.examples, what.steps
     counted: Counter[str] = Counter()
     broken: list[tuple[list[Violation], list[str]]] = []
     said: list[str] = []
@@ -51,7 +65,7 @@ def run_some(folder: Path, what: tuple[int, int, int]) -> Outcome:
         stateful_step_count=steps,
         deadline=None,
         database=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate, Phase.shrink) if what.shrinks else (Phase.generate,),
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
         print_blob=False,
