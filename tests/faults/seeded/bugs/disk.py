@@ -77,6 +77,7 @@ BUGS = (
         "    if good < len(raw):\n        durable.replace(path, raw[:good])\n",
         "",
         caught_by="T7",
+        rounds="journal.jsonl: half",
         breaks="I7 | I8",
     ),
     a_bug(

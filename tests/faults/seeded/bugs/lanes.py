@@ -50,7 +50,7 @@ BUGS = (
         "        if seen.nlink > 9:\n",
         Edit("handoff/foreign.py", "        if before.nlink > 1:\n", "        if before.nlink > 9:\n"),
         caught_by="T10",
-        breaks="-: a hard link to a file",
+        breaks="-: a hard link to a file outside was read",
     ),
     a_bug(
         "anybodys-files",
@@ -60,7 +60,7 @@ BUGS = (
         "    if seen.uid < 0:\n",
         Edit("handoff/foreign.py", "    if seen.mode & stat.S_IWOTH:\n", "    if seen.mode < 0:\n"),
         caught_by="T10",
-        breaks="-: writable by everybody is not",
+        breaks="-: writable by everybody was read | -: of another user was read",
     ),
     a_bug(
         "half-written",

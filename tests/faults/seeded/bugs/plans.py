@@ -47,8 +47,8 @@ BUGS = (
         "orchestrd/record/journal.py",
         '        if line[-_TAIL:] != b\',"crc":"%08x"}\' % zlib.crc32(body):\n            # Several',
         "        if not line:\n            # Several",
-        caught_by="T7",
-        breaks="I7 | I8",
+        caught_by="T9",
+        breaks="-: whose checksum does not fit",
     ),
     a_bug(
         "refused-plan-without-a-result",
