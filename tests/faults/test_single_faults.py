@@ -86,6 +86,21 @@ def test_a_run_whose_start_could_not_be_written_down_is_followed_all_the_same(tm
         assert len(starts(at.here, "x")) == 1
 
 
+def test_a_run_is_not_started_without_the_memory_of_a_project_that_could_not_be_read(tmp_path: Path) -> None:
+    with faulty(tmp_path, f"open|/CLAUDE.md|{errno.EIO}|1") as at:
+        (at.project / "CLAUDE.md").write_text("Use tabs.\n")
+        git(at.project, "add", "CLAUDE.md")
+        git(at.project, "commit", "--quiet", "--message", "memory")
+        at.arm()
+        drop_plan(at.here, "x", at.project)
+
+        assert at.here.result("x", 20)["status"] == "succeeded"
+        at.wait_for_fault()
+        prompt = at.here.plan_folder("x") / "runs" / "main.1" / "system-prompt.md"
+        assert "Use tabs." in prompt.read_text()
+        assert len(starts(at.here, "x")) == 1
+
+
 @pytest.mark.parametrize("operation", ["open", "rename_new"])
 def test_a_wish_to_stop_that_the_disk_refused_reaches_the_run(tmp_path: Path, operation: str) -> None:
     with faulty(tmp_path, f"{operation}|stop.json|{NO_SPACE}|1") as at:

@@ -233,6 +233,42 @@ def test_an_order_that_was_seen_to_come_overtakes_none_that_lay_there_before(
     assert wait_until(lanes.ready, 5, "orders that are ready") == ["pause.toml", "resume.toml"]
 
 
+@NEEDS_EVENTS
+def test_an_order_of_long_ago_that_comes_last_is_the_first_and_waits_for_none_of_a_later_time(
+    watch: Watch, root: Root
+) -> None:
+    (root.control / "later.toml").write_text("handoff = 1\n")
+    lanes = watch()
+    (root.control / ".old").write_text("handoff = 1\n")
+    os.utime(root.control / ".old", (1, 1))
+    (root.control / ".old").rename(root.control / "old.toml")
+    wait_until(lambda: lanes.wakes, 5, "the news of it")
+
+    assert lanes.ready()[:1] == ["old.toml"]
+    assert wait_until(lambda: len(ready := lanes.ready()) == 2 and ready) == ["old.toml", "later.toml"]
+
+
+@NEEDS_EVENTS
+def test_an_order_of_long_ago_that_changes_again_and_again_holds_up_others_until_patience_is_over(
+    watch: Watch, root: Root
+) -> None:
+    lanes = watch(settle_seconds=0.5, patience_seconds=1.0).lanes
+    old = root.control / "old.toml"
+    old.write_text("handoff = 1\n")
+    lanes.scan(100.0)
+    rename_in(root.control, "resume.toml")
+
+    def ready_at(now: float) -> list[str]:
+        # Its time stays that of long ago, and it is another file each time.
+        old.write_text(old.read_text() + "# more\n")
+        os.utime(old, (1, 1))
+        return [file.name for file in lanes.scan(now).ready]
+
+    assert ready_at(100.4) == []
+    assert ready_at(100.8) == []
+    assert wait_until(lambda: ready_at(101.2), 5, "the other order") == ["resume.toml"]
+
+
 def test_temporaries_are_never_listed_and_other_names_are_ignored_after_patience(
     either: Watched, root: Root
 ) -> None:

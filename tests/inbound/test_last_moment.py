@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from handoff import durable
-from handoff.foreign import BadFile, StillWritten, read_taken
+from handoff import durable, platform
+from handoff.effects import Effects
+from handoff.foreign import BadFile, StillWritten, look, nobody_writes_in, read_settled, read_taken
 from handoff.root import PlanId, Root, create_root
 from orchestrd.config import Limits
 from orchestrd.core.events import Moment, PlanRefused
+from orchestrd.inbound.lanes import Lane, LaneFile
+from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import Newcomer, Reception
 from orchestrd.record.ids import Ids
+from orchestrd.record.ids import Orders as OrderLog
 from orchestrd.record.journals import Journals
 
 AT = Moment(1e9, 1e5)
@@ -77,6 +83,85 @@ def test_what_was_exchanged_before_it_was_taken_is_not_read(tmp_path: Path, kind
 
     with pytest.raises((BadFile, StillWritten)):
         read_taken(tmp_path, "plan.toml")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder", "hard link"])
+def test_what_is_exchanged_between_the_look_at_it_and_its_opening_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("theirs")
+    lane = tmp_path / "lane"
+    lane.mkdir()
+    (lane / "a.toml").write_text("ours")
+    folder = os.open(lane, os.O_RDONLY)
+    opened = Effects.open
+
+    def opened_late(self: Effects, path: str, flags: int, mode: int = 0o600, **how: Any) -> int:
+        os.unlink(lane / "a.toml")
+        match kind:
+            case "fifo":
+                assert flags & os.O_NONBLOCK, "it would wait for a writer"
+                os.mkfifo(lane / "a.toml")
+            case "link":
+                (lane / "a.toml").symlink_to(outside)
+            case "folder":
+                (lane / "a.toml").mkdir()
+            case _:
+                os.link(outside, lane / "a.toml")
+        return opened(self, path, flags, mode, **how)
+
+    monkeypatch.setattr(Effects, "open", opened_late)
+
+    with pytest.raises((BadFile, StillWritten)):
+        read_settled(folder, "a.toml")
+    os.close(folder)
+
+
+def test_a_link_that_a_file_was_exchanged_for_is_not_followed_to_ask_who_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("theirs")
+    (tmp_path / "a.toml").symlink_to(tmp_path / "outside")
+    folder = os.open(tmp_path, os.O_RDONLY)
+
+    assert nobody_writes_in(folder, "a.toml", platform.detect(portable=False)) is None
+    os.close(folder)
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_what_an_order_was_exchanged_for_is_refused_and_put_away_and_nothing_else_is(
+    root: Root, reception: Reception, tmp_path: Path, kind: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "pause.toml").write_text('action = "pause"\n')
+    given = root.control / "a.toml"
+    given.write_text('action = "pause"\n')
+    (file,) = seen_in(root.control)
+    given.unlink()
+    if kind == "link":
+        given.symlink_to(outside / "pause.toml")
+    else:
+        given.mkdir()
+        (given / "inner.toml").write_text("x = 1\n")
+        (given / "far").symlink_to(outside)
+    orders = Orders(root, OrderLog.load(root), Ids.load(root), Journals(root), reception, lambda _plan: None)
+
+    assert orders.take(file, AT) is None
+
+    (line,) = (json.loads(line) for line in root.orders_log.read_text().splitlines())
+    assert (line["file"], line["outcome"]) == ("a.toml", "refused")
+    assert os.listdir(root.control) == os.listdir(root.orders) == []
+    assert (outside / "pause.toml").read_text() == 'action = "pause"\n'
+    assert orders.paused() is None
+
+
+def seen_in(lane: Path) -> list[LaneFile]:
+    """What a look at the orders finds, taken for finished."""
+    folder = os.open(lane, os.O_RDONLY)
+    try:
+        return [LaneFile(Lane.CONTROL, name, look(folder, name)) for name in os.listdir(folder)]
+    finally:
+        os.close(folder)
 
 
 def test_a_file_that_cannot_be_moved_keeps_no_other_waiting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from handoff.result import Payer
 from orchestrd.runs.claude import ClaudeCommand
 from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
 from orchestrd.runs.trust import Trust, TrustedBy
+from tests.failing import fail
 
 SESSION = "11111111-1111-4111-8111-111111111111"
 UNTRUSTED, TRUSTED = Trust(), Trust(TrustedBy.ORCHESTRD)
@@ -190,6 +192,30 @@ def test_memory_that_is_no_file_is_passed_over(project: Path):
     (project / "CLAUDE.md").mkdir()
 
     assert launch_of(a_plan(project)).files == {}
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.ENOMEM, errno.ESTALE])
+def test_memory_that_the_machine_does_not_give_now_puts_the_start_off(
+    project: Path, monkeypatch: pytest.MonkeyPatch, number: int
+):
+    (project / "CLAUDE.md").write_text("Use tabs.")
+    fail(monkeypatch, "open", number, "CLAUDE.md", times=1)
+
+    with pytest.raises(OSError, match="CLAUDE"):
+        launch_of(a_plan(project))
+
+    assert b"Use tabs." in launch_of(a_plan(project)).files["system-prompt.md"]
+
+
+def test_memory_that_may_not_be_read_is_passed_over(project: Path, monkeypatch: pytest.MonkeyPatch):
+    (project / "CLAUDE.md").write_text("Use tabs.")
+    (project / "CLAUDE.local.md").write_text("Be brief.")
+    fail(monkeypatch, "open", errno.EACCES, "CLAUDE.md")
+
+    text = launch_of(a_plan(project)).files["system-prompt.md"]
+
+    assert b"Be brief." in text
+    assert b"Use tabs." not in text
 
 
 def test_a_trusted_project_is_handed_its_own_settings_and_servers(project: Path):
