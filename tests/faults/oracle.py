@@ -22,6 +22,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +54,8 @@ class Evidence:
     """Lines `WORD RUN PID TIME`, one a start: the fake agents' own."""
     handed_in: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of each plan that was visible in the inbox, by its file's name. All contents differ."""
+    ordered: tuple[str, ...] = ()
+    """The names of the files of the orders that were given; no two alike."""
     mark: str | None = None
     """`NAME=value` in the environment of whatever the daemon starts."""
     daemon: int | None = None
@@ -140,6 +143,19 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator
             yield Violation("I10", name, f"recovering once more: it {what}")
 
 
+def orders_told(root: Root) -> set[str]:
+    """The files of the orders of which it is written down what came of them."""
+    try:
+        lines = root.orders_log.read_bytes().splitlines()
+    except FileNotFoundError:
+        return set()
+    found = set()
+    for line in lines:
+        with suppress(ValueError):  # of half a line `orchestrd verify` tells
+            found.add(str(json.loads(line)["file"]))
+    return found
+
+
 def _verified(evidence: Evidence) -> Iterator[Violation]:
     # Where nothing moves any more, nothing has to be looked at twice.
     at_rest = evidence.settled and not evidence.status
@@ -189,6 +205,8 @@ def _all_settled(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation("I8", str(path.relative_to(root.path)), what)
     for path in sorted(root.orders.iterdir()):
         yield Violation("I8", str(path.relative_to(root.path)), "an order that was never carried out")
+    for name in sorted(set(evidence.ordered) - orders_told(root)):
+        yield Violation("I8", name, "nothing came of this order")
 
 
 def _left_over(evidence: Evidence) -> Iterator[Violation]:

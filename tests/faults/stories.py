@@ -6,7 +6,6 @@ on across the daemon's death, as users do.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -83,9 +82,3 @@ STORIES = (
         ((_runs("s"), lambda world: world.order("stop", action="cancel", plan="s")),),
     ),
 )
-
-
-def all_is_told(world: World) -> bool:
-    """Whether each order that was given has its line."""
-    log = world.root.orders_log
-    return not log.exists() or all(json.loads(line) for line in log.read_text().splitlines())

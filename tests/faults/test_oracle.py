@@ -345,6 +345,14 @@ def a_register_with_half_a_line(scene: Scene) -> None:
     scene.root.ids_log.write_text("".join([lines[0][:20] + "\n", *lines]))
 
 
+def test_an_order_of_which_nothing_came_is_named(scene: Scene) -> None:
+    scene.root.orders_log.write_text(f"{json.dumps({'order': 1, 'file': 'told.toml'})}\n")
+
+    found = oracle.judge(replace(scene.evidence, ordered=("told.toml", "lost.toml")))
+
+    assert [(one.invariant, one.where) for one in found] == [("I8", "lost.toml")]
+
+
 # -- I8: quiet ----------------------------------------------------------------------------------------------------
 
 

@@ -41,6 +41,10 @@ class World:
     plain: Path
     """A folder without git: plans for it run in place."""
     handed_in: dict[str, str] = field(default_factory=dict)
+    ordered: list[str] = field(default_factory=list)
+    """The names of the files of the orders that were given."""
+    untold: set[str] = field(default_factory=set)
+    """Those of which nothing was seen to come yet."""
     outside: dict[str, str] = field(default_factory=dict)
     consumed: set[str] = field(default_factory=set)
     """The results that were taken away once they had been read, by their files' names."""
@@ -90,7 +94,9 @@ class World:
         return text
 
     def order(self, name: str, **fields: Any) -> None:
-        """Give an order, by rename."""
+        """Give an order, by rename; no two have one name."""
+        self.ordered.append(f"{name}.toml")
+        self.untold.add(f"{name}.toml")
         self.here.order(f"{name}.toml", as_toml(fields))
 
     # -- the daemon -----------------------------------------------------------------------------------------------
@@ -143,7 +149,16 @@ class World:
     # -- what came of it ------------------------------------------------------------------------------------------
 
     def is_quiet(self) -> bool:
-        """Whether everything that was handed in is settled and nothing is under way."""
+        """Whether everything that was handed in is settled, every order told of, and nothing under way."""
+        if not self._nothing_lies_there():
+            return False
+        if self.untold:
+            self.untold -= oracle.orders_told(self.root)
+            # Looked at once more: what an order makes is there before it is told of.
+            return not self.untold and self._nothing_lies_there()
+        return True
+
+    def _nothing_lies_there(self) -> bool:
         root = self.root
         lanes = (root.inbox, root.control, root.active, root.orders)
         return not any(name for lane in lanes for name in os.listdir(lane) if not name.startswith("."))
@@ -156,6 +171,7 @@ class World:
                 left = {
                     lane.name: sorted(os.listdir(lane))[:5] for lane in (self.root.inbox, self.root.active)
                 }
+                left["orders"] = sorted(self.untold - oracle.orders_told(self.root))[:5]
                 return [
                     Violation(
                         "I8", str(self.folder), f"not quiet after {seconds:g} s: {left}; {self.here.said()}"
@@ -170,6 +186,7 @@ class World:
             root=self.root,
             ledger=self.folder / LEDGER,
             handed_in=self.handed_in,
+            ordered=tuple(self.ordered),
             mark=f"{MARK}={self.here.mark}",
             daemon=self.pid,
             settled=settled,
