@@ -160,6 +160,8 @@ def run_campaign(campaign: Campaign, ground: Ground) -> Report:
     if missing is None:
         try:
             outcome = campaign.run(ground)
+        except PromiseBroken as broken:
+            outcome = Outcome(violations=[broken.violation])
         except Exception as problem:  # noqa: BLE001 - a campaign that broke is a row of the table too
             error = f"{type(problem).__name__}: {problem}"
     return Report(

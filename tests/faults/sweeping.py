@@ -19,7 +19,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from tests.faults import steps
-from tests.faults.campaign import Campaign, Ground, Outcome, Size, Violation, run_rounds, spread
+from tests.faults.campaign import (
+    Campaign,
+    Ground,
+    Outcome,
+    PromiseBroken,
+    Size,
+    Violation,
+    run_rounds,
+    spread,
+)
 from tests.faults.oracle import contents, differences
 from tests.faults.steps import PROCESSES, Fault, Kind, Step
 from tests.faults.stories import STORIES, Story, Telling
@@ -243,9 +252,11 @@ def record(folder: Path, story: int, before: Fault | None = None) -> tuple[list[
             stage.go_on()
             assert stage.strikes(), f"this did not happen: {before}"
         stage.serve(record=True)
-        assert stage.go_on(), world.here.said()
+        for broken in stage.quiet():
+            raise PromiseBroken(replace(broken, reproduce=f"{STORIES[story].name}, without a fault"))
         world.stop()
-        assert world.judge() == []
+        for broken in world.judge():
+            raise PromiseBroken(replace(broken, reproduce=f"{STORIES[story].name}, without a fault"))
         found = [steps.recorded(str(folder / f"{who}.steps")) for who in ("daemon", "runner")]
     shutil.rmtree(folder)
     return found[0], found[1]
