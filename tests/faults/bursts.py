@@ -27,6 +27,9 @@ from tests.faults.world import World, a_world
 from tests.waiting import wait_until
 
 STALL_SECONDS = 5.0
+SCAN_SECONDS = 0.5
+DEAF_SECONDS = 3.0
+"""Longer than a thousand plans are handed in on a busy machine: what comes after them would tell of them all."""
 BEATS_SECONDS = 15.0
 """Three beats: PROTOCOL 8 takes a daemon that is silent for longer for gone or stuck."""
 PER_SECOND = 200
@@ -52,7 +55,7 @@ def run_stalled(ground: Ground) -> Outcome:
     A burst that is too small for that: what the watcher is told at the beginning is lost, as an overflow would lose it.
     """
     if ground.size is Size.SHORT:
-        return run_rounds(ground, [Burst(1000, polling=False, deaf_seconds=1.0)], one_burst, 1)
+        return run_rounds(ground, [Burst(1000, polling=False, deaf_seconds=DEAF_SECONDS)], one_burst, 1)
     bursts = [Burst(50_000, polling=False, stall_seconds=STALL_SECONDS)] * ground.pick(0, 1, 2)
     return run_rounds(ground, bursts, one_burst, 1)
 
@@ -70,11 +73,15 @@ def one_burst(folder: Path, burst: Burst) -> Outcome:
         world.fork(
             partial(_slow_watcher, told, burst.stall_seconds, burst.deaf_seconds),
             LANES__POLLING=str(burst.polling).lower(),
-            LANES__SCAN_SECONDS="0.5" if burst.deaf_seconds else "5",
+            LANES__SCAN_SECONDS=str(SCAN_SECONDS) if burst.deaf_seconds else "5",
         )
         world.await_up()
         world.order("pause", action="pause", why="a burst")
         wait_until(lambda: world.here.status("daemon")["state"] == "paused", 10, "the pause")
+        if burst.deaf_seconds:
+            # It is idle: the last look, too, found nothing.
+            idle = time.monotonic() + 2 * SCAN_SECONDS
+            wait_until(lambda: time.monotonic() > idle, what="a look at lanes in which nothing lies")
         told.forget()
         began = time.monotonic()
         writer = threading.Thread(target=_hand_in, args=(world, burst.count))
