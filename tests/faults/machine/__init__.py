@@ -30,11 +30,14 @@ def run(ground: Ground) -> Outcome:
     """Let hypothesis try so many examples of so many steps, each in a world of its own."""
     examples, steps = ground.pick(12, 40, 100), ground.pick(30, 30, 50)
     chance = ground.random("machine")
-    # What has only to be seen is not made smaller, and nothing goes on for long after it.
-    a_round = 1 if ground.until else EXAMPLES_A_ROUND
     rounds = [
-        Round(chance.randrange(1 << 32), min(a_round, examples - done), steps, shrinks=not ground.until)
-        for done in range(0, examples, a_round)
+        Round(
+            chance.randrange(1 << 32),
+            min(EXAMPLES_A_ROUND, examples - done),
+            steps,
+            shrinks=not ground.until,  # what has only to be seen is not made smaller
+        )
+        for done in range(0, examples, EXAMPLES_A_ROUND)
     ]
     return run_rounds(ground, rounds, run_some, WORKERS)
 
