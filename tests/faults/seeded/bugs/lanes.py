@@ -25,6 +25,25 @@ BUGS = (
         breaks="I8 | -: it does not tell of lane-unreadable",
     ),
     a_bug(
+        "overflow-ignored",
+        "lanes that were empty are not looked at until an event tells of something: what an overflow swallowed stays",
+        "orchestrd/inbound/lanes.py",
+        "        return found\n\n    def hold",
+        "        if not polls and not any(effects.list(folder) for folder in self._folders.values()):\n"
+        '            found.next_look = float("inf")\n'
+        "        return found\n\n    def hold",
+        caught_by="T13 stalled",
+        breaks="I1",
+    ),
+    a_bug(
+        "renames-replace",
+        "a rename that must never replace replaces: a plan is lost to one of the same name",
+        "handoff/syscalls.py",
+        "os.fsencode(dst), RENAME_NOREPLACE)",
+        "os.fsencode(dst), 0)",
+        caught_by="tests/handoff/test_client.py::test_nothing_in_the_inbox_is_overwritten",
+    ),
+    a_bug(
         "follows-links",
         "a file that was exchanged for a link is read where the link leads",
         "handoff/foreign.py",
