@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrd.workspaces import worktree
+from orchestrd.workspaces.authorship import run_as_author
 from orchestrd.workspaces.branches import free_branch
 from orchestrd.workspaces.git import GitFailed, GitLock, run_git
 from orchestrd.workspaces.refs import loose_tip
 from orchestrd.workspaces.registrations import common_dir
 from orchestrd.workspaces.standing import Standing, look
-
-NOBODY = ("orchestrd", "orchestrd@localhost")
-"""Who commits where the user has told git no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +100,5 @@ def _commit(tree: worktree.Worktree, env: Mapping[str, str], message: str, lock:
             raise
         whole = False
     words = ["commit", "-q", "--no-verify", "--allow-empty-message", "--cleanup=whitespace", "-m", message]
-    try:
-        run_git(["-c", "user.useConfigOnly=true", *words], tree.path, lock=lock, extra=env, codes=(0, 1))
-    except GitFailed as error:
-        if "auto-detection is disabled" not in error.stderr:
-            raise
-        name, email = NOBODY
-        identity = {
-            "GIT_AUTHOR_NAME": name,
-            "GIT_AUTHOR_EMAIL": email,
-            "GIT_COMMITTER_NAME": name,
-            "GIT_COMMITTER_EMAIL": email,
-        }
-        run_git(words, tree.path, lock=lock, extra={**env, **identity}, codes=(0, 1))
+    run_as_author(words, tree.path, lock=lock, extra=env, codes=(0, 1))
     return whole
