@@ -68,7 +68,8 @@ class _Wish:
 
     commit: bool
     message: str
-    patch: Path
+    patch: Path | None
+    """None: there is to be none."""
     lock: GitLock | None
     redact: Callable[[bytes], bytes] | None
 
@@ -78,11 +79,13 @@ def gather(
     *,
     commit: bool,
     message: str,
-    patch: Path,
+    patch: Path | None,
     lock: GitLock | None,
     redact: Callable[[bytes], bytes] | None = None,
 ) -> Changes:
     """Commit what is left, where that is wanted, and compare. The run and all that it started are over.
+
+    The difference is written to `patch`; None: to nowhere.
 
     Raises:
         WorkspaceError: it cannot be told; everything stays where it is.
@@ -112,15 +115,9 @@ def _gather_in_place(repository: Path, base: str, wish: _Wish) -> Changes:
 
 def _gather_worktree(tree: worktree.Worktree, wish: _Wish) -> Changes:
     common = registrations.common_dir(tree.repository)
-    admin = registrations.registration(common, tree.path)
     if not looking.is_folder(tree.path):
-        return _gather_branch(tree, common, admin, wish)
-    if admin is None:
-        admin = rescue.recovered(tree, common, wish.lock)
-    worktree.link(tree, admin)
-    rescue.remove_stale_locks(admin, common, tree.ref)
-    # Said outright, git looks for no repository: where the checkout's own link is broken it would find the user's.
-    env = {"GIT_DIR": str(admin), "GIT_WORK_TREE": str(tree.path)}
+        return _gather_branch(tree, common, registrations.registration(common, tree.path), wish)
+    env = rescue.opened(tree, wish.lock)
     standing = look(env, tree.path, wish.lock)
     if _is_untouched(standing, tree):
         return _unchanged(Changes(branch=tree.branch, base=tree.base, head=tree.base), wish)
@@ -156,7 +153,7 @@ def _is_untouched(standing: Standing, tree: worktree.Worktree) -> bool:
 
 
 def _unchanged(changes: Changes, wish: _Wish) -> Changes:
-    durable.remove(wish.patch)
+    _remove_patch(wish)
     return replace(changes, changed=False, commits=0, files_changed=0, insertions=0, deletions=0)
 
 
@@ -178,7 +175,7 @@ def _compared(
         found = difference.compare(sides, cwd, env, wish.lock)
         has_patch = bool(found.files) and _patch(sides, cwd, env, wish)
     if not has_patch:
-        durable.remove(wish.patch)
+        _remove_patch(wish)
     return replace(
         changes,
         changed=commits > 0 or bool(found.files),
@@ -191,6 +188,13 @@ def _compared(
     )
 
 
+def _remove_patch(wish: _Wish) -> None:
+    if wish.patch is not None:
+        durable.remove(wish.patch)
+
+
 def _patch(sides: list[str], cwd: Path, env: Mapping[str, str], wish: _Wish) -> bool:
+    if wish.patch is None:
+        return False
     difference.write_patch(sides, cwd, env, wish.patch, wish.lock, wish.redact)
     return True

@@ -5,8 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from handoff import durable
-from orchestrd.workspaces import registrations, worktree
+from orchestrd.workspaces import forward, registrations, worktree
 from orchestrd.workspaces.git import GitLock, run_git
+
+
+def opened(tree: worktree.Worktree, lock: GitLock | None) -> dict[str, str]:
+    """Find the way from a checkout that is there into its repository: what its gits are told in their environment.
+
+    Said outright, git looks for no repository: where the checkout's own link is broken it would find the user's.
+    Nothing of a run is alive in it.
+    """
+    common = registrations.common_dir(tree.repository)
+    admin = registrations.registration(common, tree.path) or recovered(tree, common, lock)
+    worktree.link(tree, admin)
+    remove_stale_locks(admin, common, tree.ref)
+    env = {"GIT_DIR": str(admin), "GIT_WORK_TREE": str(tree.path)}
+    forward.finish(tree.path, env, lock)
+    return env
 
 
 def recovered(tree: worktree.Worktree, common: Path, lock: GitLock | None) -> Path:

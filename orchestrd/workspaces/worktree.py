@@ -95,7 +95,7 @@ def remove(tree: Worktree, lock: GitLock | None) -> bool:
             return False
     elif admin is not None:
         durable.remove_tree(admin, sync=False)
-    _remove_empty_branch(tree, common, lock)
+    delete_branch(tree.repository, tree.branch, tree.base, lock)
     # Synced, or it would be there again after a power cut, when its plan lies in the archive and nobody looks after it.
     for place in (tree.path.parent, common / "worktrees", common):
         if looking.is_folder(place):
@@ -152,6 +152,23 @@ def tip(tree: Worktree, lock: GitLock | None) -> str | None:
     return found.decode().strip()
 
 
+def delete_branch(repository: Path, branch: str, at: str, lock: GitLock | None) -> None:
+    """Delete a branch if it still is at that commit, which is known elsewhere, and nobody has it checked out."""
+    common, ref = common_dir(repository), HEADS + branch
+    head = os.fsencode(f"ref: {ref}")
+    admins = common / "worktrees"
+    places = [
+        common,
+        *(admins / name for name in (effects.list(admins) if looking.is_folder(admins) else ())),
+    ]
+    if any(read_line(place / "HEAD") == head for place in places):
+        return
+    if loose_tip(common, ref) not in (None, at):
+        return
+    # One step, and only if the branch has not moved: no work can be lost in between.
+    run_git(["update-ref", "-d", ref, at], repository, lock=lock, codes=(0, 1, 128))
+
+
 def _cleared(tree: Worktree, common: Path, admin: Path | None) -> Path | None:
     """Remove what was begun and cut off; nobody has worked in it. The registration, where it is marked as whole."""
     if admin is None:
@@ -202,7 +219,7 @@ def _add(tree: Worktree, lock: GitLock | None, *, again: bool = False) -> None:
         _patiently(anew, tree.repository, lock)
     except GitFailed as error:
         if "already exists" not in error.stderr:
-            _remove_empty_branch(tree, common_dir(tree.repository), lock)
+            delete_branch(tree.repository, tree.branch, tree.base, lock)
             raise
         # Made before a crash, if it is still where we began it; else it is somebody's.
         if tip(tree, lock) != tree.base:
@@ -256,22 +273,6 @@ def _removed_with_submodules(tree: Worktree, lock: GitLock | None) -> bool:
         return False
     _patiently(["worktree", "remove", "--force", "--", str(tree.path)], tree.repository, lock)
     return True
-
-
-def _remove_empty_branch(tree: Worktree, common: Path, lock: GitLock | None) -> None:
-    """Delete the branch if it still is where we began it and nobody has it checked out."""
-    head = os.fsencode(f"ref: {tree.ref}")
-    admins = common / "worktrees"
-    places = [
-        common,
-        *(admins / name for name in (effects.list(admins) if looking.is_folder(admins) else ())),
-    ]
-    if any(read_line(place / "HEAD") == head for place in places):
-        return
-    if loose_tip(common, tree.ref) not in (None, tree.base):
-        return
-    # One step, and only if the branch has not moved: no work can be lost in between.
-    run_git(["update-ref", "-d", tree.ref, tree.base], tree.repository, lock=lock, codes=(0, 1, 128))
 
 
 def _make_folders(folder: Path) -> None:
