@@ -103,12 +103,20 @@ def index_apart(
         **env,
         "GIT_INDEX_FILE": str(index),
         "GIT_OBJECT_DIRECTORY": str(objects),
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(common / "objects"),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": _listed(common / "objects"),
     }
     # Nothing of it outlives the comparison: the disk need not hold it.
     add = ["-c", "core.fsync=none", "add", "-A", "--ignore-errors"]
     run_git(add, cwd, lock=lock, extra=apart, codes=(0, 1))
     return apart
+
+
+def _listed(folder: Path) -> str:
+    """A folder as git takes it in a list, whose entries are parted by colons."""
+    text = str(folder)
+    if ":" not in text:
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _shown(path: bytes) -> str:

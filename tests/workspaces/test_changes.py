@@ -440,6 +440,15 @@ def test_in_place_the_difference_is_found_and_nothing_of_the_users_is_touched(re
     assert _all_of_git(repository) == before
 
 
+@pytest.mark.parametrize("name", ["co:lon", '"quoted"', "back\\slash:", "new\nline:"])
+def test_in_place_projects_of_any_name_are_compared(repository, tmp_path, name):
+    odd = a_repository(tmp_path / name / "project")
+    intent = a_checkout(odd, mode="directory")
+    odd.write("README.md", "one\n")
+
+    assert gathered(intent).files == (("M", "README.md"),)
+
+
 def test_in_place_unchanged_is_unchanged(repository):
     intent = a_checkout(repository, mode="directory")
     before = _all_of_git(repository)
