@@ -14,8 +14,8 @@ from typing import Any
 
 from handoff import durable, looking
 from orchestrd.workspaces import difference, registrations, rescue, worktree
-from orchestrd.workspaces.error import WorkspaceError, from_git, no_git
-from orchestrd.workspaces.git import GitFailed, GitLock, GitMissing, run_git
+from orchestrd.workspaces.error import WorkspaceError, said_plainly
+from orchestrd.workspaces.git import GitLock, run_git
 from orchestrd.workspaces.intent import DIRECTORY, Intent, worktree_of
 from orchestrd.workspaces.leftovers import settle
 from orchestrd.workspaces.standing import Standing, look
@@ -94,14 +94,10 @@ def gather(
     if not intent.in_git or intent.base is None or intent.repository is None:
         return Changes()
     wish = _Wish(commit, message, patch, lock, redact)
-    try:
+    with said_plainly("what the run left cannot be gathered", intent.path, intent.project):
         if intent.mode == DIRECTORY:
             return _gather_in_place(intent.repository, intent.base, wish)
         return _gather_worktree(worktree_of(intent), wish)
-    except GitMissing as error:
-        raise no_git(intent.project) from error
-    except GitFailed as error:
-        raise from_git(error, "what the run left cannot be gathered", intent.path) from error
 
 
 def _gather_in_place(repository: Path, base: str, wish: _Wish) -> Changes:

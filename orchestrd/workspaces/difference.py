@@ -55,6 +55,20 @@ def compare(sides: Sequence[str], cwd: Path, env: Mapping[str, str], lock: GitLo
     return Difference(tuple(files), insertions, deletions)
 
 
+def differing(
+    sides: Sequence[str], cwd: Path, env: Mapping[str, str], lock: GitLock | None
+) -> dict[str, str]:
+    """Tell of each file that differs what it is now: git's letter, its mode and its blob. No rename is looked for."""
+    raw = ["diff", "--raw", "-z", "--no-abbrev", *PLAIN, "--no-renames"]
+    words = iter(run_git([*raw, *sides, "--"], cwd, lock=lock, extra=env).split(b"\0"))
+    found = {}
+    for word in words:
+        if word:
+            _, mode, _, blob, letter = word.decode().split(" ")
+            found[_shown(next(words))] = f"{letter} {mode} {blob}"
+    return found
+
+
 def write_patch(
     sides: Sequence[str],
     cwd: Path,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrd.workspaces.git import GitFailed
+from orchestrd.workspaces.git import GitFailed, GitMissing
 
 _FILTERS = (
     re.compile(r"(?:smudge|clean) filter '?([^\s']+)'? failed"),
@@ -22,6 +24,17 @@ class WorkspaceError(Exception):
         self.where = where
         self.expected = expected
         self.remedy = remedy
+
+
+@contextmanager
+def said_plainly(what: str, where: Path, project: Path) -> Iterator[None]:
+    """Turn what a git fails with into what a person can do about it. Raises WorkspaceError."""
+    try:
+        yield
+    except GitMissing as error:
+        raise no_git(project) from error
+    except GitFailed as error:
+        raise from_git(error, what, where) from error
 
 
 def no_git(project: Path) -> WorkspaceError:

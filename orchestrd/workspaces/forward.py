@@ -17,6 +17,7 @@ from handoff import durable
 from handoff.effects import effects
 from orchestrd.workspaces.error import WorkspaceError
 from orchestrd.workspaces.git import GitFailed, GitLock, run_git
+from orchestrd.workspaces.history import is_held
 from orchestrd.workspaces.registrations import read_line
 
 MARK = "orchestrd-forward"
@@ -50,8 +51,7 @@ def bring_forward(path: Path, env: Mapping[str, str], head: str, commit: str, lo
     """
     if head == commit:
         return
-    base = run_git(["merge-base", head, commit], path, lock=lock, extra=env, codes=(0, 1)).decode().strip()
-    if base != head:
+    if not is_held(head, commit, path, lock, env):
         raise WorkspaceError(
             f"it stands at {head[:12]}, which is no part of {commit[:12]}",
             str(path),

@@ -17,7 +17,7 @@ from typing import Any
 from handoff import looking
 from orchestrd.workspaces import registrations, worktree
 from orchestrd.workspaces.branches import DEFAULT_BRANCH, named_branch
-from orchestrd.workspaces.error import WorkspaceError, from_git, no_git
+from orchestrd.workspaces.error import WorkspaceError, from_git, no_git, said_plainly
 from orchestrd.workspaces.git import GitFailed, GitLock, GitMissing, run_git
 
 __all__ = ["Intent", "WorkspaceError", "decide", "make", "remove"]
@@ -138,12 +138,8 @@ def make(intent: Intent, lock: GitLock | None, *, untouched: bool = False) -> No
                 "the project is gone", str(intent.path), "a folder", "bring it back, then retry the plan"
             )
         return
-    try:
+    with said_plainly("the checkout cannot be made", intent.path, intent.project):
         worktree.make(worktree_of(intent), lock, untouched=untouched)
-    except GitMissing as error:
-        raise no_git(intent.project) from error
-    except GitFailed as error:
-        raise from_git(error, "the checkout cannot be made", intent.path) from error
 
 
 def remove(intent: Intent, lock: GitLock | None) -> bool:
@@ -153,12 +149,8 @@ def remove(intent: Intent, lock: GitLock | None) -> bool:
     """
     if intent.mode == DIRECTORY:
         return False
-    try:
+    with said_plainly("the checkout cannot be removed", intent.path, intent.project):
         return worktree.remove(worktree_of(intent), lock)
-    except GitMissing as error:
-        raise no_git(intent.project) from error
-    except GitFailed as error:
-        raise from_git(error, "the checkout cannot be removed", intent.path) from error
 
 
 def worktree_of(intent: Intent) -> worktree.Worktree:

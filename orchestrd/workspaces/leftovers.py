@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrd.workspaces import worktree
 from orchestrd.workspaces.authorship import run_as_author
 from orchestrd.workspaces.branches import free_branch
 from orchestrd.workspaces.git import GitFailed, GitLock, run_git
+from orchestrd.workspaces.history import is_held
 from orchestrd.workspaces.refs import loose_tip
 from orchestrd.workspaces.registrations import common_dir
 from orchestrd.workspaces.standing import Standing, look
@@ -49,6 +51,17 @@ def settle(
     return Settled(branch, after.head or head, after.is_dirty)
 
 
+def in_use(tree: worktree.Worktree, standing: Standing) -> worktree.Worktree:
+    """Tell on which branch the next run in a checkout goes on, once what the last one left is settled.
+
+    It is the plan's own, unless another had to be made that no work on that should be lost.
+    """
+    found = standing.branch
+    if found is not None and re.fullmatch(rf"{re.escape(tree.branch)}(-\d+)+", found):
+        return replace(tree, branch=found)
+    return tree
+
+
 def _on_a_branch(
     tree: worktree.Worktree, env: Mapping[str, str], standing: Standing, lock: GitLock | None
 ) -> tuple[str, str]:
@@ -63,8 +76,8 @@ def _on_a_branch(
     ours = worktree.tip(tree, lock)
     if head is None:  # a branch without a commit was begun (git switch --orphan)
         head = ours or tree.base
-    if ours is not None and ours != head and not _is_ancestor(ours, head, tree, lock):
-        if not standing.is_dirty and _is_ancestor(head, ours, tree, lock):
+    if ours is not None and ours != head and not is_held(ours, head, tree.repository, lock):
+        if not standing.is_dirty and is_held(head, ours, tree.repository, lock):
             return tree.branch, ours
         return _moved(free_branch(tree.repository, tree.branch, lock) or tree.branch, head, tree, env, lock)
     return _moved(tree.branch, head, tree, env, lock)
@@ -78,16 +91,6 @@ def _moved(
     # HEAD alone, never the files: what is not committed stays as it is.
     run_git(["symbolic-ref", "HEAD", ref], tree.path, lock=lock, extra=env)
     return branch, head
-
-
-def _is_ancestor(one: str, other: str, tree: worktree.Worktree, lock: GitLock | None) -> bool:
-    try:
-        run_git(["merge-base", "--is-ancestor", one, other], tree.repository, lock=lock)
-    except GitFailed as error:
-        if error.code != 1:
-            raise
-        return False
-    return True
 
 
 def _commit(tree: worktree.Worktree, env: Mapping[str, str], message: str, lock: GitLock | None) -> bool:

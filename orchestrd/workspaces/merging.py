@@ -16,8 +16,8 @@ from handoff import durable
 from orchestrd.workspaces import registrations
 from orchestrd.workspaces.authorship import run_as_author
 from orchestrd.workspaces.conflicts import Conflict, ConflictedFile, Side, conflicted_files
-from orchestrd.workspaces.error import WorkspaceError, from_git, no_git
-from orchestrd.workspaces.git import GitFailed, GitLock, GitMissing, run_git
+from orchestrd.workspaces.error import WorkspaceError, said_plainly
+from orchestrd.workspaces.git import GitFailed, GitLock, run_git
 
 __all__ = ["Conflict", "ConflictedFile", "Merged", "Side", "check_git", "merge"]
 
@@ -60,13 +60,11 @@ def merge(repository: Path, sides: Sequence[Side], *, plan: str, lock: GitLock |
     """
     if not sides:
         raise ValueError("there is nothing to merge")
-    try:
-        with _a_scene(repository, plan, lock) as scene:
-            return _merge(scene, _independent(scene, sides))
-    except GitMissing as error:
-        raise no_git(repository) from error
-    except GitFailed as error:
-        raise from_git(error, "the work of the steps cannot be merged", repository) from error
+    with (
+        said_plainly("the work of the steps cannot be merged", repository, repository),
+        _a_scene(repository, plan, lock) as scene,
+    ):
+        return _merge(scene, _independent(scene, sides))
 
 
 def check_git(repository: Path, commit: str, lock: GitLock | None) -> None:
@@ -76,13 +74,11 @@ def check_git(repository: Path, commit: str, lock: GitLock | None) -> None:
         WorkspaceError: it is too old, and what to do.
 
     """
-    try:
-        with _a_scene(repository, "", lock) as scene:
-            _merged_tree(scene, commit, commit)
-    except GitMissing as error:
-        raise no_git(repository) from error
-    except GitFailed as error:
-        raise from_git(error, "git cannot be tried out", repository) from error
+    with (
+        said_plainly("git cannot be tried out", repository, repository),
+        _a_scene(repository, "", lock) as scene,
+    ):
+        _merged_tree(scene, commit, commit)
 
 
 def _merge(scene: _Scene, sides: Sequence[Side]) -> Merged | Conflict:

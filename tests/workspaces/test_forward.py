@@ -294,6 +294,32 @@ def test_a_filter_that_fails_is_told_and_what_it_left_is_no_work(repository, int
     assert is_at(intent, commit)
 
 
+def test_a_git_that_is_killed_halfway_leaves_nothing_that_is_taken_for_work(repository, intent, tmp_path):
+    fatal = tmp_path / "fatal"
+    script = tmp_path / "smudge"
+    script.write_text(f"#!/bin/sh\nif [ $1 = m.bin ] && rm '{fatal}' 2>&-; then kill -9 0; fi\ncat\n")
+    script.chmod(0o755)
+    repository.git("config", "filter.x.smudge", f"{script} %f")
+    repository.git("config", "filter.x.clean", "cat")
+    commit = ahead(
+        repository,
+        _dot_gitattributes="*.bin filter=x\n",
+        a="a\n",
+        m_dot_bin="m\n",
+        z="z\n",
+        README_dot_md=None,
+    )
+    fatal.touch()
+    with pytest.raises(GitFailed, match="ended with -9"):
+        brought(intent, commit)
+    assert Repository(intent.path).git("status", "--porcelain") != ""
+    assert not (intent.path / "z").exists()
+
+    brought(intent, commit)
+
+    assert is_at(intent, commit)
+
+
 def test_many_files_of_any_name_are_brought_and_finished(repository, intent):
     repository.git("checkout", "-q", "-b", "ahead")
     names = ["with space", "new\nline", "tab\there", 'quote"', "-dash", ":colon", "*", "b-\udcff"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from orchestrd.workspaces.error import WorkspaceError
 from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.merging import Merged, check_git, merge
 from tests.repositories import Repository, a_repository, isolate_git
-from tests.workspaces.traps import booby_trapped
+from tests.workspaces.traps import an_old_git, booby_trapped
 
 Work = Callable[[Repository], object]
 
@@ -469,21 +468,6 @@ def test_all_are_named_where_it_is_all_of_them_together(repository):
 
 
 # -- what cannot be tried
-
-
-def an_old_git(folder: Path) -> Path:
-    """Have a git that knows only the merge-tree of old."""
-    real = shutil.which("git")
-    old = folder / "old" / "git"
-    old.parent.mkdir()
-    old.write_text(
-        '#!/bin/sh\nfor word; do case "$word" in\n'
-        "merge-tree) echo 'usage: git merge-tree <base-tree> <branch1> <branch2>' >&2; exit 129;;\n"
-        "version) echo 'git version 2.34.1'; exit 0;;\n"
-        f'esac; done\nexec {real} "$@"\n'
-    )
-    old.chmod(old.stat().st_mode | stat.S_IXUSR)
-    return old.parent
 
 
 def test_a_git_that_is_too_old_is_said_with_what_is_needed(repository, tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
-"""What a git must not start."""
+"""What a git must not start, and a git that cannot do what is needed."""
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
@@ -32,3 +33,18 @@ def booby_trapped(repository: Repository, folder: Path) -> Path:
     }.items():
         repository.git("config", key, text)
     return trace
+
+
+def an_old_git(folder: Path) -> Path:
+    """Have a git that knows only the merge-tree of old."""
+    real = shutil.which("git")
+    old = folder / "old" / "git"
+    old.parent.mkdir()
+    old.write_text(
+        '#!/bin/sh\nfor word; do case "$word" in\n'
+        "merge-tree) echo 'usage: git merge-tree <base-tree> <branch1> <branch2>' >&2; exit 129;;\n"
+        "version) echo 'git version 2.34.1'; exit 0;;\n"
+        f'esac; done\nexec {real} "$@"\n'
+    )
+    old.chmod(old.stat().st_mode | stat.S_IXUSR)
+    return old.parent
