@@ -13,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LOGS = ("events.jsonl", "stderr.log")
 _BLOCK_BYTES = 512
 """What `ru_inblock` counts, whatever the disk's own blocks are."""
 
@@ -52,11 +51,11 @@ class Account:
         self._first_output_seconds: float | None = None
 
     def begin(self) -> None:
-        """Claude Code is being started now."""
+        """It is being started now."""
         self.began, self._wall = clock.boot(), clock.wall()
 
     def heard(self) -> None:
-        """Something came from Claude Code."""
+        """Something came from it."""
         if self._first_output_seconds is None:
             self._first_output_seconds = clock.boot() - self.began
 

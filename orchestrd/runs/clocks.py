@@ -14,24 +14,25 @@ MEMORY_SECONDS = 0.5
 PEAK_SECONDS = 2.0
 """How often the tree's memory is looked at: under a limit, and for the peak alone."""
 FIRST_LOOK_SECONDS = 0.3
+_NEVER = float("inf")
 
 
 class Clocks:
-    """What a run has to keep to."""
+    """What a run has to keep to; None: there is no such limit."""
 
     def __init__(
         self,
         *,
         timeout_seconds: float,
-        silence_seconds: float,
-        first_event_seconds: float,
+        silence_seconds: float | None,
+        first_event_seconds: float | None,
         memory_bytes: int | None,
         boot: float,
         awake: float,
     ) -> None:
         self._timeout = timeout_seconds
-        self._silence = silence_seconds
-        self._first_event = first_event_seconds
+        self._silence = _NEVER if silence_seconds is None else silence_seconds
+        self._first_event = _NEVER if first_event_seconds is None else first_event_seconds
         self._memory = memory_bytes
         self._end = boot + timeout_seconds
         self._quiet_since = awake

@@ -15,7 +15,7 @@ from pathlib import Path
 from handoff import looking
 from handoff.result import Payer
 
-PASSED = (
+_OF_ANY_PROGRAM = (
     # the user and their tools
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "SSH_AUTH_SOCK", "GIT_AUTHOR_*", "GIT_COMMITTER_*",
     # language
@@ -23,18 +23,25 @@ PASSED = (
     # the way out: proxies and certificates, in both spellings that are in use
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO",
-    # Claude Code: its place, its credentials
+    # the credentials of clouds, and where they are
+    "AWS_*", "CLOUD_ML_REGION", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT",
+    "CLOUDSDK_CONFIG", "AZURE_*",
+    # the user's opt-outs that are not Claude Code's alone
+    "DO_NOT_TRACK",
+)  # fmt: skip
+_OF_CLAUDE = (
+    # its place, its credentials
     "ANTHROPIC_*", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN",
-    # Bedrock, Vertex, Foundry: switches and credentials
+    # Bedrock, Vertex, Foundry
     "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY",
     "CLAUDE_CODE_SKIP_BEDROCK_AUTH", "CLAUDE_CODE_SKIP_VERTEX_AUTH", "CLAUDE_CODE_SKIP_FOUNDRY_AUTH",
-    "AWS_*", "CLOUD_ML_REGION", "VERTEX_REGION_*", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT",
-    "GCLOUD_PROJECT", "CLOUDSDK_CONFIG", "AZURE_*",
+    "VERTEX_REGION_*",
     # the user's opt-outs: without them a start costs 60 to 100 ms more
-    "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "DISABLE_AUTOUPDATER", "DO_NOT_TRACK",
+    "DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "DISABLE_AUTOUPDATER",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
 )  # fmt: skip
-"""Shell patterns of what every run is given where the daemon has it."""
+PASSED = _OF_ANY_PROGRAM + _OF_CLAUDE
+"""Shell patterns of what every run of Claude Code is given where the daemon has it."""
 
 _CLOUD_SWITCHES = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 _KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
@@ -59,6 +66,20 @@ def run_environment(
     # Ten retries by default are three minutes, for a wrong key too. Further attempts are the engine's to decide.
     passed["CLAUDE_CODE_MAX_RETRIES"] = str(api_retries)
     return passed
+
+
+def command_environment(environ: Mapping[str, str], *, env_pass: Iterable[str]) -> dict[str, str]:
+    """Build the environment of a command from nothing: what Claude Code's own tools find there, less what is Claude's.
+
+    A check must see what the model saw when it ran the same command. But not Claude Code's credentials: a command that
+    starts a Claude of its own would spend what no budget counts. Whoever wants that names them in `env_pass`.
+    """
+    wanted = tuple(env_pass)
+    return {
+        name: value
+        for name, value in environ.items()
+        if _matches(name, _OF_ANY_PROGRAM) or (_matches(name, wanted) and not is_never_passed(name))
+    }
 
 
 def is_never_passed(name: str) -> bool:

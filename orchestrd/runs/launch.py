@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from handoff.plan import Plan
 from handoff.result import Payer
@@ -17,15 +18,20 @@ from orchestrd.config import DEFAULT_SECRETS, Config
 from orchestrd.runs.claude import ClaudeCommand
 from orchestrd.runs.environment import foresee_payer, run_environment
 from orchestrd.runs.handover import MCP_FILE, SETTINGS_FILE, SYSTEM_PROMPT_FILE, hand_over
+from orchestrd.runs.kinds import CLAUDE
+from orchestrd.runs.prompting import read_rule
 from orchestrd.runs.trust import Trust
 from orchestrd.secrets import secret_names
+
+if TYPE_CHECKING:
+    from orchestrd.runs.kinds import Kind
 
 _MOST_ARGUMENT_BYTES = 128 * 1024 - 1
 _LEAST_BUDGET_USD = 0.000001
 
 
 class NotLaunchable(ValueError):
-    """The plan holds something that no command line can carry; says what, and what to write instead."""
+    """A start holds something that no command line can carry; says what, and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,10 @@ class Start:
     resume: bool = False
     budget_usd: float | None = None
     """What is left of the plan's `max_usd`; None where it has none. Claude Code counts it for this process alone."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Name → content: what the prompt refers to, to be written into the run's folder."""
+    readable: tuple[Path, ...] = ()
+    """Files outside the checkout that it may read, besides what the plan allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +85,9 @@ class RunLimits:
     """What the runner holds itself, of one start."""
 
     timeout_seconds: float
-    silence_seconds: float
-    first_event_seconds: float
+    silence_seconds: float | None
+    """None: it may be silent, as may `first_event_seconds`."""
+    first_event_seconds: float | None
     memory_bytes: int | None = None
 
 
@@ -93,9 +104,14 @@ class Launch:
     files: dict[str, bytes] = field(repr=False)
     """Name → content, to be written into the run's folder before the start; `argv` names them by full path."""
     limits: RunLimits
-    session_id: str
+    session_id: str | None
+    """Claude Code's; a command has none."""
     payer: Payer
     """Who is going to be billed, as far as the environment tells."""
+    kind: Kind = CLAUDE
+    """As in `kinds`."""
+    withheld: dict[str, str] = field(default_factory=dict, repr=False)
+    """Secrets that it is not given and may come upon all the same: known to the runner, which writes them nowhere."""
 
 
 def compose(
@@ -128,19 +144,19 @@ def compose(
         *("--resume" if start.resume else "--session-id", start.session_id),
         *_model_flags(plan),
         *_limit_flags(plan, start.budget_usd),
-        *_permission_flags(plan),
+        *_permission_flags(plan, start.readable),
         *_file_flags(handover.files, start.run_folder),
         *_source_flags(trust),
         *handover.claude_args,
     )
-    _check_arguments(argv)
+    check_arguments(argv)
     return Launch(
         argv=argv,
         cwd=start.checkout,
         env=env,
         secret_names=tuple(secret_names(env, settings.secret_patterns)),
         stdin=user_message(start.prompt),
-        files=handover.files,
+        files={**start.files, **handover.files},
         limits=RunLimits(
             timeout_seconds=plan.limits.timeout or settings.timeout_seconds,
             silence_seconds=settings.silence_seconds,
@@ -184,14 +200,14 @@ def _limit_flags(plan: Plan, budget_usd: float | None) -> Iterable[str]:
         yield from ("--max-budget-usd", f"{budget_usd:.6f}")
 
 
-def _permission_flags(plan: Plan) -> Iterable[str]:
+def _permission_flags(plan: Plan, readable: Iterable[Path]) -> Iterable[str]:
     # Said always: the user's own settings may hold another default mode.
     yield from ("--permission-mode", _plain(str(plan.permissions.mode or "default"), "permissions.mode"))
     # Each rule is an argument of its own: joined by commas, one malformed rule swallows those behind it, a denial too.
     # Nor do they go into the settings file: one bad value of the project's there and all of it is ignored in silence.
     # A list takes everything up to the next flag; `_source_flags`, always there, ends the last one.
     for flag, name, rules in (
-        ("--allowedTools", "permissions.allow", plan.permissions.allow),
+        ("--allowedTools", "permissions.allow", (*plan.permissions.allow, *map(read_rule, readable))),
         ("--disallowedTools", "permissions.deny", plan.permissions.deny),
     ):
         if rules:
@@ -224,11 +240,16 @@ def _plain(value: str, name: str) -> str:
     return value
 
 
-def _check_arguments(argv: Iterable[str]) -> None:
+def check_arguments(argv: Iterable[str]) -> None:
+    """Raise NotLaunchable for an argument that no program can be given."""
     for argument in argv:
         if "\0" in argument:
-            raise NotLaunchable(f"A NUL character in {argument[:80]!r} cannot be handed to Claude Code.")
-        if len(argument.encode("utf-8", "surrogateescape")) > _MOST_ARGUMENT_BYTES:
+            raise NotLaunchable(f"A NUL character in {argument[:80]!r} cannot be handed to a program.")
+        try:
+            size = len(argument.encode("utf-8", "surrogateescape"))
+        except UnicodeEncodeError:
+            raise NotLaunchable(f"{argument[:80]!r} is no text: it holds half a surrogate pair.") from None
+        if size > _MOST_ARGUMENT_BYTES:
             raise NotLaunchable(
                 f"{argument[:80]!r}...: longer than the 128 KiB that one argument holds; make it shorter."
             )

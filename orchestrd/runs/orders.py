@@ -8,6 +8,7 @@ import sys
 
 from handoff import looking
 from handoff.effects import clock
+from orchestrd.runs.kinds import kind_in
 from orchestrd.runs.light_json import parse
 from orchestrd.runs.relay import NO_SPACE, RETRY_SECONDS
 from orchestrd.runs.tree import MARK
@@ -16,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
+
+    from orchestrd.runs.kinds import Kind
 
     T = TypeVar("T")
 
@@ -27,17 +30,19 @@ _ATTEMPTS = 3
 class Orders:
     """`launch.json`, less what is there for readers only."""
 
-    __slots__ = ("argv", "cwd", "environment", "folder", "limits", "mark", "secrets")
+    __slots__ = ("argv", "cwd", "environment", "folder", "kind", "limits", "mark", "secrets")
 
     def __init__(self, folder: str, launch: dict[str, Any], environ: dict[str, str]) -> None:
         self.folder = folder
+        self.kind: Kind = kind_in(launch)
         self.argv: list[str] = launch["argv"]
         self.cwd: str = launch["cwd"]
         self.mark: str = launch["mark"]
         self.limits: dict[str, Any] = launch["limits"]
         """As `Clocks` takes them."""
         self.secrets = {name: environ[name] for name in launch["secret_names"] if name in environ}
-        self.environment = {name: value for name, value in environ.items() if name != PORTABLE}
+        withheld = (PORTABLE, *launch.get("withheld", ()))
+        self.environment = {name: value for name, value in environ.items() if name not in withheld}
         self.environment[MARK] = self.mark
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 import json
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handoff import durable, looking, platform
 from handoff.effects import clock, effects, let_go
 from orchestrd.runs import tree
-from orchestrd.runs.accounts import LOGS
+from orchestrd.runs.kinds import ALL_LOGS, COMMAND, STDOUT, kind_in
+from orchestrd.runs.prompting import INPUTS
 from orchestrd.runs.remains import with_sampled_peak
 from orchestrd.runs.start import LOCK, STARTED, take_lock
 
+if TYPE_CHECKING:
+    from orchestrd.runs.kinds import Kind
+
 EXIT = "exit.json"
 FORKED_SECONDS = 5.0
-"""How long a fork of a killed runner may take to become Claude Code, on a machine that has other things to do."""
+"""How long a fork of a killed runner may take to become what it is to be, on a machine that has other things to do."""
 _LOOK_SECONDS = 0.005
 
 
@@ -76,7 +80,7 @@ def sweep(run_folder: Path) -> tree.Ended:
 
     Raises StillThere, to be tried again, where that cannot be proved.
     """
-    # A fork of the runner that is not Claude Code yet has no mark by which it is found, but the runner's lock.
+    # A fork of the runner that is not yet what it is to be has no mark by which it is found, but the runner's lock.
     give_up_at = clock.awake() + FORKED_SECONDS
     while is_locked(run_folder):
         if clock.awake() > give_up_at:
@@ -97,20 +101,35 @@ def sweep(run_folder: Path) -> tree.Ended:
 
 def sync_logs(run_folder: Path) -> None:
     """Bring to the disk what a run said whose runner died before it could do that: results will name it."""
-    durable.sync_files([run_folder / name for name in LOGS])
+    durable.sync_files([run_folder / name for name in ALL_LOGS])
     durable.sync_names(str(run_folder))
 
 
 def remove_unfinished(run_folder: Path) -> None:
     """Remove what was being written when a runner was killed, or the power cut: nobody writes here any more."""
-    for name in effects.list(run_folder):
+    names = effects.list(run_folder)
+    _remove_temporaries(run_folder, names)
+    if INPUTS in names:
+        _remove_temporaries(run_folder / INPUTS, effects.list(run_folder / INPUTS))
+
+
+def _remove_temporaries(folder: Path, names: list[str]) -> None:
+    for name in names:
         if name.startswith(".") and name.endswith(".tmp"):
-            durable.remove(run_folder / name, sync=False)
+            durable.remove(folder / name, sync=False)
 
 
 def read_launch(run_folder: Path) -> dict[str, Any]:
     """Read `launch.json`; {} where a power cut took it."""
     return _read(run_folder / "launch.json")
+
+
+def kind_of(run_folder: Path) -> Kind:
+    """Tell what kind of run a start is of (`kinds`); where a power cut took its launch, by what it wrote."""
+    launch = read_launch(run_folder)
+    if launch:
+        return kind_in(launch)
+    return COMMAND if looking.is_there(run_folder / STDOUT) else kind_in({})
 
 
 def read_started(run_folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What goes between Claude Code's pipes and the files of its run, without ever blocking on the pipes.
+"""What goes between the pipes of a program and the files of its run, without ever blocking on the pipes.
 
 Whole lines are written, less the values of secrets. Where a disk is full nothing is lost: reading stops, Claude Code
 waits at its full pipe, and the write is tried again. Standard library only.
@@ -16,7 +16,8 @@ RETRY_SECONDS = 0.25
 CHUNK_BYTES = 65536
 MOST_LINE_BYTES = 64 << 20
 """A longer line is written in pieces; none of Claude Code's own is (its input ends at 10 MB)."""
-MOST_STDERR_LINE_BYTES = 65536
+MOST_PLAIN_LINE_BYTES = 65536
+"""Of text that nobody parses: standard error, and all that a command says."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -48,5 +48,5 @@ class Running:
             "turns": self.facts.turns,
             "cost_usd": round(self.facts.cost_usd, 6),
             "last_words": self.facts.last_words,
-            "log": f"active/{self.plan}/runs/{STEP}.{self.number}/events.jsonl",
+            "log": f"active/{self.plan}/runs/{STEP}.{self.number}/{self.watch.log}",
         }

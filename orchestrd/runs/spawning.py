@@ -1,4 +1,4 @@
-"""Starting Claude Code: a session of its own, three pipes, and a plain word where it cannot be started.
+"""Starting Claude Code, or a command: a session of its own, pipes, and a plain word where it cannot be started.
 
 By fork and exec, which a single-threaded process may do: `subprocess` costs 25 ms of imports, `posix_spawn` knows no
 working directory. Standard library only.
@@ -10,7 +10,7 @@ import _signal  # type: ignore[import-not-found]  # what `signal` wraps into enu
 import errno
 import os
 
-from handoff.effects import programs
+from handoff.effects import effects, programs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,24 +22,25 @@ _UNTOUCHED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGPIPE, _signal.SIGTERM)
 
 
 class BadLaunch(Exception):
-    """Claude Code could not be started at all; the text says why."""
+    """The program could not be started at all; the text says why."""
 
 
 class Agent:
-    """A process that was started; the three descriptors are our ends of its pipes."""
+    """A process that was started; the descriptors are our ends of its pipes."""
 
     __slots__ = ("pid", "stderr", "stdin", "stdout")
 
-    def __init__(self, pid: int, stdin: int, stdout: int, stderr: int) -> None:
+    def __init__(self, pid: int, stdin: int | None, stdout: int, stderr: int) -> None:
         self.pid = pid
         self.stdin = stdin
+        """None: it was given nothing to read."""
         self.stdout = stdout
         self.stderr = stderr
 
 
-def spawn(argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> Agent:
-    """Start `argv` in `cwd`; return when it runs. Raises BadLaunch."""
-    their_in, our_in = os.pipe()
+def spawn(argv: Sequence[str], cwd: str, env: Mapping[str, str], *, is_fed: bool) -> Agent:
+    """Start `argv` in `cwd`; return when it runs. Not fed, its standard input is empty. Raises BadLaunch."""
+    their_in, our_in = _input(is_fed=is_fed)
     our_out, their_out = os.pipe()
     our_err, their_err = os.pipe()
     report, tell = os.pipe()
@@ -53,17 +54,23 @@ def spawn(argv: Sequence[str], cwd: str, env: Mapping[str, str]) -> Agent:
     os.close(report)
     if failure:
         programs.wait(pid)
-        for descriptor in (our_in, our_out, our_err):
-            os.close(descriptor)
+        for ours in (our_in, our_out, our_err):
+            if ours is not None:
+                os.close(ours)
         raise BadLaunch(failure.decode("utf-8", "replace"))
     return Agent(pid, our_in, our_out, our_err)
+
+
+def _input(*, is_fed: bool) -> tuple[int, int | None]:
+    """What it reads, and our end of it."""
+    return os.pipe() if is_fed else (effects.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), None)
 
 
 def _become(
     argv: Sequence[str], cwd: str, env: Mapping[str, str], streams: Sequence[int], tell: int
 ) -> Never:
     """Turn into the other program. The child's side: it never returns."""
-    said = "Claude Code could not be started."
+    said = "The program could not be started"
     try:
         os.setsid()
         for number in _UNTOUCHED:

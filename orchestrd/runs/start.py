@@ -17,16 +17,20 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
 from handoff import durable, looking
 from handoff.effects import clock, effects, let_go, programs
 from orchestrd.runs import runner
+from orchestrd.runs.kinds import CLAUDE
 from orchestrd.runs.launch import Launch
 from orchestrd.runs.orders import PORTABLE
 from orchestrd.runs.scopes import offers_scopes, scope_prefix
+
+if TYPE_CHECKING:
+    from orchestrd.runs.kinds import Kind
 
 STARTED = "started.json"
 LOCK = "lock"
@@ -48,13 +52,21 @@ class StartedRun:
     pid: int
     process: subprocess.Popen[bytes]
     """To be waited for, by `RunWatch`."""
+    kind: Kind = CLAUDE
 
 
 def start_runner(
-    run_folder: Path, launch: Launch, *, mark: str, scope: bool = False, attempt: int | None = None
+    run_folder: Path,
+    launch: Launch,
+    *,
+    mark: str,
+    scope: bool = False,
+    attempt: int | None = None,
+    round_number: int = 0,
 ) -> StartedRun:
-    """Start Claude Code as `launch` says, beside a runner of its own, in the plan's `runs/STEP.N`.
+    """Start Claude Code, or a command, as `launch` says, beside a runner of its own, in the plan's `runs/STEP.N`.
 
+    `round_number` is how often a failed check has come back to the model before (PROTOCOL 9).
     `mark` names the run in the environment of all its processes; no other run on this machine may have it. With
     `scope` the run gets a transient systemd scope, where there is a user manager, and outlives the daemon's service.
 
@@ -67,7 +79,7 @@ def start_runner(
     try:
         if looking.is_there(run_folder / STARTED):
             raise StartRefused(f"{run_folder}: this start was made before; take the next number.")
-        _write_files(run_folder, launch, mark, attempt)
+        _write_files(run_folder, launch, _document(launch, mark, attempt, round_number))
         prefix = scope_prefix(f"orchestrd run: {run_folder.parent.parent.name}") if scope else []
         process = _spawn(run_folder, lock, launch, prefix)
         if prefix and not _has_begun(run_folder, process):
@@ -78,7 +90,7 @@ def start_runner(
     finally:
         # The runner has its own by now: a lock of this kind is held until the last of them is closed.
         let_go(lock)
-    return StartedRun(run_folder, process.pid, process)
+    return StartedRun(run_folder, process.pid, process, launch.kind)
 
 
 def take_lock(run_folder: Path) -> int | None:
@@ -106,23 +118,27 @@ def _make_folder(run_folder: Path) -> None:
     durable.make_folder(run_folder)
 
 
-def _write_files(run_folder: Path, launch: Launch, mark: str, attempt: int | None) -> None:
-    files = {**launch.files, "input.jsonl": launch.stdin, "launch.json": _document(launch, mark, attempt)}
+def _write_files(run_folder: Path, launch: Launch, document: bytes) -> None:
+    told = {"input.jsonl": launch.stdin} if launch.kind == CLAUDE else {}
+    files = {**launch.files, **told, "launch.json": document}
+    for folder in {(run_folder / name).parent for name in launch.files} - {run_folder}:
+        durable.make_folder(folder, sync=False)
     for name, content in files.items():
         durable.replace(run_folder / name, content, sync=False)
 
 
-def _document(launch: Launch, mark: str, attempt: int | None) -> bytes:
+def _document(launch: Launch, mark: str, attempt: int | None, round_number: int) -> bytes:
     document: dict[str, Any] = {
+        "kind": launch.kind,
         "attempt": attempt,
-        # How often a failed check came back to the model (PROTOCOL 9); this version has no checks.
-        "round": 0,
+        "round": round_number,
         "session_id": launch.session_id,
         "mark": mark,
         "argv": list(launch.argv),
         "cwd": str(launch.cwd),
         "environment": sorted(launch.env),
-        "secret_names": list(launch.secret_names),
+        "secret_names": [*launch.secret_names, *launch.withheld],
+        "withheld": sorted(launch.withheld) or None,
         "limits": asdict(launch.limits),
         "payer": str(launch.payer),
         "libraries": _libraries(),
@@ -156,8 +172,8 @@ def _has_begun(run_folder: Path, process: subprocess.Popen[bytes]) -> bool:
 def _spawn(run_folder: Path, lock: int, launch: Launch, prefix: Sequence[str]) -> subprocess.Popen[bytes]:
     folder = os.path.abspath(run_folder)
     command = [*prefix, sys.executable, "-I", "-S", runner.__file__, folder, str(lock)]
-    # The runner itself is not marked (it marks Claude Code): what sweeps a run away must not find it.
-    environment = dict(launch.env)
+    # The runner itself is not marked (it marks what it starts): what sweeps a run away must not find it.
+    environment = {**launch.withheld, **launch.env}
     if PORTABLE in os.environ:
         environment[PORTABLE] = os.environ[PORTABLE]
     log = effects.open(run_folder / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)

@@ -1,8 +1,9 @@
-"""What a runner does: one Claude Code, from its start to the proof that nothing of it is left.
+"""What a runner does: one Claude Code, or one command, from its start to the proof that nothing of it is left.
 
-It outlives the daemon and talks to nobody but by files: `started.json` first, `events.jsonl` and `stderr.log` on the
-way, `exit.json` last. While it lives it holds the lock that the daemon took for it. One thread, the standard library,
-and few imports: each is paid at every run. It knows no policy: what a run's ending means is judged elsewhere.
+It outlives the daemon and talks to nobody but by files: `started.json` first, `events.jsonl` (of a command
+`stdout.log`) and `stderr.log` on the way, `exit.json` last. While it lives it holds the lock that the daemon took for
+it. One thread, the standard library, and few imports: each is paid at every run. It knows no policy: what a run's
+ending means is judged elsewhere.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from handoff import durable, looking
 from handoff.effects import attempt, clock, effects, programs
 from orchestrd.runs import accounts, tree
 from orchestrd.runs.clocks import TERM_SECONDS, Clocks
+from orchestrd.runs.kinds import CLAUDE, logs
 from orchestrd.runs.light_json import parse
 from orchestrd.runs.orders import Orders, StopSignal, patiently, read_orders, wish_to_stop
-from orchestrd.runs.relay import MOST_LINE_BYTES, MOST_STDERR_LINE_BYTES, Copy, Feed
+from orchestrd.runs.relay import MOST_LINE_BYTES, MOST_PLAIN_LINE_BYTES, Copy, Feed
 from orchestrd.runs.spawning import Agent, BadLaunch, spawn
 from orchestrd.runs.subreaper import become_subreaper
 from orchestrd.secrets import Redactor
@@ -44,17 +46,17 @@ def supervise(folder: str, lock: int) -> int:
         account.why, account.message = wish_to_stop(folder)
     else:
         _run(orders, account, signal)
-    _close_books(folder, orders.cwd, account)
+    _close_books(orders, account)
     return 0
 
 
 def _run(orders: Orders, account: accounts.Account, signal: StopSignal) -> None:
-    files = [patiently(lambda name=name: _open_log(orders.folder, name)) for name in accounts.LOGS]  # type: ignore[misc]
-    told = effects.open(os.path.join(orders.folder, "input.jsonl"), os.O_RDONLY | os.O_CLOEXEC)
+    files = [patiently(lambda name=name: _open_log(orders.folder, name)) for name in logs(orders.kind)]  # type: ignore[misc]
+    told = _open_input(orders.folder) if orders.kind == CLAUDE else None
     become_subreaper()
     account.begin()
     try:
-        agent = spawn(orders.argv, orders.cwd, orders.environment)
+        agent = spawn(orders.argv, orders.cwd, orders.environment, is_fed=told is not None)
     except BadLaunch as error:
         account.why, account.message = "bad-launch", str(error)
         return
@@ -73,15 +75,20 @@ def _open_log(folder: str, name: str) -> int:
     return effects.open(os.path.join(folder, name), _NEW_LOG, 0o600)
 
 
-def _close_books(folder: str, workplace: str, account: accounts.Account) -> None:
+def _open_input(folder: str) -> int:
+    return effects.open(os.path.join(folder, "input.jsonl"), os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _close_books(orders: Orders, account: accounts.Account) -> None:
+    folder = orders.folder
     if account.status is not None:
         # What it wrote is on the disk before the word that it is done, or a power cut would leave a success with empty
         # files, which would be committed.
-        unsynced = attempt(lambda: durable.sync_tree(workplace))
+        unsynced = attempt(lambda: durable.sync_tree(orders.cwd))
         if unsynced is not None and not isinstance(unsynced, FileNotFoundError):
             account.add(f"What it wrote may not be on the disk: {unsynced}.")
-    logs = [os.path.join(folder, name) for name in accounts.LOGS]
-    written = [path for path in logs if _holds_something(path)]
+    paths = [os.path.join(folder, name) for name in logs(orders.kind)]
+    written = [path for path in paths if _holds_something(path)]
     patiently(lambda: durable.sync_files(written))
     account.sample(processes=0)
     own_log = os.path.join(folder, "runner.log")
@@ -101,7 +108,7 @@ def _holds_something(path: str) -> bool:
 
 
 class Supervision:
-    """Claude Code at work, and its end."""
+    """A program at work, and its end."""
 
     def __init__(
         self,
@@ -109,7 +116,7 @@ class Supervision:
         account: accounts.Account,
         signal: StopSignal,
         agent: Agent,
-        told: int,
+        told: int | None,
         files: list[int],
     ) -> None:
         redactor = Redactor(orders.secrets)
@@ -117,9 +124,11 @@ class Supervision:
         self._account = account
         self._signal = signal
         self._pid = agent.pid
-        self._feed = Feed(agent.stdin, told)
-        self._events = Copy(agent.stdout, files[0], redactor, most_line_bytes=MOST_LINE_BYTES)
-        self._errors = Copy(agent.stderr, files[1], redactor, most_line_bytes=MOST_STDERR_LINE_BYTES)
+        self._speaks_events = orders.kind == CLAUDE
+        self._feed = Feed(agent.stdin, told) if agent.stdin is not None and told is not None else None
+        most = MOST_LINE_BYTES if self._speaks_events else MOST_PLAIN_LINE_BYTES
+        self._output = Copy(agent.stdout, files[0], redactor, most_line_bytes=most)
+        self._errors = Copy(agent.stderr, files[1], redactor, most_line_bytes=MOST_PLAIN_LINE_BYTES)
         self._clocks = Clocks(**orders.limits, boot=account.began, awake=clock.awake())
         self._kill_at: float | None = None
         self._waited_for = False
@@ -131,6 +140,7 @@ class Supervision:
             self._collect()
             if not self._waited_for:
                 self._hold_limits()
+        self._note_who_ended_it()
         self.end_tree()
         self._drain()
 
@@ -148,20 +158,21 @@ class Supervision:
         """Wait until something can be done, this long at most, and move what can be moved."""
         poll = select.poll()
         poll.register(self._signal.ear, select.POLLIN)
-        if self._feed.is_open and not self._feed.is_done:
-            poll.register(self._feed.pipe, select.POLLOUT)
-        for copy in (self._events, self._errors):
+        feed = self._feed if self._feed and self._feed.is_open else None
+        if feed and not feed.is_done:
+            poll.register(feed.pipe, select.POLLOUT)
+        for copy in (self._output, self._errors):
             if copy.is_open and copy.retry_at is None:
                 poll.register(copy.pipe, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(self._pause(seconds) * 1000)}
         now = clock.awake()
         self._signal.hush()
         self._retry(now)
-        if self._feed.is_open and self._feed.pipe in ready:
-            self._feed.give()
+        if feed and feed.pipe in ready:
+            feed.give()
         if self._errors.is_open and self._errors.pipe in ready:
             self._errors.take(now)
-        if self._events.is_open and self._events.pipe in ready:
+        if self._output.is_open and self._output.pipe in ready:
             self._listen(now)
 
     def _seconds_to_next_deadline(self) -> float:
@@ -172,27 +183,29 @@ class Supervision:
 
     def _pause(self, seconds: float) -> float:
         now = clock.awake()
-        retries = [copy.retry_at - now for copy in (self._events, self._errors) if copy.retry_at is not None]
+        retries = [copy.retry_at - now for copy in (self._output, self._errors) if copy.retry_at is not None]
         return max(0.001, min([seconds, *retries]))
 
     def _retry(self, now: float) -> None:
-        for copy in (self._events, self._errors):
+        for copy in (self._output, self._errors):
             if copy.retry_at is not None:
                 self._clocks.deaf(now)
                 if now >= copy.retry_at:
                     copy.push(now)
 
     def _listen(self, now: float) -> None:
-        lines = self._events.take(now)
+        lines = self._output.take(now)
         if not lines:
             return
         self._clocks.heard(now)
         self._account.heard()
+        if not self._speaks_events:
+            return  # whatever a command prints, it is no event
         if not self._account.saw_result and b'"result"' in lines and _holds_result(lines):
             self._account.saw_result = True
             self._clocks.result_came(now)
             # An open input would keep it alive for ever.
-            self._feed.close()
+            self._close_input()
 
     def _collect(self) -> None:
         """Collect whoever has ended: Claude Code, and orphans that fell to us."""
@@ -233,17 +246,30 @@ class Supervision:
 
     # -- its end --------------------------------------------------------------------------------------------------
 
+    def _note_who_ended_it(self) -> None:
+        """Tell a command that failed by itself from one that was told to stop together with us (a shutdown).
+
+        Claude Code says so by its exit code; of a command nobody knows what its exit code means.
+        """
+        account = self._account
+        if account.why == "ended" and account.status and self._signal.is_raised and not self._speaks_events:
+            account.why, account.message = wish_to_stop(self._orders.folder)
+
+    def _close_input(self) -> None:
+        if self._feed:
+            self._feed.close()
+
     def _members(self) -> set[int]:
         return {*tree.descendants(os.getpid()), *tree.marked(self._orders.mark)}
 
     def _drain(self) -> None:
         """Copy what is left in the pipes, however long a full disk makes that take."""
-        self._feed.close()
+        self._close_input()
         give_up_at = clock.awake() + DRAIN_SECONDS
         while True:
             now = clock.awake()
             self._retry(now)
-            copies = (self._events, self._errors)
+            copies = (self._output, self._errors)
             if now > give_up_at:
                 # Somebody who does not die still holds the other end.
                 for copy in copies:

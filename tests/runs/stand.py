@@ -1,4 +1,4 @@
-"""A stand on which real runners run a fake Claude Code, with proof afterwards that nothing of them is left."""
+"""A stand on which real runners run a fake Claude Code, or commands; afterwards nothing of them may be left."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from handoff import platform
+from handoff.plan import Limits
 from handoff.result import Payer
 from orchestrd.runs import tree
-from orchestrd.runs.launch import Launch, RunLimits, user_message
+from orchestrd.runs.command_end import CommandEnd, judge_command
+from orchestrd.runs.command_launch import compose_command
+from orchestrd.runs.kinds import STDOUT
+from orchestrd.runs.launch import Launch, RunLimits, RunSettings, user_message
 from orchestrd.runs.start import StartedRun, start_runner
 from orchestrd.runs.watch import RunWatch
 from tests.waiting import wait_until
@@ -36,6 +40,17 @@ class Ended:
         """What the agent said."""
         events = [json.loads(line) for line in self.lines]
         return [part["text"] for event in events for part in event.get("message", {}).get("content", ())]
+
+    @property
+    def stdout(self) -> bytes:
+        """What a command said."""
+        return (self.folder / STDOUT).read_bytes()
+
+    def judged(self) -> CommandEnd:
+        """What became of a command."""
+        return judge_command(
+            self.folder, self.exit, json.loads((self.folder / "launch.json").read_bytes())["argv"]
+        )
 
 
 class Stand:
@@ -81,6 +96,30 @@ class Stand:
         started = start_runner(self.run_folder(number), self.launch(prompt, **launch), mark=self.mark)
         self._started.append(started)
         return started
+
+    def command(
+        self,
+        *argv: str,
+        cwd: Path | None = None,
+        environ: dict[str, str] | None = None,
+        settings: RunSettings | None = None,
+        **limits: Any,
+    ) -> Launch:
+        return compose_command(
+            argv,
+            checkout=cwd or self.checkout,
+            environ={"PATH": os.environ["PATH"], **(environ or {})},
+            settings=settings or RunSettings(timeout_seconds=60),
+            limits=Limits(**limits),
+        )
+
+    def start_command(self, *argv: str, number: int = 1, **launch: Any) -> StartedRun:
+        started = start_runner(self.run_folder(number), self.command(*argv, **launch), mark=self.mark)
+        self._started.append(started)
+        return started
+
+    def run_command(self, *argv: str, number: int = 1, **launch: Any) -> Ended:
+        return self.end_of(RunWatch.of(self.start_command(*argv, number=number, **launch)))
 
     def run(self, prompt: str = "Go.", *, number: int = 1, **launch: Any) -> Ended:
         return self.end_of(RunWatch.of(self.start(prompt, number=number, **launch)))

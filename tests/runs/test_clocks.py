@@ -94,3 +94,13 @@ def test_it_says_how_long_nothing_can_become_due() -> None:
     assert made.seconds_left(1001, 101) == 2.0
     assert made.seconds_left(1598.5, 101) == 1.5
     assert made.seconds_left(1001, 500) == 0
+
+
+def test_what_has_no_limit_of_silence_may_be_silent_until_its_time_is_up() -> None:
+    made = clocks(silence_seconds=None, first_event_seconds=None)
+
+    assert over(made, boot=1599, awake=699) is None
+    assert over(made, boot=1600, awake=700) == "timeout"
+    made.heard(100)
+    assert over(made, boot=1599, awake=699) is None
+    assert made.seconds_left(1000, 100) < 1  # the next look at its memory

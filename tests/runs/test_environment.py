@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from handoff.result import Payer
-from orchestrd.runs.environment import foresee_payer, is_never_passed, name_payer, run_environment
+from orchestrd.runs.environment import (
+    command_environment,
+    foresee_payer,
+    is_never_passed,
+    name_payer,
+    run_environment,
+)
 
 OF_THE_SESSION_AROUND = {
     "CLAUDECODE": "1",
@@ -76,6 +82,30 @@ def test_background_tasks_are_off_and_retries_are_few_whatever_the_daemon_was_gi
     env = run_environment(daemons, env_pass=("CLAUDE_CODE_*",), api_retries=3)
 
     assert env == {"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1", "CLAUDE_CODE_MAX_RETRIES": "3"}
+
+
+def test_a_command_gets_what_claude_codes_tools_find_there_less_what_is_claude_codes():
+    tools = {"PATH": "/bin", "LANG": "C", "AWS_PROFILE": "p", "https_proxy": "http://p", "DO_NOT_TRACK": "1"}
+    claudes = {
+        "ANTHROPIC_API_KEY": "k",
+        "ANTHROPIC_BASE_URL": "http://127.0.0.1:1",
+        "CLAUDE_CODE_OAUTH_TOKEN": "t",
+        "CLAUDE_CONFIG_DIR": "/c",
+        "CLAUDE_CODE_USE_BEDROCK": "1",
+    }
+
+    env = command_environment({**tools, **claudes, "DATABASE_URL": "d"}, env_pass=())
+
+    assert env == tools
+    assert tools.items() <= run_environment({**tools, **claudes}, env_pass=(), api_retries=2).items()
+
+
+def test_env_pass_adds_to_a_commands_environment_too_and_what_it_names_is_meant():
+    environ = {"DATABASE_URL": "d", "ANTHROPIC_API_KEY": "k", **OF_THE_SESSION_AROUND}
+
+    env = command_environment(environ, env_pass=("DATABASE_*", "ANTHROPIC_API_KEY", "CLAUDE*"))
+
+    assert env == {"DATABASE_URL": "d", "ANTHROPIC_API_KEY": "k"}
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,21 @@ def test_what_no_argument_can_hold_is_refused_with_its_beginning(project: Path):
         launch_of(a_plan(project), settings=RunSettings(claude_args=("x" * 140_000,)))
 
 
+def test_what_a_prompt_refers_to_goes_by_file_and_may_be_read_and_not_written(project: Path):
+    beside = Path("/run/inputs/analyse.txt")
+
+    launch = launch_of(
+        a_plan(project, permissions={"allow": ["Edit"]}),
+        files={"inputs/analyse.txt": b"long"},
+        readable=(beside, Path("/else (where)/stdout.log")),
+    )
+
+    assert launch.files["inputs/analyse.txt"] == b"long"
+    rules = ["Edit", "Read(//run/inputs/analyse.txt)", "Read(//else ?where?/stdout.log)"]
+    assert values_of(launch, "--allowedTools") == rules
+    assert "--add-dir" not in launch.argv
+
+
 def test_the_plans_servers_go_by_file_and_no_others_are_let_in(project: Path):
     server = {"command": "uvx", "args": ["mcp-alchemy"], "env": {"DB_URL": "${DATABASE_URL}"}}
     (project / ".mcp.json").write_text('{"mcpServers": {"own": {"command": "evil"}}}')

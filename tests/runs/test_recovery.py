@@ -73,10 +73,21 @@ def test_what_a_runner_was_writing_when_the_power_was_cut_is_removed(tmp_path: P
     assert sorted(os.listdir(tmp_path)) == ["events.jsonl", "started.json"]
 
 
+def test_what_was_being_written_of_its_inputs_is_removed_too(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+    for name in (".a.txt.tmp", "b.txt"):
+        (tmp_path / "inputs" / name).touch()
+
+    remove_unfinished(tmp_path)
+
+    assert os.listdir(tmp_path / "inputs") == ["b.txt"]
+
+
+@pytest.mark.parametrize("log", ["events.jsonl", "stdout.log"])
 def test_what_a_run_said_whose_runner_died_is_on_the_disk_before_a_result_names_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: str
 ) -> None:
-    (tmp_path / "events.jsonl").touch()
+    (tmp_path / log).touch()
     synced: list[str] = []
     monkeypatch.setattr(effects, "sync_dir", synced.append, raising=False)
     monkeypatch.setattr(
@@ -85,7 +96,7 @@ def test_what_a_run_said_whose_runner_died_is_on_the_disk_before_a_result_names_
 
     sync_logs(tmp_path)
 
-    assert synced == [str(tmp_path / "events.jsonl"), str(tmp_path)]
+    assert synced == [str(tmp_path / log), str(tmp_path)]
 
 
 def test_a_run_is_found_alive_then_finished(stand: Stand) -> None:

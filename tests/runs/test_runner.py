@@ -388,25 +388,6 @@ def test_a_run_whose_stream_cannot_be_written_is_ended_and_the_end_says_so(nativ
 # -- a full disk ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path):
-    """A file system of one MiB, and a stand on it."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    stand = Stand(place / "stand")
-    yield place, stand
-    stand.close()
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
 def test_a_full_disk_holds_a_run_up_and_loses_nothing_of_it(small_disk: tuple[Path, Stand]) -> None:
     disk, stand = small_disk
     started = stand.start("[flood 3000 1000]", silence=1)

@@ -66,6 +66,33 @@ def test_the_files_of_a_launch_lie_in_its_folder(native_stand: Stand) -> None:
     assert (started.run_folder / "input.jsonl").read_bytes() == launch.stdin
 
 
+def test_a_file_of_a_launch_may_lie_in_a_folder_and_the_same_start_is_made_over_it(
+    native_stand: Stand,
+) -> None:
+    left = native_stand.run_folder() / "inputs"
+    left.mkdir(parents=True)
+    (left / ".a.txt.tmp").write_bytes(b"cut")
+    launch = native_stand.launch()
+    launch.files["inputs/a.txt"] = b"long"
+
+    started = start_runner(native_stand.run_folder(), launch, mark=native_stand.mark)
+
+    native_stand.end_of(RunWatch.of(started))
+    assert {path.name: path.read_bytes() for path in left.iterdir()} == {"a.txt": b"long"}
+
+
+def test_the_round_is_written_down(native_stand: Stand) -> None:
+    launch = native_stand.launch()
+
+    started = start_runner(
+        native_stand.run_folder(), launch, mark=native_stand.mark, attempt=1, round_number=2
+    )
+
+    native_stand.end_of(RunWatch.of(started))
+    document = json.loads((started.run_folder / "launch.json").read_bytes())
+    assert (document["attempt"], document["round"]) == (1, 2)
+
+
 def test_the_lock_is_held_from_the_start_to_the_end(stand: Stand) -> None:
     started = stand.start("[sleep 0.3]")
     watch = RunWatch.of(started)

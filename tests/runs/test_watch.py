@@ -145,3 +145,24 @@ def test_a_descriptor_that_does_not_close_well_is_given_back_all_the_same(
 
     assert watch.read_new_lines()
     assert watch.read_new_lines() == []
+
+
+def test_of_a_command_that_says_more_than_one_look_is_worth_the_last_is_read(tmp_path: Path) -> None:
+    lock = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    watch = RunWatch(tmp_path, os.getpid(), kind="command")
+    with (tmp_path / "stdout.log").open("ab", buffering=0) as log:
+        log.write(b"one\ntwo")
+        assert watch.read_new_lines(most_bytes=100) == [b"one"]
+
+        log.write(b"." * 1000 + b"\nlast\nun")
+        lines = watch.read_new_lines(most_bytes=100)
+        assert [lines[0].strip(b"."), lines[-1]] == [b"", b"last"]
+        assert sum(map(len, lines)) <= 100
+
+        log.write(b"done\n")
+        assert watch.read_new_lines(most_bytes=100) == [b"undone"]
+        log.write(b"." * 200_000)
+        assert [len(line) for line in watch.read_new_lines()] == [200_000]
+    watch.close()
+    os.close(lock)
