@@ -77,6 +77,7 @@ class Runs:
         checkout: Path | None = None,
         resume: str | None = None,
         budget_usd: float | None = None,
+        readable: tuple[Path, ...] = (),
         env: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> Ran:
@@ -95,6 +96,7 @@ class Runs:
                 prompt,
                 resume=resume is not None,
                 budget_usd=budget_usd,
+                readable=readable,
             ),
             claude=ClaudeCommand(self.binary, "test"),
             trust=trust,
@@ -201,6 +203,28 @@ def test_an_allow_rule_with_spaces_and_commas_allows_and_a_deny_rule_denies(runs
     assert git(runs.project, "branch", "--format=%(refname:short)").split() == ["a,b", "main"]
     assert len(ran.facts.denied) == 2
     assert all(denied.why for denied in ran.facts.denied)
+
+
+def test_a_file_outside_the_checkout_that_is_handed_over_may_be_read_and_neither_written_nor_what_is_beside_it(
+    runs: Runs, rehearse: Rehearse, tmp_path: Path
+):
+    handed = tmp_path / "runs, (a) [b] *c? #1'" / "main.1" / "stdout.log"
+    beside = handed.parent / "launch.json"
+    handed.parent.mkdir(parents=True)
+    for path in (handed, beside):
+        path.write_text(f"the words of {path.name}\n")
+    reads = [{"name": "Read", "input": {"file_path": str(path)}} for path in (handed, beside)]
+    write = {"name": "Write", "input": {"file_path": str(handed), "content": "forged"}}
+    model = rehearse(a_script({"tools": reads}, {"tools": [write]}, DONE))
+
+    ran = runs.run(model, permissions={"mode": "acceptEdits"}, readable=(handed,))
+
+    assert ran.outcome.status is Status.SUCCEEDED
+    heard = json.dumps(model.messages[-1].body)
+    assert "the words of stdout.log" in heard
+    assert "the words of launch.json" not in heard
+    assert handed.read_text() == "the words of stdout.log\n"
+    assert {denied.tool for denied in ran.facts.denied} == {"Read", "Write"}
 
 
 def give_it_settings(project: Path, hook_log: Path) -> None:
