@@ -1,39 +1,62 @@
-"""Following a plan as it runs: the streams of all its starts, read on from where they were left."""
+"""Following a plan as it runs: the logs of all its starts, read on from where they were left."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from orchestrd.runs.command_output import lines_of
+from orchestrd.runs.command_words import how_it_ended, shown
+from orchestrd.runs.fields import a_span
+from orchestrd.runs.kinds import COMMAND, EVENTS, STDERR, STDOUT, kind_in
 from orchestrd.views.looking import plan_folder, starts
 from orchestrd.views.telling import Teller
-from orchestrd.views.words import plain
+from orchestrd.views.words import how_long, plain, read_json
 
 if TYPE_CHECKING:
     from handoff.root import PlanId, Root
 
+_MOST_LINE_BYTES = 65536
+"""A longer line is told in pieces: it may be one that never ends."""
+_MARGIN = " " * 8
+
 
 class Streams:
-    """All streams of a plan's starts, each read on from where it was left."""
+    """All that a plan's starts say, each read on from where it was left."""
 
     def __init__(self, root: Root, plan: PlanId) -> None:
         self._root = root
         self._plan = plan
-        self._read: dict[str, _Stream] = {}
+        self._read: dict[str, _Stream | _Command | None] = {}
 
     def fresh(self) -> Iterator[str]:
         """Yield the lines that came since the last call."""
         folder = plan_folder(self._root, self._plan)
         for start in starts(folder) if folder else ():
             if start.name not in self._read:
-                self._read[start.name] = _Stream()
+                self._read[start.name] = None
                 yield f"── start {start.name}"
-            yield from self._read[start.name].fresh(start)
+            followed = self._read[start.name] or _follow(start)
+            self._read[start.name] = followed
+            if followed:
+                yield from followed.fresh(start)
+
+
+def _follow(start: Path) -> _Stream | _Command | None:
+    """Follow what a start is of; None: it has not come so far that one could tell."""
+    if (start / STDOUT).exists():
+        return _Command()
+    if (start / EVENTS).exists():
+        return _Stream()
+    if (start / "exit.json").exists():  # it ended before it began
+        return _Command() if kind_in(read_json(start / "launch.json")) == COMMAND else _Stream()
+    return None
 
 
 class _Stream:
+    """Claude Code's events."""
+
     def __init__(self) -> None:
         self._teller = Teller()
         self._offset = 0
@@ -41,7 +64,7 @@ class _Stream:
 
     def fresh(self, start: Path) -> Iterator[str]:
         try:
-            with open(start / "events.jsonl", "rb") as stream:
+            with open(start / EVENTS, "rb") as stream:
                 stream.seek(self._offset)
                 for line in stream:
                     if not line.endswith(b"\n"):
@@ -55,11 +78,64 @@ class _Stream:
     def _ending(self, start: Path) -> Iterator[str]:
         if self._ended:
             return
-        try:
-            ending = json.loads((start / "exit.json").read_bytes())
-        except (FileNotFoundError, ValueError):
+        ending = _read_exit(start)
+        if ending is None:
             return
         self._ended = True
         if ending.get("why") not in (None, "ended"):
             words = (ending["why"] if ending["why"] != "stopped" else None, ending.get("message"))
             yield ": ".join(["── stopped", *(plain(word) for word in words if word)])
+
+
+class _Command:
+    """A command: what was run, what it said on both its outputs, how it ended."""
+
+    def __init__(self) -> None:
+        self._outputs = (_Text(STDOUT, _MARGIN), _Text(STDERR, f"{_MARGIN[2:]}! "))
+        self._is_named = False
+        self._ended = False
+
+    def fresh(self, start: Path) -> Iterator[str]:
+        if self._ended:
+            return
+        if not self._is_named:
+            self._is_named = True
+            argv = read_json(start / "launch.json").get("argv")
+            yield f"── $ {plain(shown(argv))}" if isinstance(argv, list) else "── a command"
+        # Looked at first: when it is there, all that was said is.
+        ending = _read_exit(start)
+        for output in self._outputs:
+            yield from output.fresh(start, is_whole=ending is not None)
+        if ending is None:
+            return
+        self._ended = True
+        how, note = how_it_ended(ending)
+        after = how_long(a_span(ending.get("wall_seconds")) or 0)
+        yield f"── {how} · {after}"
+        if note:
+            yield f"{_MARGIN}{plain(note)}"
+
+
+class _Text:
+    """One output of a command."""
+
+    def __init__(self, name: str, margin: str) -> None:
+        self._name = name
+        self._margin = margin
+        self._offset = 0
+
+    def fresh(self, start: Path, *, is_whole: bool) -> Iterator[str]:
+        try:
+            with open(start / self._name, "rb") as stream:
+                stream.seek(self._offset)
+                while line := stream.readline(_MOST_LINE_BYTES):
+                    if not (line.endswith(b"\n") or len(line) == _MOST_LINE_BYTES or is_whole):
+                        return  # its rest is still being written
+                    self._offset += len(line)
+                    yield from (f"{self._margin}{plain(text)}".rstrip() for text in lines_of(line))
+        except FileNotFoundError:
+            return  # not started, or moved to the archive just now: looked for again
+
+
+def _read_exit(start: Path) -> dict[str, Any] | None:
+    return read_json(start / "exit.json") or None
