@@ -7,6 +7,7 @@ Code 2.1.59 knows as well as the newest. Texts of any size go by file or by stan
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -207,12 +208,19 @@ def _permission_flags(plan: Plan, readable: Iterable[Path]) -> Iterable[str]:
     # Nor do they go into the settings file: one bad value of the project's there and all of it is ignored in silence.
     # A list takes everything up to the next flag; `_source_flags`, always there, ends the last one.
     for flag, name, rules in (
-        ("--allowedTools", "permissions.allow", (*plan.permissions.allow, *map(read_rule, readable))),
+        ("--allowedTools", "permissions.allow", (*plan.permissions.allow, *_read_rules(readable))),
         ("--disallowedTools", "permissions.deny", plan.permissions.deny),
     ):
         if rules:
             yield flag
             yield from (_plain(rule, name) for rule in rules)
+
+
+def _read_rules(readable: Iterable[Path]) -> Iterable[str]:
+    for path in readable:
+        # Where it is reached by a link, Claude Code wants both allowed: the path as named, and where that leads.
+        for form in dict.fromkeys((str(path), os.path.realpath(path))):
+            yield read_rule(Path(form))
 
 
 def _source_flags(trust: Trust) -> Iterable[str]:

@@ -208,7 +208,9 @@ def test_an_allow_rule_with_spaces_and_commas_allows_and_a_deny_rule_denies(runs
 def test_a_file_outside_the_checkout_that_is_handed_over_may_be_read_and_neither_written_nor_what_is_beside_it(
     runs: Runs, rehearse: Rehearse, tmp_path: Path
 ):
-    handed = tmp_path / "runs, (a) [b] *c? #1'" / "main.1" / "stdout.log"
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    handed = tmp_path / "link" / "runs, (a) [b] *c? #1'" / "main.1" / "stdout.log"
     beside = handed.parent / "launch.json"
     handed.parent.mkdir(parents=True)
     for path in (handed, beside):

@@ -156,6 +156,14 @@ def test_what_a_prompt_refers_to_goes_by_file_and_may_be_read_and_not_written(pr
     assert "--add-dir" not in launch.argv
 
 
+def test_what_is_reached_by_a_link_may_be_read_by_both_its_paths(project: Path, tmp_path: Path):
+    (tmp_path / "link").symlink_to(tmp_path / "project")
+
+    launch = launch_of(a_plan(project), readable=(tmp_path / "link" / "log",))
+
+    assert values_of(launch, "--allowedTools") == [f"Read(/{tmp_path}/link/log)", f"Read(/{project}/log)"]
+
+
 def test_the_plans_servers_go_by_file_and_no_others_are_let_in(project: Path):
     server = {"command": "uvx", "args": ["mcp-alchemy"], "env": {"DB_URL": "${DATABASE_URL}"}}
     (project / ".mcp.json").write_text('{"mcpServers": {"own": {"command": "evil"}}}')
