@@ -24,6 +24,7 @@ from handoff.plan import Plan
 from handoff.result import Reason
 from handoff.root import PlanId
 from orchestrd.config import Limits
+from orchestrd.inbound.touches import name_folders
 
 LATER = {
     "steps": "write one `prompt` instead",
@@ -200,10 +201,11 @@ def _later_fields(written: Plan) -> list[tuple[str, str]]:
 def _fill_in(written: Plan, plan: PlanId, project: Path, limits: Limits) -> Accepted:
     in_git = lies_in_git(project)
     mode = written.workspace.mode or ("worktree" if in_git else "directory")
+    touches = name_folders(written.workspace.touches, project)
     filled = written.model_copy(
         update={
             "title": written.title or plan,
-            "workspace": written.workspace.model_copy(update={"mode": mode}),
+            "workspace": written.workspace.model_copy(update={"mode": mode, "touches": touches}),
             "limits": written.limits.model_copy(
                 update={
                     "timeout": written.limits.timeout or limits.timeout,
