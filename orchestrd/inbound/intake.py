@@ -24,6 +24,7 @@ from handoff.plan import Plan
 from handoff.result import Reason
 from handoff.root import PlanId
 from orchestrd.config import Limits
+from orchestrd.inbound.caps import inert_caps
 from orchestrd.inbound.touches import name_folders
 
 LATER = {
@@ -89,6 +90,7 @@ def check_plan(raw: bytes, file_format: Format, plan: PlanId, limits: Limits) ->
         project = Path(written.project)
     else:
         errors = [problem(*wrong) for wrong in _wrong_with_project(written, project)]
+    errors += [problem(*inert) for inert in inert_caps(written)]
     unsupported = [
         problem(path, "this version does not carry it out yet", hint) for path, hint in _later_fields(written)
     ]

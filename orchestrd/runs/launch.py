@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from handoff.plan import Plan
 from handoff.result import Payer
 from orchestrd.config import DEFAULT_SECRETS, Config
+from orchestrd.runs.caps import fault_of_caps
 from orchestrd.runs.claude import ClaudeCommand
 from orchestrd.runs.environment import foresee_payer, run_environment
 from orchestrd.runs.handover import MCP_FILE, SETTINGS_FILE, SYSTEM_PROMPT_FILE, hand_over
@@ -127,9 +128,12 @@ def compose(
     """Put together one start of `plan`.
 
     Raises:
-        NotLaunchable: a rule, a name or a value that cannot be handed over.
+        NotLaunchable: a rule, a name or a value that cannot be handed over, or a budget that could not be kept.
 
     """
+    unkept = fault_of_caps(claude, settings.claude_args) if start.budget_usd is not None else None
+    if unkept is not None:
+        raise NotLaunchable(f"limits.max_usd: {unkept.message}; to do: {unkept.remedy}.")
     env = run_environment(environ, env_pass=settings.env_pass, api_retries=settings.api_retries)
     handover = hand_over(
         plan,

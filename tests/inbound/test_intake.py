@@ -57,6 +57,22 @@ def test_what_a_plan_leaves_out_is_filled_in(repository: Path) -> None:
     assert found.project == repository.resolve()
 
 
+def test_a_limit_of_money_that_nothing_can_reach_is_refused_with_its_line(repository: Path) -> None:
+    head = f'handoff = 1\nproject = "{repository}"\nlimits.max_usd = 1.0\n'
+    command = '[[steps]]\nid = "test"\nrun = ["make", "test"]\n'
+    prompt = '[[steps]]\nid = "fix"\nprompt = "Fix it."\n'
+
+    alone = refused(head + command)
+    beside = refused(head + command + prompt)
+    its_own = refused(head + command + "limits.max_usd = 0.5\n" + prompt)
+
+    assert alone.reason is Reason.INVALID
+    assert [(one.path, one.line) for one in alone.errors][:1] == [("limits.max_usd", 3)]
+    assert "no step of this plan has a model" in alone.errors[0].message
+    assert "limits.max_usd" not in {one.path for one in beside.errors}
+    assert [(one.path, one.line) for one in its_own.errors][:1] == [("steps[0].limits.max_usd", 7)]
+
+
 def test_outside_of_git_a_plan_works_in_place(project: Path) -> None:
     found = accepted(f'handoff = 1\nproject = "{project}"\nprompt = "Fix it."\n')
 

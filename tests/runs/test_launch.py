@@ -333,3 +333,16 @@ def test_no_value_of_the_environment_shows_in_the_command_line_the_files_or_the_
     assert "sk-made-up" not in repr(launch)
     assert b"sk-made-up" not in b"".join(launch.files.values())
     assert not any("sk-made-up" in argument for argument in launch.argv)
+
+
+def test_a_budget_that_a_configured_argument_would_replace_is_refused(project: Path) -> None:
+    settings = RunSettings(claude_args=("--max-budget-usd", "100"))
+
+    with pytest.raises(
+        NotLaunchable, match=r"limits\.max_usd: \[claude\] args names --max-budget-usd.*take it out"
+    ):
+        launch_of(a_plan(project), settings=settings, budget_usd=1.0)
+
+    assert "100" in launch_of(a_plan(project), settings=settings).argv, (
+        "without a cap it is the user's own affair"
+    )
