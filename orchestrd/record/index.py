@@ -163,6 +163,10 @@ class IndexReader:
         where, values = ("WHERE status = ? ", [status]) if status is not None else ("", [])
         return self._select(f"{where}ORDER BY taken DESC, id DESC LIMIT ? OFFSET ?", (*values, limit, offset))
 
+    def settled_since(self, time: str) -> list[Row]:
+        """Plans that were settled then (RFC 3339, as rows have it) or later."""
+        return self._select("WHERE settled >= ?", (time,))
+
     def count_by_month(self) -> dict[str, int]:
         """How many settled plans of each month it has. Raises sqlite3.Error."""
         with closing(_open_to_read(self._path)) as database:
