@@ -41,6 +41,8 @@ def _settle_default() -> float:
 
 
 Seconds = Annotated[float, Field(gt=0)]
+Percent = Annotated[float, Field(gt=0, le=100)]
+Dollars = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class Claude(_Group):
@@ -72,6 +74,37 @@ class Lanes(_Group):
     patience_seconds: Seconds = 10.0
     scan_seconds: Seconds = 5.0
     polling: bool = False
+
+
+class Budget(_Group):
+    """What may be spent on one day (UTC), in US dollars; None: as much as the plans themselves allow."""
+
+    per_day_usd: Dollars | None = None
+    """By all plans together."""
+    per_project_usd: Dollars | None = None
+    """By the plans of one project."""
+
+
+class Pressure(_Group):
+    """When the machine is so short of memory or CPU that no run is started."""
+
+    enabled: bool = True
+    memory_some: Percent = 20.0
+    """In per cent of the last 10 s something waited for memory (PSI)."""
+    memory_full: Percent = 40.0
+    """In per cent of the last 10 s everything did: the machine is dying, and a run is made to yield."""
+    memory_available: Annotated[Size, Field(ge=0)] | None = None
+    """So many bytes have to be available; None: 5 % of the memory, at least 128 MiB and at most 1 GiB."""
+    cpu_some: Percent = 95.0
+    """In per cent of the last 10 s something waited for a core (PSI), and"""
+    cpu_load: Annotated[float, Field(gt=0)] = 16.0
+    """so many processes for each core wanted to run, on average over a minute."""
+    enter_seconds: Annotated[float, Field(ge=0)] = 5.0
+    """Pressure is believed in after so long."""
+    leave_seconds: Annotated[float, Field(ge=0)] = 15.0
+    """It is over when it was clearly less for so long."""
+    procfs: Path | None = None
+    """Where the kernel's figures are read; None: /proc, where there is one."""
 
 
 class Sampling(_Group):
@@ -114,6 +147,8 @@ class Config(BaseSettings):
     root: Path = Path("~/handoff")
     claude: Claude = Claude()
     limits: Limits = Field(default_factory=Limits)
+    budget: Budget = Budget()
+    pressure: Pressure = Pressure()
     lanes: Lanes = Field(default_factory=Lanes)
     sampling: Sampling = Sampling()
     log: Log = Log()

@@ -202,12 +202,17 @@ class DrainAsked:
 
 @dataclass(frozen=True, slots=True)
 class ConditionChanged:
-    """A condition of the machine without which no plan starts: `claude` is missing, `space` is short."""
+    """A condition of the machine in which no plan starts: `claude` is missing, `space` is short, there is `pressure`.
+
+    In the condition `dying` a run has to yield, too.
+    """
 
     at: Moment
     word: str
     holds: bool
     """True: the trouble is there. False: it is over."""
+    message: str = ""
+    """What is wrong, for a person, where that is to be told of a plan."""
 
 
 @dataclass(frozen=True, slots=True)

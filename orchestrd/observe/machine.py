@@ -6,6 +6,7 @@ import os
 import time
 
 from handoff.platform import PLATFORM, Platform
+from orchestrd.observe.psi import read_psi
 from orchestrd.observe.usage import DaemonUsage, MachineUsage, percent
 
 PRESSURES = ("cpu", "memory", "io")
@@ -22,7 +23,7 @@ class Machine:
     def usage(self, now: float) -> MachineUsage:
         """What is used now; CPU since the last call."""
         busy = _busy_of_proc() if self._platform.proc else _busy_of_psutil()
-        total, available = _memory_of_proc() if self._platform.proc else _memory_of_psutil()
+        total, available = memory_of_proc() if self._platform.proc else memory_of_psutil()
         before, self._before = self._before, (busy, now)
         return MachineUsage(
             cores=self._cores,
@@ -72,9 +73,10 @@ def _busy_of_psutil() -> float:
     return sum(times) - guests - times.idle - getattr(times, "iowait", 0.0)
 
 
-def _memory_of_proc() -> tuple[int, int]:
+def memory_of_proc(proc: str = "/proc") -> tuple[int, int]:
+    """Total and available bytes; 0 what is not told. Raises OSError."""
     found: dict[bytes, int] = {}
-    with open("/proc/meminfo", "rb") as file:
+    with open(f"{proc}/meminfo", "rb") as file:
         for line in file:
             name, _, rest = line.partition(b":")
             if name in {b"MemTotal", b"MemAvailable"}:
@@ -84,7 +86,8 @@ def _memory_of_proc() -> tuple[int, int]:
     return found.get(b"MemTotal", 0), found.get(b"MemAvailable", 0)
 
 
-def _memory_of_psutil() -> tuple[int, int]:
+def memory_of_psutil() -> tuple[int, int]:
+    """Total and available bytes."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -99,17 +102,8 @@ def _load() -> float | None:
 
 
 def _pressure() -> tuple[tuple[str, float], ...]:
-    found = []
-    for name in PRESSURES:
-        try:
-            with open(f"/proc/pressure/{name}", "rb") as file:
-                # some avg10=0.00 avg60=0.00 avg300=0.00 total=0
-                words = file.readline().split()
-        except OSError:  # switched off at boot (psi=0): the files are there and cannot be read
-            continue
-        if len(words) > 1 and words[1].startswith(b"avg10="):
-            found.append((name, float(words[1][6:])))
-    return tuple(found)
+    told = ((name, read_psi(f"/proc/pressure/{name}").some) for name in PRESSURES)
+    return tuple((name, some) for name, some in told if some is not None)
 
 
 def _self_of_proc() -> tuple[int, int, int | None]:
