@@ -51,6 +51,8 @@ class Serving:
             "LANG": "C.UTF-8",
             "ORCHESTRD_CLAUDE": str(claude or FAKE_AGENT),
             "ORCHESTRD_CLAUDE__ENV_PASS": f'["{MARK}", "FAKE_*"]',
+            # How busy the machine of the tests is decides nothing; a test of just that switches it on.
+            "ORCHESTRD_PRESSURE__ENABLED": "false",
             MARK: self.mark,
         }
         passed = {name: os.environ[name] for name in ("ORCHESTRD_PORTABLE",) if name in os.environ}

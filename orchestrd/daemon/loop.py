@@ -223,6 +223,7 @@ class Daemon:
             self._engine.next_look(at),
             self._errands.next_look(at),
             self._indexing.next_look(at),
+            self._machine.next_look(at),
             max(0.0, self._unread_due - at.boot) if self._unread else None,
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
@@ -237,6 +238,7 @@ class Daemon:
         self._errands.turn(at)
         if self._unread and at.boot >= self._unread_due:
             self._recover_unread(self._unread, at)
+        self._decide(self._machine.feel(at, self._runs.alive()))
         self._entrance.turn(at)
         self._decide([Tick(self._now())])
         self._put_into_index(at)
@@ -337,7 +339,7 @@ class Daemon:
             self._reporting.why = "the root's lock is gone"
             logger.error("{}: the lock of this root was removed; leaving, runs go on", self._root.lock)
             self._leaving = True
-        events = self._machine.look(at)
+        events = self._machine.look(at, self._runs.alive())
         self._runs.launching.claude = self._machine.claude
         return events
 

@@ -1,4 +1,4 @@
-"""What the machine must offer before any plan starts: a safe root, Claude Code, space on the disks, descriptors.
+"""What the machine must offer before any plan starts: a safe root, Claude Code, space on disks, descriptors, memory.
 
 Each thing that is missing is a trouble, with a word and a remedy; while it lasts plans wait and nothing is lost.
 """
@@ -15,13 +15,16 @@ from handoff.reserve import Reserve
 from handoff.root import Root, RootError, open_root
 from orchestrd.config import Config, checkouts_folder
 from orchestrd.core.events import ConditionChanged, Event, Moment
+from orchestrd.core.pressure import DYING, PRESSURE
 from orchestrd.daemon.clock_watch import ClockWatch
 from orchestrd.daemon.descriptors import DESCRIPTORS, Descriptors
+from orchestrd.daemon.pressing import Pressing
 from orchestrd.daemon.troubles import Trouble, Troubles
+from orchestrd.runs.caps import fault_of_caps
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing, find_claude
 from orchestrd.workspaces.git import GitLock
 
-CLAUDE, SPACE, ROOT, GIT, PRESSURE = "claude", "space", "root", "git", "pressure"
+CLAUDE, SPACE, ROOT, GIT = "claude", "space", "root", "git"
 LEAST_INODES = 1000
 NEXT_TO_NOTHING = 1 << 16
 """Bytes with which no run can end."""
@@ -50,6 +53,8 @@ class Machine:
         self._troubles = troubles
         self._clock = ClockWatch(troubles)
         self._descriptors = Descriptors()
+        self._too_few_files: Trouble | None = None
+        self._pressing = Pressing(config.pressure, environ)
         self._told: dict[str, bool] = {}
 
     @property
@@ -57,23 +62,38 @@ class Machine:
         """Whether plans may be taken: there is space to carry them, and nobody else may write to the root."""
         return SPACE not in self._troubles and ROOT not in self._troubles
 
-    def look(self, at: Moment) -> list[Event]:
-        """See whether all is there."""
+    def look(self, at: Moment, runs: int = 0) -> list[Event]:
+        """See whether all is there, while `runs` are alive. Called at each look into the lanes."""
         self._clock.look(at)
         self._settle(ROOT, self._look_at_root())
         self._settle(GIT, self._look_for_git())
-        events = []
-        pressure = self._descriptors.look()
-        self._settle(DESCRIPTORS, pressure)
+        self._too_few_files = self._descriptors.look()
+        self._settle(DESCRIPTORS, self._too_few_files)
         claude, space = self._look_for_claude(), self._look_for_space()
         self._settle(CLAUDE, claude)
         self._settle(SPACE, space)
-        for word, trouble in ((CLAUDE, claude), (SPACE, space), (PRESSURE, pressure)):
-            missing = trouble is not None
-            if self._told.get(word, False) != missing:
-                events.append(ConditionChanged(at, word, holds=missing))
-                self._told[word] = missing
-        return list(events)
+        return [*self._tell(at, CLAUDE, claude), *self._tell(at, SPACE, space), *self.feel(at, runs)]
+
+    def feel(self, at: Moment, runs: int) -> list[Event]:
+        """See how hard the machine is pressed, while `runs` are alive. Called at every turn; reads once a second."""
+        self._pressing.look(at, runs)
+        trouble = self._pressing.trouble
+        self._settle(PRESSURE, trouble)
+        dying = trouble if self._pressing.pressure.is_dying else None
+        # No run is started for either reason, and again only when both are over.
+        return [*self._tell(at, PRESSURE, self._too_few_files or trouble), *self._tell(at, DYING, dying)]
+
+    def next_look(self, at: Moment) -> float | None:
+        """Seconds until `feel` has to be called though nothing else happens; None: not for its own sake."""
+        return self._pressing.next_look(at)
+
+    def _tell(self, at: Moment, word: str, trouble: Trouble | None) -> list[Event]:
+        """Tell the engine of a condition, if that is news."""
+        holds = trouble is not None
+        if self._told.get(word, False) == holds:
+            return []
+        self._told[word] = holds
+        return [ConditionChanged(at, word, holds=holds, message=trouble.message if trouble else "")]
 
     def _settle(self, word: str, trouble: Trouble | None) -> None:
         if trouble is not None:
@@ -109,7 +129,15 @@ class Machine:
         except ClaudeMissing as error:
             self.claude = None
             return Trouble(CLAUDE, error.message, error.remedy)
-        return None
+        return self._look_for_caps(self.claude)
+
+    def _look_for_caps(self, claude: ClaudeCommand) -> Trouble | None:
+        """A cap of the day that runs could not be held to is no cap: then none is started."""
+        budget = self._config.budget
+        if budget.per_day_usd is None and budget.per_project_usd is None:
+            return None
+        fault = fault_of_caps(claude, self._config.claude.args)
+        return Trouble(CLAUDE, f"[budget] cannot be kept: {fault.message}", fault.remedy) if fault else None
 
     def _look_for_git(self) -> Trouble | None:
         """A git that a killed daemon left behind is not to be disturbed: ours wait for it, and nothing else does."""
