@@ -16,32 +16,22 @@ A plan that may cost more than a cap is given the whole cap, once nobody else ha
 `budget`, while it has something left of its own. Such a plan, and one without `max_usd`, is not used up
 (`is_used_up`): it waits for the next day and goes on.
 
-Inside all sums are whole micro-dollars, as exact as what the journals hold.
+Inside all sums are exact (`core/money.py`).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from handoff.root import PlanId
+from orchestrd.core.money import Amounts, Purse, Run, dollars, micros, shown, whole
 
 DAY_SECONDS = 86_400
 LEAST_MICROS = 10_000
 """A cent: a run is not started for less of a cap. Its first reply would cost more."""
 MOST_DAYS = 4
 """So many days are remembered: the clock may be set back."""
-
-
-def micros(usd: float) -> int:
-    """Whole micro-dollars."""
-    return round(usd * 1_000_000)
-
-
-def dollars(amount: int) -> float:
-    """US dollars, as documents have them."""
-    return amount / 1_000_000
 
 
 def next_day(wall: float) -> float:
@@ -67,39 +57,6 @@ class Grant:
     """What the run may cost, in US dollars; None: nobody set a limit."""
 
 
-@dataclass(slots=True)
-class _Run:
-    handed: int | None
-    told: int = 0
-    """What it has cost so far."""
-
-    @property
-    def open(self) -> int:
-        """What it may still cost."""
-        return max(0, (self.handed or 0) - self.told)
-
-
-@dataclass(slots=True)
-class _Purse:
-    """What one admitted plan may spend."""
-
-    project: str
-    max: int | None
-    spent: int
-    reserved: int = 0
-    runs: dict[str, _Run] = field(default_factory=dict)
-
-    @property
-    def left(self) -> int | None:
-        """Of its own `max_usd`."""
-        return None if self.max is None else max(0, self.max - self.spent)
-
-    @property
-    def open(self) -> int:
-        """What its runs that are alive may still cost."""
-        return sum(run.open for run in self.runs.values())
-
-
 class Budget:
     """Who may spend how much. Every call costs the same, however many plans wait or have run.
 
@@ -118,9 +75,9 @@ class Budget:
         """`booked_usd`: what was spent before on the day of `wall`, by project."""
         self._per_day = None if per_day_usd is None else micros(per_day_usd)
         self._per_project = None if per_project_usd is None else micros(per_project_usd)
-        self._days: dict[int, _Amounts] = {}
-        self._purses: dict[PlanId, _Purse] = {}
-        self._reserved = _Amounts()
+        self._days: dict[int, Amounts] = {}
+        self._purses: dict[PlanId, Purse] = {}
+        self._reserved = Amounts()
         for project, usd in (booked_usd or {}).items():
             self._day(wall).add(project, micros(usd))
 
@@ -202,14 +159,14 @@ class Budget:
 
         It reserves what is left of its own limit; without one, what its runs were handed: others were admitted beside.
         """
-        purse = self._purses[plan] = _Purse(project, _whole(max_usd), micros(spent_usd))
+        purse = self._purses[plan] = Purse(project, whole(max_usd), micros(spent_usd))
         if purse.left is not None and self.has_caps:
             self._reserve(purse, min([purse.left, *self._caps()]))
 
     def hand(self, plan: PlanId, run: str, usd: float | None) -> None:
         """A run of an admitted plan was started, or found alive, and may cost so much."""
         purse = self._purses[plan]
-        purse.runs.setdefault(run, _Run(None if usd is None else micros(usd)))
+        purse.runs.setdefault(run, Run(None if usd is None else micros(usd)))
         if self.has_caps:
             self._reserve(purse, purse.reserved)
 
@@ -260,7 +217,7 @@ class Budget:
 
     def _need(self, max_usd: float | None, spent_usd: float) -> int:
         """What has to be left for a plan to be admitted."""
-        cap = _whole(max_usd)
+        cap = whole(max_usd)
         if cap is None:
             return self._least(None)
         return min([max(0, cap - micros(spent_usd)), *self._caps()])
@@ -269,18 +226,18 @@ class Budget:
         """What a run is started for."""
         return min([LEAST_MICROS, *self._caps(), *([] if own is None else [own])])
 
-    def _reserve(self, purse: _Purse, amount: int) -> None:
+    def _reserve(self, purse: Purse, amount: int) -> None:
         left = purse.left
         self._set_reserved(purse, max(purse.open, amount if left is None else min(amount, left)))
 
-    def _set_reserved(self, purse: _Purse, amount: int) -> None:
+    def _set_reserved(self, purse: Purse, amount: int) -> None:
         self._reserved.add(purse.project, amount - purse.reserved)
         purse.reserved = amount
 
-    def _day(self, wall: float) -> _Amounts:
+    def _day(self, wall: float) -> Amounts:
         number = int(wall // DAY_SECONDS)
         if number not in self._days:
-            self._days[number] = _Amounts()
+            self._days[number] = Amounts()
             for old in sorted(self._days)[:-MOST_DAYS]:
                 if old != number:
                     del self._days[old]
@@ -298,35 +255,7 @@ class Budget:
             spent, reserved = day.of(which), self._reserved.of(which)
             if need > cap - spent - reserved:
                 return (
-                    f"{name} is {_shown(cap)}: {_shown(spent)} are spent today, {_shown(reserved)} are reserved by"
-                    f" plans at work, and {_shown(need)} are needed; the next day begins at 00:00 UTC"
+                    f"{name} is {shown(cap)}: {shown(spent)} are spent today, {shown(reserved)} are reserved by"
+                    f" plans at work, and {shown(need)} are needed; the next day begins at 00:00 UTC"
                 )
         return "its turn comes when others give back what they have reserved"
-
-
-class _Amounts:
-    """Amounts by project, and their sum."""
-
-    def __init__(self) -> None:
-        self._by_project: Counter[str] = Counter()
-        self._sum = 0
-
-    def add(self, project: str, amount: int) -> None:
-        self._sum += amount
-        self._by_project[project] += amount
-        if not self._by_project[project]:
-            del self._by_project[project]
-
-    def of(self, project: str | None) -> int:
-        """Of one project; None: of all."""
-        return self._sum if project is None else self._by_project[project]
-
-
-def _whole(max_usd: float | None) -> int | None:
-    """A cap; one that is above 0 stays so."""
-    return None if max_usd is None else max(micros(max_usd), int(max_usd > 0))
-
-
-def _shown(amount: int) -> str:
-    """Dollars and cents, and smaller parts where there are any."""
-    return f"${amount // 10_000 / 100:.2f}" + f"{amount % 10_000:04}".rstrip("0")

@@ -18,7 +18,7 @@ from typing import Any
 from handoff import durable, looking
 from handoff.effects import effects
 from handoff.root import Root
-from orchestrd.core.budget import dollars, micros
+from orchestrd.core.money import dollars, micros
 from orchestrd.record.index import IndexReader, Row
 from orchestrd.record.journal import JournalDamaged, format_time, read_journal
 

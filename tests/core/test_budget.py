@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from handoff.root import PlanId
-from orchestrd.core.budget import DAY_SECONDS, Budget, Grant, Later, dollars, micros
+from orchestrd.core.budget import DAY_SECONDS, Budget, Grant, Later
+from orchestrd.core.money import dollars, micros
 
 A, B, C = PlanId("a"), PlanId("b"), PlanId("c")
 NOON = 20_000 * DAY_SECONDS + DAY_SECONDS / 2
