@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 from handoff.root import PlanId
 from orchestrd.core.events import Ending
+from orchestrd.core.facts import MAIN
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """Make the plan's workspace, or find it as it was made before."""
+    """Make the workspace of a plan's step, or find it as it was made before."""
 
     plan: PlanId
+    step: str = MAIN
 
 
 @dataclass(frozen=True, slots=True)
 class StartRun:
-    """Start Claude Code: the `number`th start, counted as `attempt`, resuming `session` where one is named."""
+    """Start a step, or a check: its `number`th start, counted as `attempt`, resuming `session` where one is named."""
 
     plan: PlanId
     number: int
@@ -25,19 +27,38 @@ class StartRun:
     session: str | None
     budget_usd: float | None
     """What is left of the plan's `max_usd`."""
+    step: str = MAIN
+    round: int = 0
+    """How often a failed check has come back to the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopRun:
-    """Stop the run that is alive; its end is reported like any other."""
+    """Stop a run that is alive; its end is reported like any other."""
 
     plan: PlanId
     why: str
+    step: str = MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class GatherStep:
+    """Commit what a step left, for those that come after it, and compare it with where it began."""
+
+    plan: PlanId
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Merge what steps have left that ran side by side, in the order of their definition."""
+
+    plan: PlanId
 
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """Commit what the run left, compare it with where it began, write the patch."""
+    """Commit what was left, compare it with where it began, write the patch."""
 
     plan: PlanId
 
@@ -55,4 +76,4 @@ class Leave:
     """Drained: no run is left, the daemon ends."""
 
 
-Command = Prepare | StartRun | StopRun | Gather | Settle | Leave
+Command = Prepare | StartRun | StopRun | GatherStep | Join | Gather | Settle | Leave

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from handoff.result import Reason, Status
 from handoff.root import PlanId
 from orchestrd.core.events import Ending
@@ -26,3 +28,28 @@ def missed(dependency: PlanId, status: Status) -> Ending:
 def no_workspace(message: str) -> Ending:
     """There is nowhere to run it."""
     return Ending(Status.FAILED, Reason.WORKSPACE, message)
+
+
+def no_money() -> Ending:
+    """What it may cost is used up."""
+    message = "What the plan may cost is used up, so it was not tried again."
+    return Ending(Status.FAILED, Reason.BUDGET, message)
+
+
+def step_failed(step: str, ending: Ending) -> Ending:
+    """One of several steps did not succeed."""
+    said = f" {ending.message}" if ending.message else ""
+    return Ending(ending.status, ending.reason, f"Step {step} did not succeed.{said}")
+
+
+def check_failed(numbers: Sequence[int], rounds: int) -> Ending:
+    """What counts as done was not reached."""
+    which = ", ".join(str(number) for number in numbers)
+    times = "" if not rounds else f", after {rounds} round{'s' if rounds > 1 else ''} of mending"
+    message = f"Not done: check {which} of [accept] failed{times}; what each said stands under `checks`."
+    return Ending(Status.FAILED, Reason.CHECK_FAILED, message)
+
+
+def conflict(message: str) -> Ending:
+    """Steps that ran side by side contradict each other."""
+    return Ending(Status.FAILED, Reason.CONFLICT, message)

@@ -1,7 +1,8 @@
 """The engine: events in, commands out. It decides what happens to each plan and when; it does nothing itself.
 
 One `Engine` knows every plan that is not settled. Its rules are the protocol's (sections 4, 5 and 7); which state
-may follow which stands in `plan_life`, who is next in `queue`, what follows a run in `after_run`.
+may follow which stands in `plan_life` and `step_life`, who is next in `queue`, whether anybody may start in
+`admission`, what happens to the steps of a plan in `steps`, what follows a run in `after_run`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from handoff.result import Status
 from handoff.root import PlanId
 from orchestrd.core import endings
 from orchestrd.core import events as told
-from orchestrd.core.after_run import Again, Over, decide_after_run, judge_evidence, remaining_usd
-from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
-from orchestrd.core.events import Ending, Event, Moment, PlanFacts
-from orchestrd.core.plan import EngineFault, PlanInHand, Wait
-from orchestrd.core.plan_life import HOLDS_A_SLOT, SHOWN_AS, State, Trigger
-from orchestrd.core.queue import Queue
-from orchestrd.core.waiting import Waiting, what_it_waits_for
-
-CONDITIONS = ("claude", "space", "pressure")
-"""Troubles of the machine in which no plan starts, in the order in which they are shown."""
+from orchestrd.core.admission import Admission
+from orchestrd.core.after_run import judge_evidence
+from orchestrd.core.commands import Command, Gather, Leave, Settle
+from orchestrd.core.events import Ending, Event, Moment
+from orchestrd.core.facts import PlanFacts
+from orchestrd.core.in_hand import InHand
+from orchestrd.core.plan import EngineFault, PlanInHand
+from orchestrd.core.plan_life import HOLDS_A_SLOT, Life, State, Trigger
+from orchestrd.core.recovering import take_up
+from orchestrd.core.step import Wait
+from orchestrd.core.steps import Steps
+from orchestrd.core.waiting import what_it_waits_for
 
 
 class Engine:
@@ -34,63 +37,58 @@ class Engine:
     """
 
     def __init__(self, max_parallel: int) -> None:
-        self.max_parallel = max_parallel
-        self.paused: str | None = None
-        """Why no plan starts ('' where nobody said); None: plans start."""
-        self.draining = False
-        self._plans: dict[PlanId, PlanInHand] = {}
-        self._queue = Queue()
-        self._slots: set[PlanId] = set()
-        self._beyond: set[PlanId] = set()
-        """Plans in hand that neither wait nor hold a slot: asking, settling."""
-        self._waiting = Waiting()
-        self._troubles: set[str] = set()
-        self._wall = 0.0
+        self._plans = InHand()
+        self._steps = Steps(self._plans)
+        self.admission = Admission(self._plans, max_parallel)
         self._boot_began: float | None = None
         """Wall seconds at which the clock that only grows began, as the first event told them."""
 
     # -- what others may look at ----------------------------------------------------------------------------------
 
+    @property
+    def max_parallel(self) -> int:
+        """How many runs may go on at a time."""
+        return self.admission.max_parallel
+
+    @property
+    def paused(self) -> str | None:
+        """Why no plan starts ('' where nobody said); None: plans start."""
+        return self.admission.paused
+
+    @property
+    def draining(self) -> bool:
+        """No plan starts, and the daemon leaves when no run is left."""
+        return self.admission.draining
+
     def plans(self) -> Iterator[PlanInHand]:
         """Every plan in hand, in the order of arrival as far as they came in it."""
-        return iter(self._plans.values())
+        return iter(self._plans)
 
     def plan(self, plan: PlanId) -> PlanInHand | None:
         """One plan in hand; None when it is unknown or settled."""
         return self._plans.get(plan)
 
     def running(self) -> int:
-        """How many plans hold a slot."""
-        return len(self._slots)
+        """How many slots are held."""
+        return self._plans.slots
 
     def waiting(self) -> int:
-        """How many plans have not been given a slot yet, or not again."""
-        return len(self._plans) - len(self._slots) - len(self._beyond)
+        """How many plans hold no slot and could hold one, now or later."""
+        return self._plans.idle
 
     def waits_for(self, plan: PlanInHand) -> Wait | None:
         """What a plan waits for and until when (wall seconds), in the protocol's words; None when it does not wait."""
-        if plan.state is State.WAITING:
-            return plan.wait
-        if plan.state is not State.READY:
-            return None
-        if self.paused is not None or self.draining:
-            return Wait("pause")
-        for word in CONDITIONS:
-            if word in self._troubles:
-                return Wait(word)
-        if plan.facts.in_place and plan.facts.project in self._busy():
-            return Wait("overlap")
-        return Wait("slot")
+        return self.admission.waits_for(plan)
 
     def next_look(self, at: Moment) -> float | None:
         """Seconds until a `Tick` has something to do; None when only other events can change anything."""
-        return self._waiting.next_look(at)
+        return self._plans.waiting.next_look(at)
 
     # -- the one entrance -----------------------------------------------------------------------------------------
 
     def handle(self, event: Event) -> list[Command]:
         """Take in one event; return what is to be done, in order."""
-        self._wall = event.at.wall
+        self._plans.wall = event.at.wall
         if self._boot_began is None:
             self._boot_began = event.at.wall - event.at.boot
         commands = self._react(event)
@@ -98,8 +96,9 @@ class Engine:
         if not isinstance(event, told.PlanRecovered):
             # Not before all are told: those that run already hold slots and places.
             commands += self._admit(event.at)
+        self._plans.date_changes()
         if self.draining and not any(
-            plan.state in HOLDS_A_SLOT or plan.state is State.SETTLING for plan in self.plans()
+            plan.state in HOLDS_A_SLOT or plan.life is Life.SETTLING for plan in self._plans
         ):
             commands.append(Leave())
         return commands
@@ -113,11 +112,15 @@ class Engine:
             case told.PlanRecovered():
                 return self._recover(event)
             case told.WorkspaceMade():
-                return self._start(self._known(event.plan), event.at)
+                return self._workspace_made(event)
             case told.WorkspaceFailed():
-                return self._workspace_failed(self._known(event.plan), event.message)
+                return self._steps.workspace_failed(self._plans.known(event.plan), event)
             case told.RunEnded():
-                return self._run_ended(event)
+                return self._steps.run_ended(self._plans.known(event.plan), event)
+            case told.StepGathered():
+                return self._steps.gathered(self._plans.known(event.plan), event)
+            case told.Joined():
+                return self._steps.joined(self._plans.known(event.plan), event)
             case told.EvidenceGathered():
                 return self._gathered(event)
             case told.PlanPublished():
@@ -127,13 +130,14 @@ class Engine:
             case told.LookAgain():
                 return self._look_again(event)
             case told.PauseAsked():
-                self.paused = event.why
+                self.admission.paused = event.why
             case told.ResumeAsked():
-                self.paused = None
+                self.admission.paused = None
             case told.DrainAsked():
-                self.draining = True
+                self.admission.draining = True
             case told.ConditionChanged():
-                (self._troubles.add if event.holds else self._troubles.discard)(event.word)
+                troubles = self.admission.troubles
+                (troubles.add if event.holds else troubles.discard)(event.word)
             case told.Tick():
                 pass
             case _:
@@ -157,206 +161,140 @@ class Engine:
         if abs(stepped) >= 1.0:
             # Somebody set the clock: nobody has waited for that.
             facts = replace(facts, accepted=facts.accepted - stepped)
-        plan = self._plans[facts.plan] = PlanInHand(facts, since=since)
-        if history is not None:
-            plan.take_up(history)
-        missed = self._waiting.enter(plan, settled)
+        plan = PlanInHand(facts, since=since)
+        self._plans.add(plan)
+        if history is not None and history.starts:
+            return self._go_on(plan, history, at)
+        missed = self._plans.waiting.enter(plan, settled)
         if missed is not None:
             return self._give_up(plan, endings.missed(*missed))
         return self._weigh(plan, at)
 
     def _refuse(self, event: told.PlanRefused) -> list[Command]:
         facts = PlanFacts(event.plan, arrival=0, accepted=event.at.wall, project="")
-        plan = self._plans[event.plan] = PlanInHand(facts, since=event.at.wall, state=State.SETTLING)
-        self._count(plan)
+        self._plans.add(PlanInHand(facts, since=event.at.wall, life=Life.SETTLING))
         return [Settle(event.plan, event.ending)]
 
     def _recover(self, event: told.PlanRecovered) -> list[Command]:
         history, facts = event.history, event.facts
-        if history.ending is None and not history.in_hand:
-            commands = self._accept(event.at, facts, event.settled, history)
-            plan = self._plans[facts.plan]
-            if history.cancelled is not None and plan.state in {State.WAITING, State.READY}:
-                return self._give_up(plan, endings.cancelled(history.cancelled))
-            return commands
-        plan = self._plans[facts.plan] = PlanInHand(facts, since=history.since or event.at.wall)
-        plan.take_up(history)
         if history.ending is not None:
-            self._place(plan, State.SETTLING)
+            plan = PlanInHand(facts, since=history.since or event.at.wall, life=Life.SETTLING)
+            self._plans.add(plan)
             return [Settle(facts.plan, history.ending)]
-        self._place(plan, State.RUNNING)
-        return [StopRun(facts.plan, "cancelled")] if plan.cancelled is not None else []
+        commands = self._accept(event.at, facts, event.settled, history)
+        plan = self._plans.known(facts.plan)
+        if history.cancelled is not None and not history.starts and plan.life in {Life.WAITING, Life.OPEN}:
+            return self._give_up(plan, endings.cancelled(history.cancelled))
+        return commands
 
-    def _place(self, plan: PlanInHand, state: State) -> None:
-        """Put a recovered plan where its journal says it stood: the one change that is not a trigger."""
-        self._queue.discard(plan.facts.plan)
-        plan.state = state
-        self._count(plan)
+    def _go_on(self, plan: PlanInHand, history: told.History, at: Moment) -> list[Command]:
+        """Go on with a plan of which something was started before."""
+        self._plans.place(plan, take_up(plan, history))
+        if plan.cancelled is not None:
+            return self._steps.stop(plan)
+        return self._steps.go_on(plan, at) if plan.is_quiet() else []
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
     def _weigh(self, plan: PlanInHand, at: Moment) -> list[Command]:
-        """Find out what a waiting plan waits for; with nothing left it is ready."""
+        """Find out what a waiting plan waits for; with nothing left its steps have their turn."""
         if plan.is_overdue(at):
             return self._give_up(plan, endings.expired())
         plan.wait = what_it_waits_for(plan, at)
-        if plan.wait is None:
-            self._move(plan, Trigger.FREED)
-            self._queue.put(plan.facts)
-        return []
+        return [] if plan.wait is not None else self._steps.open(plan, at)
 
     def _let_time_pass(self, at: Moment) -> list[Command]:
         commands: list[Command] = []
-        for name in self._waiting.due(at):
+        for name in self._plans.waiting.due(at):
             plan = self._plans.get(name)
             if plan is None:
                 continue
-            if plan.state is State.READY and plan.is_overdue(at):
-                self._queue.discard(name)
-                self._move(plan, Trigger.HELD)
-            if plan.state is State.WAITING:
+            if plan.life is Life.WAITING:
                 commands += self._weigh(plan, at)
+            elif plan.life is Life.OPEN:
+                commands += self._give_up_overdue(plan, at) or self._steps.go_on(plan, at)
         return commands
+
+    def _give_up_overdue(self, plan: PlanInHand, at: Moment) -> list[Command]:
+        if plan.is_overdue(at) and plan.is_quiet():
+            return self._give_up(plan, endings.expired())
+        return []
 
     def _look_again(self, event: told.LookAgain) -> list[Command]:
         plan = self._plans.get(event.plan)
-        if plan is None or plan.state is not State.WAITING:
+        if plan is None:
             return []
-        plan.paused_until = None
-        return self._weigh(plan, event.at)
+        if plan.life is Life.WAITING:
+            return self._weigh(plan, event.at)
+        if plan.life is not Life.OPEN:
+            return []
+        for step in plan.steps.values():
+            step.paused_until = None
+        return self._steps.go_on(plan, event.at)
 
     # -- running --------------------------------------------------------------------------------------------------
 
     def _admit(self, at: Moment) -> list[Command]:
         """Give free slots to those who are next."""
         commands: list[Command] = []
-        while self._starts_plans() and len(self._slots) < self.max_parallel:
-            name = self._queue.choose(self._even(at), self._busy())
-            if name is None:
+        while self.admission.has_room:
+            chosen = self._plans.queue.choose(self._even(at), self.admission.may_start)
+            if chosen is None:
                 break
-            self._move(self._plans[name], Trigger.CHOSEN)
-            commands.append(Prepare(name))
+            plan = self._plans.known(chosen[0])
+            commands.append(self._steps.choose(plan, plan.steps[chosen[1]]))
         return commands
 
-    def _starts_plans(self) -> bool:
-        return self.paused is None and not self.draining and not self._troubles
-
-    def _start(self, plan: PlanInHand, at: Moment) -> list[Command]:
-        if plan.cancelled is not None:
-            plan.decided = endings.cancelled(plan.cancelled)
-            self._move(plan, Trigger.RUN_OVER)
-            return [Gather(plan.facts.plan)]
-        if not self._starts_plans():
-            # Paused while its workspace was being made: that waits for it.
-            self._move(plan, Trigger.HELD)
-            if plan.is_overdue(at):
-                return self._give_up(plan, endings.expired())
-            self._queue.put(plan.facts)
-            return []
-        self._move(plan, Trigger.WORKSPACE_MADE)
-        plan.starts += 1
-        if not plan.same_attempt:
-            plan.attempt += 1
-        plan.same_attempt = False
-        session = plan.session
-        plan.resumes += session is not None
-        return [StartRun(plan.facts.plan, plan.starts, plan.attempt, session, remaining_usd(plan))]
-
-    def _workspace_failed(self, plan: PlanInHand, message: str) -> list[Command]:
-        ending = endings.no_workspace(message)
-        if plan.cancelled is not None:
-            ending = endings.cancelled(plan.cancelled)
-        self._move(plan, Trigger.WORKSPACE_FAILED)
-        return [Settle(plan.facts.plan, ending)]
-
-    def _run_ended(self, event: told.RunEnded) -> list[Command]:
-        plan = self._known(event.plan)
-        plan.spent_usd += event.outcome.cost_usd
-        plan.denied = plan.denied or event.outcome.denied
-        match decide_after_run(plan, event.outcome):
-            case Again(pause_seconds=pause, session=session, same_attempt=same_attempt):
-                plan.session = session
-                plan.same_attempt = same_attempt
-                self._waiting.pause(plan, event.at.boot + pause)
-                self._move(plan, Trigger.RUN_AGAIN)
-                return self._weigh(plan, event.at)
-            case Over(ending=ending):
-                plan.decided = ending
-                self._move(plan, Trigger.RUN_OVER)
-                return [Gather(event.plan)]
+    def _workspace_made(self, event: told.WorkspaceMade) -> list[Command]:
+        plan = self._plans.known(event.plan)
+        may_start = self.admission.starts_plans
+        commands = self._steps.start(plan, plan.steps[event.step], event.at, may_start=may_start)
+        return commands or self._give_up_overdue(plan, event.at)
 
     def _gathered(self, event: told.EvidenceGathered) -> list[Command]:
-        plan = self._known(event.plan)
+        plan = self._plans.known(event.plan)
         ending = judge_evidence(plan, changed=event.changed, problem=event.problem)
-        self._move(plan, Trigger.EVIDENCE_GATHERED)
+        self._plans.move(plan, Trigger.EVIDENCE_GATHERED)
         return [Settle(event.plan, ending)]
 
     # -- leaving --------------------------------------------------------------------------------------------------
 
     def _cancel(self, event: told.CancelAsked) -> list[Command]:
         plan = self._plans.get(event.plan)
-        if plan is None or plan.state in {State.SETTLING, State.GATHERING}:
+        if plan is None or plan.life in {Life.SETTLING, Life.GATHERING}:
             return []
         if plan.state in {State.WAITING, State.READY}:
             return self._give_up(plan, endings.cancelled(event.why))
         already = plan.cancelled is not None
         plan.cancelled = event.why
-        self._move(plan, Trigger.CANCEL_NOTED)
-        if plan.state is State.PREPARING or already:
-            return []
-        return [StopRun(event.plan, "cancelled")]
+        self._plans.move(plan, Trigger.CANCEL_NOTED)
+        return [] if already else self._steps.stop(plan)
 
     def _give_up(self, plan: PlanInHand, ending: Ending) -> list[Command]:
         """Settle a plan that is not running. One that ran before is gathered first, so its work stays on its branch."""
-        self._queue.discard(plan.facts.plan)
-        self._waiting.leave(plan)
+        self._steps.skip(plan)
+        self._plans.waiting.leave(plan)
         if plan.starts:
             plan.decided = ending
-            self._move(plan, Trigger.RUN_OVER)
+            self._plans.move(plan, Trigger.OVER)
             return [Gather(plan.facts.plan)]
-        self._move(plan, Trigger.GIVEN_UP)
+        self._plans.move(plan, Trigger.GIVEN_UP)
         return [Settle(plan.facts.plan, ending)]
 
     def _published(self, event: told.PlanPublished) -> list[Command]:
-        self._move(self._known(event.plan), Trigger.PUBLISHED)
-        del self._plans[event.plan]
+        plan = self._plans.known(event.plan)
+        self._plans.move(plan, Trigger.PUBLISHED)
+        self._plans.remove(plan)
         commands: list[Command] = []
-        for name in self._waiting.freed_by(event.plan):
-            plan = self._plans[name]
-            plan.awaited.discard(event.plan)
+        for name in self._plans.waiting.freed_by(event.plan):
+            waiter = self._plans.known(name)
+            waiter.awaited.discard(event.plan)
             if event.status is Status.SUCCEEDED:
-                commands += self._weigh(plan, event.at)
+                commands += self._weigh(waiter, event.at)
             else:
-                commands += self._give_up(plan, endings.missed(event.plan, event.status))
+                commands += self._give_up(waiter, endings.missed(event.plan, event.status))
         return commands
-
-    # -- small parts ----------------------------------------------------------------------------------------------
 
     def _even(self, at: Moment) -> float:
         """Wall seconds as if nobody had ever set the clock: how long plans have waited is counted by these."""
         return at.boot + (self._boot_began or 0.0)
-
-    def _move(self, plan: PlanInHand, trigger: Trigger) -> None:
-        before = SHOWN_AS.get(plan.state, plan.state)
-        plan.move(trigger)
-        if SHOWN_AS.get(plan.state, plan.state) is not before:
-            plan.since = self._wall
-        self._count(plan)
-
-    def _count(self, plan: PlanInHand) -> None:
-        name = plan.facts.plan
-        (self._slots.add if plan.state in HOLDS_A_SLOT else self._slots.discard)(name)
-        beyond = plan.state in {State.ASKING, State.SETTLING}
-        (self._beyond.add if beyond else self._beyond.discard)(name)
-
-    def _busy(self) -> set[str]:
-        """The projects in which a plan works in place."""
-        held = (self._plans[name].facts for name in self._slots)
-        return {facts.project for facts in held if facts.in_place}
-
-    def _known(self, plan: PlanId) -> PlanInHand:
-        try:
-            return self._plans[plan]
-        except KeyError:
-            message = f"no plan {plan} is in hand"
-            raise EngineFault(message) from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from handoff.result import Reason, Status
 from handoff.root import PlanId
+from orchestrd.core.facts import MAIN, PlanFacts, StepFacts, check_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,28 +20,6 @@ class Moment:
 
     wall: float
     boot: float
-
-
-@dataclass(frozen=True, slots=True)
-class PlanFacts:
-    """The little of a plan that its order among others depends on; 20,000 of them fit in memory."""
-
-    plan: PlanId
-    arrival: int
-    accepted: float
-    """Wall seconds; waiting counts from here."""
-    project: str
-    """Where it works, symbolic links resolved: plans in place take turns by it."""
-    in_place: bool = False
-    priority: int = 50
-    after: tuple[PlanId, ...] = ()
-    not_before: float | None = None
-    expires: float | None = None
-    attempts: int = 3
-    on_interrupt: str = "resume"
-    max_usd: float | None = None
-    changes: str = "allowed"
-    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +45,8 @@ class RunOutcome:
     cost_usd: float = 0.0
     denied: bool = False
     """Some tool call was denied."""
+    steps: tuple[StepFacts, ...] = ()
+    """Of a step that expands: the further steps that it returned, checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,22 +68,61 @@ class PlanRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """What had happened to a plan before the daemon was started anew, as its journal tells it."""
+class StepHistory:
+    """What had happened to a step before the daemon was started anew."""
 
     starts: int = 0
     attempt: int = 0
     resumes: int = 0
-    spent_usd: float = 0.0
     session: str | None = None
+    """The session that the next start resumes."""
+    in_hand: bool = False
+    """A start was intended about whose end nothing has been decided."""
+    outcome: RunOutcome | None = None
+    """How the last start ended, if its end was judged and nothing came of it yet, or if the step is over."""
+    is_over: bool = False
+    """What it left is gathered."""
+    round: int = 0
+    """In which round it was started last."""
+    spent_usd: float = 0.0
+    """Of the starts whose ends were acted upon."""
+    given_usd: float | None = None
+    """What its last start may cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What had happened to a plan before the daemon was started anew, as its journal tells it."""
+
+    steps: Mapping[str, StepHistory] = field(default_factory=dict)
+    """By name; those of checks too. What is not here was never started."""
+    spent_usd: float = 0.0
+    """Of the starts whose ends were acted upon."""
     cancelled: str | None = None
     """Why, if it was cancelled ('' where no reason was given)."""
-    in_hand: bool = False
-    """A start was intended whose end has not been judged."""
     ending: Ending | None = None
     """Decided, not yet published."""
     since: float | None = None
     """Wall seconds since when it is where it stands."""
+
+    @property
+    def in_hand(self) -> tuple[str, ...]:
+        """The steps of which a start was intended about whose end nothing has been decided; checks of this round."""
+        return tuple(
+            name
+            for name, step in self.steps.items()
+            if step.in_hand and (check_number(name) is None or step.round == self.round)
+        )
+
+    @property
+    def starts(self) -> int:
+        """How often something of it was started."""
+        return sum(step.starts for step in self.steps.values())
+
+    @property
+    def round(self) -> int:
+        """How often a failed check has gone back to the model."""
+        return max((step.round for step in self.steps.values()), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +137,11 @@ class PlanRecovered:
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceMade:
-    """The checkout (or the place itself) is ready for a run."""
+    """The checkout (or the place itself) is ready for a run of that step."""
 
     at: Moment
     plan: PlanId
+    step: str = MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +151,39 @@ class WorkspaceFailed:
     at: Moment
     plan: PlanId
     message: str
+    step: str = MAIN
+    is_conflict: bool = False
+    """What the steps before it have left contradicts itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A start is over and judged."""
+    """A start of a step or of a check is over and judged."""
 
     at: Moment
     plan: PlanId
     outcome: RunOutcome
+    step: str = MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class StepGathered:
+    """What a step left is committed and written down; `problem` says why that could not be."""
+
+    at: Moment
+    plan: PlanId
+    step: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The work of the steps that ran side by side is merged; `problem` says why it could not be."""
+
+    at: Moment
+    plan: PlanId
+    problem: str | None = None
+    is_conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +274,8 @@ Event = (
     | WorkspaceMade
     | WorkspaceFailed
     | RunEnded
+    | StepGathered
+    | Joined
     | EvidenceGathered
     | PlanPublished
     | CancelAsked

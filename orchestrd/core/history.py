@@ -12,7 +12,8 @@ from typing import Any
 
 from handoff.result import Reason, Status
 from handoff.root import PlanId
-from orchestrd.core.events import Ending, History, PlanFacts, RunOutcome
+from orchestrd.core.events import Ending, History, RunOutcome, StepHistory
+from orchestrd.core.facts import MAIN, MAIN_ALONE, PlanFacts, StepFacts
 
 Record = Mapping[str, Any]
 
@@ -26,10 +27,6 @@ class Told:
     """Its content was looked at: it is accepted, refused or a duplicate."""
     facts: Record | None = None
     """The record `accepted`."""
-    number: int = 0
-    """The last start that was intended."""
-    outcome: RunOutcome | None = None
-    """How that start ended, if its end was judged and nothing came of it yet."""
     is_settling: bool = False
     """How it ends is written down (`settling`)."""
     moved: str | None = None
@@ -57,28 +54,17 @@ def _follow(told: Told, record: Record) -> Told:
         case "duplicate":
             ending = Ending(Status.DUPLICATE, Reason.DUPLICATE)
             return replace(told, checked=True, history=replace(history, ending=ending))
-        case "run-intended":
-            intended = replace(
+        case "run-intended" | "run-ended" | "run-again" | "step-gathered":
+            name = record.get("step", MAIN)
+            before = history.steps.get(name, StepHistory())
+            after, booked_usd = _follow_step(before, record)
+            history = replace(
                 history,
-                starts=record["n"],
-                attempt=record["attempt"],
-                resumes=history.resumes + (bool(record["resumes"]) and record["n"] > told.number),
-                session=record["session_id"] if record["resumes"] else None,
-                in_hand=True,
-                # An end that was acted upon without a word (`run-again` could not be written) has cost what it has.
-                spent_usd=history.spent_usd + (told.outcome.cost_usd if told.outcome else 0.0),
+                steps={**history.steps, name: after},
+                spent_usd=history.spent_usd + booked_usd,
             )
-            moved = record.get("time")
-            return replace(told, history=intended, number=record["n"], outcome=None, moved=moved)
-        case "run-ended":
-            return replace(told, outcome=outcome_of(record))
-        case "run-again":
-            spent = history.spent_usd + (told.outcome.cost_usd if told.outcome else 0.0)
-            # A start that did not count as an attempt is taken back, so the next one counts as this.
-            attempt = history.attempt - bool(record.get("same_attempt"))
-            session = record.get("session_id")
-            again = replace(history, in_hand=False, session=session, spent_usd=spent, attempt=attempt)
-            return replace(told, history=again, outcome=None, moved=record.get("time"))
+            moved = told.moved if record["event"] == "run-ended" else record.get("time")
+            return replace(told, history=history, moved=moved)
         case "cancel-asked":
             return replace(told, history=replace(history, cancelled=record.get("why") or ""))
         case "settling":
@@ -86,10 +72,45 @@ def _follow(told: Told, record: Record) -> Told:
             ending = Ending(
                 Status(record["status"]), Reason(reason) if reason else None, record.get("message")
             )
-            settling = replace(history, ending=ending, in_hand=False)
+            steps = {name: replace(step, in_hand=False) for name, step in history.steps.items()}
+            settling = replace(history, ending=ending, steps=steps)
             return replace(told, history=settling, is_settling=True, moved=record.get("time"))
         case _:
             return told
+
+
+def _follow_step(step: StepHistory, record: Record) -> tuple[StepHistory, float]:
+    """One more record of a step: what it is then, and the US dollars of an end that has been acted upon by that."""
+    cost = step.outcome.cost_usd if step.outcome is not None and step.in_hand else 0.0
+    match record["event"]:
+        case "run-intended":
+            number = record["n"]
+            intended = StepHistory(
+                starts=number,
+                attempt=record["attempt"],
+                # Written down twice, it is one start.
+                resumes=step.resumes + (bool(record["resumes"]) and number > step.starts),
+                session=record["session_id"] if record["resumes"] else None,
+                in_hand=True,
+                round=record.get("round") or 0,
+                spent_usd=step.spent_usd + cost,
+                given_usd=record.get("budget_usd"),
+            )
+            # An end that was acted upon without a word (`run-again` could not be written) has cost what it has.
+            return intended, cost
+        case "run-ended":
+            return replace(step, outcome=outcome_of(record)), 0.0
+        case "run-again":
+            # A start that did not count as an attempt is taken back, so the next one counts as this.
+            attempt = step.attempt - bool(record.get("same_attempt"))
+            session = record.get("session_id")
+            spent = step.spent_usd + cost
+            again = replace(
+                step, in_hand=False, outcome=None, session=session, attempt=attempt, spent_usd=spent
+            )
+            return again, cost
+        case _:
+            return replace(step, in_hand=False, is_over=True, spent_usd=step.spent_usd + cost), cost
 
 
 def outcome_of(record: Record) -> RunOutcome:
@@ -103,6 +124,7 @@ def outcome_of(record: Record) -> RunOutcome:
         resume_refused=bool(record.get("resume_refused")),
         cost_usd=record.get("cost_usd") or 0.0,
         denied=bool(record.get("denied")),
+        steps=tuple(step_of(fields) for fields in record.get("further_steps", ())),
     )
 
 
@@ -123,4 +145,32 @@ def facts_of(plan: PlanId, arrival: int, accepted: float, record: Record) -> Pla
         max_usd=record.get("max_usd"),
         changes=record["changes"],
         title=record.get("title", ""),
+        steps=tuple(step_of(fields) for fields in record.get("steps", ())) or MAIN_ALONE,
+        checks=record.get("checks", 0),
+        rounds=record.get("rounds", 2),
     )
+
+
+def step_of(fields: Record) -> StepFacts:
+    """The engine's view of a step, as `fields_of_step` wrote it down."""
+    return StepFacts(
+        step=fields["step"],
+        needs=tuple(fields.get("needs", ())),
+        writes=fields.get("writes", True),
+        is_command=fields.get("is_command", False),
+        expands=fields.get("expands", False),
+        attempts=fields.get("attempts"),
+        on_interrupt=fields.get("on_interrupt"),
+        max_usd=fields.get("max_usd"),
+    )
+
+
+def fields_of_step(facts: StepFacts) -> dict[str, Any]:
+    """A step as it stands in a journal: what is as usual is left out."""
+    usual = StepFacts(facts.step)
+    names = ("needs", "writes", "is_command", "expands", "attempts", "on_interrupt", "max_usd")
+    given = {name: getattr(facts, name) for name in names}
+    return {
+        "step": facts.step,
+        **{name: value for name, value in given.items() if value != getattr(usual, name)},
+    }

@@ -1,4 +1,4 @@
-"""What plans wait for: other plans, dates, the pause before a further attempt; and whom an event may free."""
+"""What plans wait for: other plans, dates, their steps' pauses before a further attempt; and whom what may free."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from handoff.result import Status
 from handoff.root import PlanId
 from orchestrd.core.events import Moment
-from orchestrd.core.plan import PlanInHand, Wait
+from orchestrd.core.plan import PlanInHand
+from orchestrd.core.step import StepInHand, Wait
 
 
 @dataclass(slots=True)
@@ -43,10 +44,11 @@ class Waiting:
         for dependency in plan.awaited:
             self._dependents.get(dependency, set()).discard(plan.facts.plan)
 
-    def pause(self, plan: PlanInHand, until: float) -> None:
-        """Keep a plan from a further attempt until then (boot seconds)."""
-        plan.paused_until = until
-        heapq.heappush(self._pauses, (until, plan.facts.plan))
+    def pause(self, plan: PlanInHand, step: StepInHand, seconds: float, at: Moment, word: str) -> None:
+        """Keep a step from a further start for so long."""
+        step.paused_until = at.boot + seconds
+        step.wait = Wait(word, at.wall + seconds)
+        heapq.heappush(self._pauses, (step.paused_until, plan.facts.plan))
 
     def freed_by(self, settled: PlanId) -> list[PlanId]:
         """Take out and return the plans that waited for this one."""
@@ -75,6 +77,4 @@ def what_it_waits_for(plan: PlanInHand, at: Moment) -> Wait | None:
         return Wait("plans", facts.expires)
     if facts.not_before is not None and facts.not_before > at.wall:
         return Wait("time", facts.not_before)
-    if plan.paused_until is not None and plan.paused_until > at.boot:
-        return Wait("retry", at.wall + plan.paused_until - at.boot)
     return None

@@ -21,12 +21,20 @@ from handoff import platform
 from handoff.effects import clock
 from handoff.root import PlanId, Root, create_root, reserve_of
 from orchestrd.config import Config
-from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
+from orchestrd.core.commands import (
+    Command,
+    Gather,
+    GatherStep,
+    Join,
+    Leave,
+    Prepare,
+    Settle,
+    StartRun,
+    StopRun,
+)
 from orchestrd.core.engine import Engine
-from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunEnded, Tick
-from orchestrd.core.history import Told
-from orchestrd.core.plan import PlanInHand
-from orchestrd.core.plan_life import State
+from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunEnded, StepHistory, Tick
+from orchestrd.core.step_life import NOT_BEGUN, StepState
 from orchestrd.daemon.bell import Bell
 from orchestrd.daemon.entrance import Entrance
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
@@ -49,6 +57,7 @@ from orchestrd.record.ids import Orders as OrdersRegister
 from orchestrd.record.journal import format_time
 from orchestrd.record.journals import Journals
 from orchestrd.runs.execution import Executions
+from orchestrd.runs.running import Key
 from orchestrd.workspaces.git import GitLock
 
 STOP_SECONDS = 4.0
@@ -186,8 +195,8 @@ class Daemon:
         self._unread_due = self._now().boot + AGAIN_SECONDS
         self._noted_endings.update(found.settling)
         self._decide([*events, *found.events])
-        for plan, told in found.in_hand:
-            self._adopt(plan, told)
+        for key, told in found.in_hand:
+            self._adopt(key, told)
 
     def _recover_unread(self, before: Recovered, at: Moment) -> None:
         """Go on with plans that the disk did not give when this daemon started."""
@@ -231,8 +240,8 @@ class Daemon:
     def _turn(self) -> None:
         at = self._now()
         self._decide(self._errands.reports())
-        for plan in self._runs.poll(at):
-            self._judge(plan)
+        for key in self._runs.poll(at):
+            self._judge(key)
         for plan, message in self._runs.unreadable.items():
             self._troubles.raise_(Trouble(f"run-{plan}", message, "repair that; the run itself goes on"))
         self._errands.turn(at)
@@ -249,20 +258,21 @@ class Daemon:
         events = list(events)
         tell(events)
         for event in events:
-            before = self._engine.plan(event.plan) if isinstance(event, RunEnded) else None
             for command in self._engine.handle(event):
                 self._carry_out(command)
-            if before is not None and before.state in {State.WAITING, State.READY, State.PREPARING}:
-                self._note_further_attempt(before)
+            if isinstance(event, RunEnded):
+                self._note_further_attempt(event)
             if isinstance(event, PlanPublished):
                 self._forget(event.plan)
 
-    def _judge(self, plan: PlanId) -> None:
-        self._errands.run(plan, lambda: self._runs.judge(plan), closing=True)
+    def _judge(self, key: Key) -> None:
+        self._errands.run(key[0], lambda: self._runs.judge(key), closing=True)
 
-    def _adopt(self, plan: PlanId, told: Told) -> None:
+    def _adopt(self, key: Key, told: StepHistory) -> None:
+        plan, _ = key
+
         def adopt() -> Event | None:
-            event = self._runs.adopt(plan, told, self._project(plan))
+            event = self._runs.adopt(key, told, self._project(plan))
             # Who looks after a restart wants to see above all what still runs.
             self._reporting.hurry()
             return event
@@ -272,12 +282,16 @@ class Daemon:
     def _carry_out(self, command: Command) -> None:
         match command:
             case Prepare(plan=plan):
-                self._errands.run(plan, lambda: self._runs.prepare(plan, self._project(plan)))
-            case StartRun(plan=plan, number=number, attempt=attempt):
-                logger.info("{}: start main.{} (attempt {})", plan, number, attempt)
+                self._errands.run(plan, lambda: self._runs.prepare(command, self._project(plan)))
+            case StartRun(plan=plan, step=step, number=number, attempt=attempt):
+                logger.info("{}: start {}.{} (attempt {})", plan, step, number, attempt)
                 self._errands.run(plan, lambda: self._runs.start(command, self._project(plan)))
-            case StopRun(plan=plan, why=why):
-                self._runs.stop(plan, why)
+            case StopRun(plan=plan, step=step, why=why):
+                self._runs.stop(plan, step, why)
+            case GatherStep(plan=plan, step=step):
+                self._errands.run(plan, lambda: self._runs.gather_step(plan, step), closing=True)
+            case Join(plan=plan):
+                self._errands.run(plan, lambda: self._runs.join(plan))
             case Gather(plan=plan):
                 self._errands.run(plan, lambda: self._runs.gather(plan), closing=True)
             case Settle(plan=plan):
@@ -290,11 +304,18 @@ class Daemon:
 
     # -- plans ----------------------------------------------------------------------------------------------------
 
-    def _note_further_attempt(self, plan: PlanInHand) -> None:
-        fields: dict[str, Any] = {"session_id": plan.session} if plan.session else {}
+    def _note_further_attempt(self, event: RunEnded) -> None:
+        """If that start is followed by another one, write that down."""
+        plan = self._engine.plan(event.plan)
+        step = plan.steps.get(event.step) if plan is not None else None
+        if step is None or step.state not in {*NOT_BEGUN, StepState.PREPARING}:
+            return
+        fields: dict[str, Any] = {"session_id": step.session} if step.session else {}
         # Without this line the next daemon decides on that run's end once more, and alike.
         with suppress(OSError):
-            self._journals.append(plan.facts.plan, "run-again", same_attempt=plan.same_attempt, **fields)
+            self._journals.append(
+                event.plan, "run-again", step=step.name, same_attempt=step.same_attempt, **fields
+            )
 
     def _note_ending(self, command: Settle) -> None:
         if command.plan in self._noted_endings:

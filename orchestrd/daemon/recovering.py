@@ -15,7 +15,7 @@ from handoff import durable, looking
 from handoff.effects import effects
 from handoff.result import Status
 from handoff.root import PlanId, Root
-from orchestrd.core.events import Event, Moment, PlanRecovered, PlanRefused
+from orchestrd.core.events import Event, Moment, PlanRecovered, PlanRefused, StepHistory
 from orchestrd.core.history import Told, facts_of, read_history
 from orchestrd.inbound.reception import Reception
 from orchestrd.inbound.taken import Taken
@@ -34,8 +34,8 @@ class Recovered:
     """What was found."""
 
     events: list[Event] = field(default_factory=list)
-    in_hand: list[tuple[PlanId, Told]] = field(default_factory=list)
-    """Plans of which a start was intended whose end nobody has judged."""
+    in_hand: list[tuple[tuple[PlanId, str], StepHistory]] = field(default_factory=list)
+    """Steps of which a start was intended about whose end nothing was decided."""
     settling: list[PlanId] = field(default_factory=list)
     """Plans whose journals say already how they end."""
     damaged: list[str] = field(default_factory=list)
@@ -140,8 +140,9 @@ def _place(taken: Taken, told: Told, found: Recovered, reception: Reception, eve
     found.events.append(event)
     if told.is_settling:
         found.settling.append(taken.plan)
-    if told.history.in_hand and told.history.ending is None:
-        found.in_hand.append((taken.plan, told))
+    if told.history.ending is None:
+        steps = told.history.steps
+        found.in_hand += [((taken.plan, step), steps[step]) for step in told.history.in_hand]
 
 
 def _missing_line(taken: Taken, told: Told) -> IdLine:

@@ -177,7 +177,7 @@ class Reporting:
 
     def _plan(self, plan: PlanInHand) -> dict[str, Any]:
         wait = self._engine.waits_for(plan)
-        run = self._runs.progress(plan.facts.plan)
+        runs = self._runs.progress(plan.facts.plan)
         return {
             "id": plan.facts.plan,
             "title": plan.facts.title or None,
@@ -187,9 +187,9 @@ class Reporting:
             "until": _date(wait.until) if wait and wait.until else None,
             "since": _date(plan.since),
             "priority": plan.facts.priority,
-            "payer": run.payer if run else None,
-            "cost_usd": round(plan.spent_usd + (run.cost_usd if run else 0.0), 6),
-            "runs": [run.fields()] if run else [],
+            "payer": next((run.payer for run in runs if run.payer), None),
+            "cost_usd": round(plan.spent_usd + sum(run.cost_usd for run in runs), 6),
+            "runs": [run.fields() for run in runs],
         }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,18 @@ from handoff import looking
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
 from orchestrd.config import Config, checkouts_folder, root_name
-from orchestrd.core.commands import StartRun
-from orchestrd.core.events import Event, Moment, RunEnded, WorkspaceFailed
-from orchestrd.core.history import Told, outcome_of
+from orchestrd.core.commands import Prepare, StartRun
+from orchestrd.core.events import (
+    Event,
+    Joined,
+    Moment,
+    RunEnded,
+    StepGathered,
+    StepHistory,
+    WorkspaceFailed,
+)
+from orchestrd.core.facts import MAIN
+from orchestrd.core.history import outcome_of
 from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
 from orchestrd.runs.closing import ended_fields, stderr_tail
@@ -28,7 +38,7 @@ from orchestrd.runs.launch import Launch
 from orchestrd.runs.launching import Launching
 from orchestrd.runs.recovery import Found
 from orchestrd.runs.remains import sampled_usage, session_cost_usd
-from orchestrd.runs.running import STEP, Running
+from orchestrd.runs.running import Key, Running
 from orchestrd.runs.start import start_runner
 from orchestrd.runs.verdict import judge
 from orchestrd.runs.watch import RunWatch
@@ -71,8 +81,8 @@ class Executions:
         redact = Redactor({name: environ[name] for name in names}).redact
         self._places = Places(root, checkouts_folder(root.path), journals, git_lock, now, redact)
         self.launching = Launching(config, self._places, environ, plan_of)
-        self._running: dict[PlanId, Running] = {}
-        self._stops: dict[PlanId, str] = {}
+        self._running: dict[Key, Running] = {}
+        self._stops: dict[Key, str] = {}
         """Why each run that is to stop is."""
         self._next_tail = 0.0
         self.unreadable: dict[PlanId, str] = {}
@@ -84,14 +94,15 @@ class Executions:
         """How many runs are followed."""
         return len(self._running)
 
-    def progress(self, plan: PlanId) -> Running | None:
-        """How a plan's run is getting on."""
-        return self._running.get(plan)
+    def progress(self, plan: PlanId) -> list[Running]:
+        """How a plan's runs are getting on."""
+        # A copy: workers add to it and take out of it meanwhile.
+        return [run for run in list(self._running.values()) if run.plan == plan]
 
     def pids(self) -> dict[tuple[PlanId, str, int], int]:
         """The runner of each run that is alive, by plan, step and number."""
-        found = ((run.plan, run.number, run.watch.pid) for run in list(self._running.values()))
-        return {(plan, STEP, number): pid for plan, number, pid in found if pid is not None}
+        found = (((*run.key, run.number), run.watch.pid) for run in list(self._running.values()))
+        return {start: pid for start, pid in found if pid is not None}
 
     def descriptors(self) -> list[int]:
         """Descriptors that become readable when a run is over."""
@@ -102,25 +113,34 @@ class Executions:
         """Seconds until runs are to be looked at even if nothing rings."""
         if not self._running:
             return IDLE_SECONDS
-        # A copy: workers add to it and take out of it meanwhile.
         if any(run.watch.fileno() is None for run in list(self._running.values())):
             return PROBE_SECONDS
         return max(0.0, self._next_tail - at.boot)
 
     # -- workspaces -----------------------------------------------------------------------------------------------
 
-    def prepare(self, plan: PlanId, project: Path) -> Event:
-        """Make the workspace, or find it as it was made before."""
+    def prepare(self, command: Prepare, project: Path) -> Event:
+        """Make the workspace of a step, or find it as it was made before."""
+        plan = command.plan
         accepted = self._plan_of(plan)
         if accepted is None:
-            return WorkspaceFailed(
-                self._now(), plan, f"{self._root.plan_folder(plan)}: accepted.json cannot be read"
-            )
-        return self._places.prepare(plan, accepted, project)
+            folder = self._root.plan_folder(plan)
+            return WorkspaceFailed(self._now(), plan, f"{folder}: accepted.json cannot be read", command.step)
+        event = self._places.prepare(plan, accepted, project)
+        return replace(event, step=command.step)
 
     def gather(self, plan: PlanId) -> Event:
         """Commit and compare what the run left."""
         return self._places.gather(plan, self._plan_of(plan))
+
+    def gather_step(self, plan: PlanId, step: str) -> Event:
+        """Commit what a step left, for those that come after it."""
+        self._journals.append(plan, "step-gathered", sync=True, step=step)
+        return StepGathered(self._now(), plan, step)
+
+    def join(self, plan: PlanId) -> Event:
+        """Merge what steps have left that ran side by side."""
+        return Joined(self._now(), plan)
 
     def checkout_remover(self, plan: PlanId) -> Callable[[Path], None]:
         """Return what removes the plan's checkout when its result is out."""
@@ -134,21 +154,21 @@ class Executions:
         May be repeated after an OSError: what was started is not started again. Raises ClaudeMissing, to be repeated
         when it is back, unless the run is to stop anyway.
         """
-        intended = self._intended(command.plan, command.number)
+        intended = self._intended((command.plan, command.step), command.number)
         if intended is not None:
-            return self._go_on(command.plan, intended, project)
+            return self._go_on((command.plan, command.step), intended, project)
         session = command.session or str(uuid.uuid4())
         launch = self._compose(command, session, project)
         self._journals.append(
             command.plan,
             "run-intended",
             sync=True,
-            step=STEP,
+            step=command.step,
             n=command.number,
             attempt=command.attempt,
             session_id=session,
             resumes=command.session is not None,
-            **({"budget_usd": command.budget_usd} if command.budget_usd is not None else {}),
+            **_given(budget_usd=command.budget_usd, round=command.round or None),
         )
         if isinstance(launch, str):
             return self._not_started(command, launch)
@@ -156,19 +176,20 @@ class Executions:
         return None
 
     def _compose(self, command: StartRun, session: str, project: Path) -> Launch | str:
-        if command.plan in self._stops:
+        if (command.plan, command.step) in self._stops:
             return STOPPED_BEFORE
-        folder = self._run_folder(command.plan, command.number)
+        folder = self._run_folder(command.plan, command.step, command.number)
         return self.launching.compose(command, session, project, folder)
 
     def _launch(self, command: StartRun, session: str, launch: Launch) -> None:
-        plan, number = command.plan, command.number
-        folder = self._run_folder(plan, number)
-        mark = f"{root_name(self._root.path)}/{plan}/{STEP}.{number}"
+        plan, step, number = command.plan, command.step, command.number
+        folder = self._run_folder(plan, step, number)
+        mark = f"{root_name(self._root.path)}/{plan}/{step}.{number}"
         booked = self._booked(plan, session)
         started = start_runner(folder, launch, mark=mark, scope=self._scoped, attempt=command.attempt)
         run = Running(
             plan=plan,
+            step=step,
             number=number,
             attempt=command.attempt,
             session=session,
@@ -180,81 +201,86 @@ class Executions:
         self._follow(run)
         # It runs, whether or not this can be written: `started.json` says the same.
         with suppress(OSError, KeyError):
-            self._journals.append(plan, "run-started", step=STEP, n=number, pid=started.pid)
+            self._journals.append(plan, "run-started", step=step, n=number, pid=started.pid)
 
     def _follow(self, run: Running) -> None:
         # A wish to stop is passed on by `poll`: one thread alone touches what is followed until it is judged.
-        self._running[run.plan] = run
+        self._running[run.key] = run
 
-    def stop(self, plan: PlanId, why: str) -> None:
+    def stop(self, plan: PlanId, step: str, why: str) -> None:
         """Tell a run to stop; its end is found by `poll` like any other."""
         # Remembered first: the start may be under way in another thread, which looks here afterwards.
-        self._stops[plan] = why
-        run = self._running.get(plan)
+        self._stops[plan, step] = why
+        run = self._running.get((plan, step))
         if run is not None and not run.is_judged:
             self._tell_to_stop(run)
 
     def _tell_to_stop(self, run: Running) -> None:
         """Pass a wish to stop on; where the disk refuses it, `poll` tries again."""
-        why = self._stops.get(run.plan)
+        why = self._stops.get(run.key)
         if why is not None and not run.knows_to_stop:
             with suppress(OSError):
                 run.watch.stop(why)
                 run.knows_to_stop = True
 
-    def poll(self, at: Moment) -> list[PlanId]:
-        """Read what runs have said since the last look; name the plans whose run is over, to be judged."""
+    def poll(self, at: Moment) -> list[Key]:
+        """Read what runs have said since the last look; name the steps whose run is over, to be judged."""
         over = []
         tail = at.boot >= self._next_tail
-        for plan, run in list(self._running.items()):
+        for key, run in list(self._running.items()):
             if run.is_judged:
                 continue
             try:
                 if run.watch.is_over():
                     run.is_judged = True
-                    over.append(plan)
+                    over.append(key)
                 elif tail:
                     self._tell_to_stop(run)
                     self._read(run)
             except OSError as error:
                 # One run's trouble: it is shown, and the others go on.
-                self.unreadable[plan] = f"{plan}: {error.filename or run.watch.run_folder}: {error.strerror}"
+                self.unreadable[run.plan] = (
+                    f"{run.plan}: {error.filename or run.watch.run_folder}: {error.strerror}"
+                )
         if tail:
             self._next_tail = at.boot + TAIL_SECONDS
         return over
 
-    def judge(self, plan: PlanId) -> Event:
+    def judge(self, key: Key) -> Event:
         """Write down how a run that is over ended, and tell the engine."""
-        event = self._judge(self._running[plan])
-        del self._running[plan]
+        event = self._judge(self._running[key])
+        del self._running[key]
         return event
 
     def forget(self, plan: PlanId) -> None:
         """The plan is settled."""
-        self._stops.pop(plan, None)
+        for key in [key for key in list(self._stops) if key[0] == plan]:
+            del self._stops[key]
         self.unreadable.pop(plan, None)
         self._places.forget(plan)
 
     # -- after a restart ------------------------------------------------------------------------------------------
 
-    def adopt(self, plan: PlanId, told: Told, project: Path) -> Event | None:
-        """Go on with a start whose end nobody has judged: by the table in RELIABILITY."""
+    def adopt(self, key: Key, told: StepHistory, project: Path) -> Event | None:
+        """Go on with a start about whose end nothing was decided: by the table of recovery."""
+        plan, step = key
         if told.outcome is not None:
-            return RunEnded(self._now(), plan, told.outcome)
-        intended = self._intended(plan, told.number)
+            return RunEnded(self._now(), plan, told.outcome, step)
+        intended = self._intended(key, told.starts)
         if intended is None:
-            raise LookupError(f"the journal of {plan} does not know start {told.number}")
-        return self._go_on(plan, intended, project)
+            raise LookupError(f"the journal of {plan} does not know start {step}.{told.starts}")
+        return self._go_on(key, intended, project)
 
-    def _intended(self, plan: PlanId, number: int) -> Mapping[str, Any] | None:
+    def _intended(self, key: Key, number: int) -> Mapping[str, Any] | None:
         """What was written down of a start before it was made; None: it was not thought of yet."""
-        records = self._journals.read(plan)
-        return next((r for r in records if r["event"] == "run-intended" and r["n"] == number), None)
+        starts = (r for r in self._journals.read(key[0]) if r["event"] == "run-intended")
+        return next((r for r in starts if (r.get("step", MAIN), r["n"]) == (key[1], number)), None)
 
-    def _go_on(self, plan: PlanId, intended: Mapping[str, Any], project: Path) -> Event | None:
+    def _go_on(self, key: Key, intended: Mapping[str, Any], project: Path) -> Event | None:
         """Go on with a start that was intended, wherever it was cut off. Repeatable."""
+        plan, step = key
         number, session = intended["n"], intended["session_id"]
-        folder = self._run_folder(plan, number)
+        folder = self._run_folder(plan, step, number)
         found = recovery.inspect(folder)
         if found is Found.NEVER_RAN:
             command = StartRun(
@@ -263,6 +289,8 @@ class Executions:
                 intended["attempt"],
                 session if intended["resumes"] else None,
                 intended.get("budget_usd"),
+                step,
+                intended.get("round") or 0,
             )
             launch = self._compose(command, session, project)
             if isinstance(launch, str):
@@ -271,6 +299,7 @@ class Executions:
             return None
         run = Running(
             plan=plan,
+            step=step,
             number=number,
             attempt=intended["attempt"],
             session=session,
@@ -294,7 +323,7 @@ class Executions:
 
     def _judge(self, run: Running) -> Event:
         """Write down how a start ended, and tell the engine."""
-        folder = self._run_folder(run.plan, run.number)
+        folder = self._run_folder(run.plan, run.step, run.number)
         while self._read(run):
             pass
         end = recovery.read_exit(folder)
@@ -306,7 +335,7 @@ class Executions:
         outcome = judge(run.facts, end, stderr_tail=stderr_tail(folder))
         fields = ended_fields(
             run.facts,
-            end or sampled_usage(self._root.plan_folder(run.plan), STEP, run.number),
+            end or sampled_usage(self._root.plan_folder(run.plan), run.step, run.number),
             outcome,
             payer=run.payer,
             booked_usd=run.booked_usd,
@@ -317,10 +346,10 @@ class Executions:
             # A runner that was killed at once has made none, and a power cut may have taken it.
             has_log=looking.is_there(folder / "events.jsonl"),
         )
-        record = self._journals.append(run.plan, "run-ended", step=STEP, n=run.number, **fields)
+        record = self._journals.append(run.plan, "run-ended", step=run.step, n=run.number, **fields)
         run.watch.close()
-        self._stops.pop(run.plan, None)
-        return RunEnded(self._now(), run.plan, outcome_of(record))
+        self._stops.pop(run.key, None)
+        return RunEnded(self._now(), run.plan, outcome_of(record), run.step)
 
     def _not_started(self, command: StartRun, message: str) -> Event:
         stopped = message == STOPPED_BEFORE
@@ -330,15 +359,25 @@ class Executions:
             "retry": False,
             "summary": message,
         }
-        record = self._journals.append(command.plan, "run-ended", step=STEP, n=command.number, **fields)
-        return RunEnded(self._now(), command.plan, outcome_of(record))
+        record = self._journals.append(
+            command.plan, "run-ended", step=command.step, n=command.number, **fields
+        )
+        return RunEnded(self._now(), command.plan, outcome_of(record), command.step)
 
     def _booked(self, plan: PlanId, session: str) -> float:
         records = self._journals.read(plan)
-        starts = {r["n"] for r in records if r["event"] == "run-intended" and r["session_id"] == session}
+        starts = {_start(r) for r in records if r["event"] == "run-intended" and r["session_id"] == session}
         return float(
-            sum(r.get("cost_usd") or 0 for r in records if r["event"] == "run-ended" and r["n"] in starts)
+            sum(r.get("cost_usd") or 0 for r in records if r["event"] == "run-ended" and _start(r) in starts)
         )
 
-    def _run_folder(self, plan: PlanId, number: int) -> Path:
-        return self._root.plan_folder(plan) / "runs" / f"{STEP}.{number}"
+    def _run_folder(self, plan: PlanId, step: str, number: int) -> Path:
+        return self._root.plan_folder(plan) / "runs" / f"{step}.{number}"
+
+
+def _start(record: Mapping[str, Any]) -> tuple[str, int]:
+    return record.get("step", MAIN), record["n"]
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -10,8 +10,8 @@ from handoff.root import PlanId
 from orchestrd.runs.stream import StreamFacts
 from orchestrd.runs.watch import RunWatch
 
-STEP = "main"
-"""The step of a plan with one prompt (PROTOCOL 9)."""
+Key = tuple[PlanId, str]
+"""A step of a plan, of which no two starts are alive at a time."""
 
 
 @dataclass(slots=True)
@@ -19,6 +19,7 @@ class Running:
     """A start whose end has not been judged."""
 
     plan: PlanId
+    step: str
     number: int
     attempt: int
     session: str
@@ -35,6 +36,11 @@ class Running:
     """It is over, and its end is being written down."""
 
     @property
+    def key(self) -> Key:
+        """Whose start it is."""
+        return self.plan, self.step
+
+    @property
     def cost_usd(self) -> float:
         """US dollars of this start so far, as far as Claude Code has told."""
         return self.facts.cost_usd
@@ -42,11 +48,11 @@ class Running:
     def fields(self) -> dict[str, Any]:
         """As `status/plans` shows it."""
         return {
-            "step": STEP,
+            "step": self.step,
             "attempt": self.attempt,
             "since": datetime.fromtimestamp(int(self.since), UTC),
             "turns": self.facts.turns,
             "cost_usd": round(self.facts.cost_usd, 6),
             "last_words": self.facts.last_words,
-            "log": f"active/{self.plan}/runs/{STEP}.{self.number}/{self.watch.log}",
+            "log": f"active/{self.plan}/runs/{self.step}.{self.number}/{self.watch.log}",
         }

@@ -16,6 +16,7 @@ from handoff import durable
 from handoff.formats import DocumentError, Format, read_document
 from handoff.result import Result
 from handoff.root import PlanId, Root
+from orchestrd.core.facts import MAIN
 from orchestrd.record.account import Account, account_of, printable
 from orchestrd.record.journal import JournalDamaged, Record, read_journal
 from orchestrd.views.findings import JOURNALS, NO_TORN_FILE, ONE_START, RESULT, Finding, Looked
@@ -108,13 +109,17 @@ class PlanFolder:
             yield self._found(JOURNALS, "it is in the archive, and its journal does not say how it ended")
 
     def _look_at_starts(self) -> Iterator[Finding]:
-        numbers = [record["n"] for record in self.records if record["event"] == "run-intended"]
-        if numbers != list(range(1, len(numbers) + 1)):
-            yield self._found(ONE_START, f"its starts were numbered {numbers}")
+        numbers: dict[str, list[int]] = {}
+        for record in self.records:
+            if record["event"] == "run-intended":
+                numbers.setdefault(record.get("step", MAIN), []).append(record["n"])
+        for step, given in numbers.items():
+            if given != list(range(1, len(given) + 1)):
+                yield self._found(ONE_START, f"the starts of its step {step} were numbered {given}")
         for start in self.starts():
             self._looked.runs += 1
-            number = start.name.rpartition(".")[2]
-            if not number.isdigit() or int(number) not in numbers:
+            step, _, number = start.name.rpartition(".")
+            if not number.isdigit() or int(number) not in numbers.get(step, ()):
                 yield self._found(JOURNALS, "the journal does not know this start", f"runs/{start.name}")
             if not _is_whole(start / "exit.json"):
                 yield self._found(NO_TORN_FILE, "it is not whole", f"runs/{start.name}/exit.json")

@@ -54,7 +54,7 @@ class Places:
         self._intents[plan] = intent
         return intent
 
-    def prepare(self, name: PlanId, plan: Plan, project: Path) -> Event:
+    def prepare(self, name: PlanId, plan: Plan, project: Path) -> WorkspaceMade | WorkspaceFailed:
         """Make the workspace of a plan, or find it as it was made before."""
         try:
             # Deciding on a branch's name and making the branch are one step: two plans may wish for the same name.

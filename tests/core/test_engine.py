@@ -21,19 +21,20 @@ from orchestrd.core.events import (
     Moment,
     PauseAsked,
     PlanAccepted,
-    PlanFacts,
     PlanPublished,
     PlanRecovered,
     PlanRefused,
     ResumeAsked,
     RunEnded,
     RunOutcome,
+    StepHistory,
     Tick,
     WorkspaceFailed,
     WorkspaceMade,
 )
-from orchestrd.core.plan import Wait
+from orchestrd.core.facts import MAIN, PlanFacts
 from orchestrd.core.plan_life import State
+from orchestrd.core.step import Wait
 
 ARRIVALS = iter(range(1, 1_000_000))
 
@@ -213,6 +214,7 @@ def test_a_plan_that_was_never_started_expires(ready: bool) -> None:
 
     (settle,) = engine.handle(Tick(at(10)))
 
+    assert isinstance(settle, Settle)
     assert settle == Settle(
         PlanId("short-lived"), Ending(Status.EXPIRED, Reason.EXPIRED, settle.ending.message)
     )
@@ -416,9 +418,10 @@ def test_a_draining_daemon_leaves_when_its_last_plan_is_out() -> None:
     engine = Engine(max_parallel=1)
     accept(engine, "a")
     accept(engine, "b")
+    engine.handle(WorkspaceMade(at(0), PlanId("a")))
 
     assert engine.handle(DrainAsked(at(0))) == []
-    run_through(engine, "a", SUCCESS)
+    engine.handle(RunEnded(at(0), PlanId("a"), SUCCESS))
     (settle,) = engine.handle(EvidenceGathered(at(1), PlanId("a"), changed=True))
     assert isinstance(settle, Settle)
     assert publish(engine, "a") == [Leave()]
@@ -434,7 +437,7 @@ def test_retrying_a_plan_that_waits_ends_its_pause() -> None:
 
 def test_after_a_restart_a_run_in_hand_holds_its_slot_and_is_not_started_again() -> None:
     engine = Engine(max_parallel=1)
-    history = History(starts=1, attempt=1, in_hand=True)
+    history = History({MAIN: StepHistory(starts=1, attempt=1, in_hand=True)})
 
     assert engine.handle(PlanRecovered(at(0), facts("a"), history)) == []
     assert accept(engine, "b") == []
@@ -445,14 +448,16 @@ def test_after_a_restart_a_decided_ending_is_published() -> None:
     engine = Engine(max_parallel=1)
     ending = Ending(Status.FAILED, Reason.API)
 
-    commands = engine.handle(PlanRecovered(at(0), facts("a"), History(starts=1, ending=ending)))
+    commands = engine.handle(
+        PlanRecovered(at(0), facts("a"), History({MAIN: StepHistory(starts=1)}, ending=ending))
+    )
 
     assert commands == [Settle(PlanId("a"), ending)]
 
 
 def test_after_a_restart_a_cancel_that_was_noted_is_carried_out() -> None:
     engine = Engine(max_parallel=1)
-    alive = History(starts=1, attempt=1, in_hand=True, cancelled="enough")
+    alive = History({MAIN: StepHistory(starts=1, attempt=1, in_hand=True)}, cancelled="enough")
 
     assert engine.handle(PlanRecovered(at(0), facts("a"), alive)) == [StopRun(PlanId("a"), "cancelled")]
     (settle,) = engine.handle(PlanRecovered(at(0), facts("b"), History(cancelled="enough")))
@@ -462,7 +467,7 @@ def test_after_a_restart_a_cancel_that_was_noted_is_carried_out() -> None:
 
 def test_after_a_restart_attempts_and_costs_count_on() -> None:
     engine = Engine(max_parallel=1)
-    history = History(starts=2, attempt=2, resumes=1, spent_usd=0.75, session="s-1")
+    history = History({MAIN: StepHistory(starts=2, attempt=2, resumes=1, session="s-1")}, spent_usd=0.75)
 
     engine.handle(PlanRecovered(at(0), facts("a", max_usd=1.0), history))
     assert prepared(engine.handle(Tick(at(0)))) == ["a"]
@@ -510,7 +515,11 @@ def test_since_tells_when_a_plan_came_to_where_it_stands() -> None:
 def test_after_a_restart_since_is_what_it_was() -> None:
     engine = Engine(max_parallel=1)
     engine.handle(
-        PlanRecovered(at(100), facts("a"), History(starts=1, attempt=1, in_hand=True, since=at(3).wall))
+        PlanRecovered(
+            at(100),
+            facts("a"),
+            History({MAIN: StepHistory(starts=1, attempt=1, in_hand=True)}, since=at(3).wall),
+        )
     )
 
     plan = engine.plan(PlanId("a"))
@@ -521,7 +530,9 @@ def test_after_a_restart_since_is_what_it_was() -> None:
 def test_after_a_restart_no_plan_is_given_a_slot_before_all_are_told() -> None:
     engine = Engine(max_parallel=1)
     waiting = PlanRecovered(at(0), facts("waiting", in_place=True), History())
-    alive = PlanRecovered(at(0), facts("alive", in_place=True), History(starts=1, attempt=1, in_hand=True))
+    alive = PlanRecovered(
+        at(0), facts("alive", in_place=True), History({MAIN: StepHistory(starts=1, attempt=1, in_hand=True)})
+    )
 
     commands = [*engine.handle(waiting), *engine.handle(alive), *engine.handle(Tick(at(1)))]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from handoff.result import Reason, Status
 from orchestrd.core.events import Ending, RunOutcome
+from orchestrd.core.facts import MAIN
 from orchestrd.core.history import Told, read_history
 
 
@@ -57,13 +58,13 @@ def test_a_start_that_was_intended_is_in_hand_until_its_end_is_judged() -> None:
     told = told_by(TAKEN, ACCEPTED, intended(1, 1))
 
     assert told.history.in_hand
-    assert (told.number, told.outcome) == (1, None)
+    assert (told.history.steps[MAIN].starts, told.history.steps[MAIN].outcome) == (1, None)
 
 
 def test_an_end_that_was_judged_and_not_acted_upon_is_decided_on_again() -> None:
     told = told_by(TAKEN, ACCEPTED, intended(1, 1), FAILED)
 
-    assert told.outcome == RunOutcome(
+    assert told.history.steps[MAIN].outcome == RunOutcome(
         succeeded=False, reason=Reason.API, may_retry=True, session="s-1", cost_usd=0.5
     )
     assert told.history.spent_usd == 0
@@ -72,9 +73,9 @@ def test_an_end_that_was_judged_and_not_acted_upon_is_decided_on_again() -> None
 def test_a_further_attempt_keeps_what_was_used_up() -> None:
     told = told_by(TAKEN, ACCEPTED, intended(1, 1), FAILED, AGAIN)
 
-    history = told.history
-    assert (history.starts, history.attempt, history.spent_usd, history.session) == (1, 1, 0.5, "s-1")
-    assert not history.in_hand
+    step = told.history.steps[MAIN]
+    assert (step.starts, step.attempt, told.history.spent_usd, step.session) == (1, 1, 0.5, "s-1")
+    assert not told.history.in_hand
 
 
 def test_a_start_written_down_twice_is_one_resume() -> None:
@@ -88,7 +89,7 @@ def test_a_start_written_down_twice_is_one_resume() -> None:
         intended(2, 2, resumes=True),
     )
 
-    assert told.history.resumes == 1
+    assert told.history.steps[MAIN].resumes == 1
 
 
 def test_a_start_that_did_not_count_gives_its_attempt_back() -> None:
@@ -110,7 +111,7 @@ def test_a_start_that_did_not_count_gives_its_attempt_back() -> None:
         AGAIN | {"same_attempt": True},
     )
 
-    assert told.history.attempt == 1
+    assert told.history.steps[MAIN].attempt == 1
 
 
 def test_a_cancel_is_remembered_with_its_reason() -> None:

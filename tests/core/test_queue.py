@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.root import PlanId
-from orchestrd.core.events import PlanFacts
-from orchestrd.core.queue import SECONDS_PER_POINT, Queue
+from orchestrd.core.facts import MAIN, PlanFacts
+from orchestrd.core.queue import SECONDS_PER_POINT, Entry, Line, Queue
 
 PLANS = st.lists(
     st.tuples(
@@ -34,8 +34,8 @@ def test_each_plan_is_given_out_once_and_none_is_kept(plans: list[tuple[str, boo
     queue, known = queued(plans)
 
     given_out = []
-    while (name := queue.choose(5 * SECONDS_PER_POINT, set())) is not None:
-        given_out.append(name)
+    while (chosen := queue.choose(5 * SECONDS_PER_POINT)) is not None:
+        given_out.append(chosen[0])
 
     assert sorted(given_out) == sorted(known)
     assert len(queue) == 0
@@ -52,7 +52,8 @@ def test_nobody_who_waits_has_more_points_than_the_one_chosen(
         return known[name].priority + int((now - known[name].accepted) // SECONDS_PER_POINT)
 
     waiting = set(known)
-    while (name := queue.choose(now, set())) is not None:
+    while (chosen := queue.choose(now)) is not None:
+        name = chosen[0]
         waiting.discard(name)
         assert all(points(other) <= points(name) for other in waiting)
 
@@ -63,7 +64,11 @@ def test_a_busy_project_is_passed_over_by_plans_that_work_in_place(
 ) -> None:
     queue, known = queued(plans)
 
-    while (name := queue.choose(0.0, {"/a"})) is not None:
+    def may_start(line: Line, _head: Entry) -> bool:
+        return not (line.in_place and line.project == "/a")
+
+    while (chosen := queue.choose(0.0, may_start)) is not None:
+        name = chosen[0]
         assert not (known[name].in_place and known[name].project == "/a")
 
     assert len(queue) == sum(one.in_place and one.project == "/a" for one in known.values())
@@ -74,7 +79,7 @@ def test_a_plan_that_was_taken_out_is_not_given_out_and_may_come_again() -> None
     first, second = PlanId("p0"), PlanId("p1")
 
     queue.discard(first)
-    assert queue.choose(0.0, set()) == second
+    assert queue.choose(0.0) == (second, MAIN)
     queue.put(known[first])
-    assert queue.choose(0.0, set()) == first
-    assert queue.choose(0.0, set()) is None
+    assert queue.choose(0.0) == (first, MAIN)
+    assert queue.choose(0.0) is None

@@ -21,9 +21,11 @@ from handoff.root import PlanId
 from orchestrd.core import events as told
 from orchestrd.core.commands import Command, Gather, Leave, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.engine import Engine
-from orchestrd.core.events import Event, Moment, PlanFacts, RunOutcome
+from orchestrd.core.events import Event, Moment, RunOutcome
+from orchestrd.core.facts import MAIN, PlanFacts
 from orchestrd.core.history import facts_of, outcome_of, read_history
-from orchestrd.core.plan_life import HOLDS_A_SLOT, State
+from orchestrd.core.plan_life import HOLDS_A_SLOT, Life, State
+from orchestrd.core.step_life import NOT_BEGUN, StepState
 from tests.faults.campaign import Campaign, Ground, Outcome, Violation
 
 ANY = st.integers(0, 99)
@@ -277,9 +279,10 @@ class Decisions(RuleBasedStateMachine):
         self.stops.discard(plan)
         self.handle(told.RunEnded(self.at, plan, outcome))
         held = self.engine.plan(plan)
-        if held is not None and held.state in {State.WAITING, State.READY, State.PREPARING}:
-            session = {"session_id": held.session} if held.session else {}
-            self.kept[plan].add("run-again", same_attempt=held.same_attempt, **session)
+        step = held.steps[MAIN] if held is not None else None
+        if step is not None and step.state in {*NOT_BEGUN, StepState.PREPARING}:
+            session = {"session_id": step.session} if step.session else {}
+            self.kept[plan].add("run-again", same_attempt=step.same_attempt, **session)
 
     def go_on(self, plan: PlanId, end: str) -> None:
         """After a crash: go on with a start that was intended, by the table of recovery."""
@@ -311,7 +314,7 @@ class Decisions(RuleBasedStateMachine):
                 known = read_history(kept.records)
                 self.handle(self.recovered(plan, kept, known))
                 if known.history.in_hand and known.history.ending is None:
-                    in_hand.append((plan, known.outcome))
+                    in_hand.append((plan, known.history.steps[MAIN].outcome))
         for plan, outcome in in_hand:
             self.check(plan not in self.errands, plan, "it is in hand, and something else is ordered for it")
             self.errands[plan] = outcome
@@ -392,9 +395,10 @@ class Decisions(RuleBasedStateMachine):
         """
         if self.was_set:
             return
-        busy = {self.facts(one.facts.plan).project for one in self.holding() if one.facts.in_place}
+        busy = {self.facts(one.facts.plan).project for one in self.in_place()}
         for other in self.engine.plans():
-            if other.state is State.READY and not (other.facts.in_place and other.facts.project in busy):
+            stands_in_line = other.facts.in_place and other.facts.project in busy and not other.begun
+            if other.state is State.READY and not stands_in_line:
                 points, others = self.points(facts), self.points(other.facts)
                 is_later = facts.project != other.facts.project or other.facts.arrival > facts.arrival
                 right = others < points or (others == points and is_later)
@@ -422,8 +426,7 @@ class Decisions(RuleBasedStateMachine):
     def slots_are_kept(self) -> None:
         if not hasattr(self, "engine"):
             return
-        at_work = [one for one in self.holding() if one.state is not State.GATHERING]
-        places = Counter(one.facts.project for one in at_work if one.facts.in_place)
+        places = Counter(one.facts.project for one in self.in_place())
         self.check(
             all(count == 1 for count in places.values()), "-", f"several plans work in one place: {places}"
         )
@@ -481,6 +484,14 @@ class Decisions(RuleBasedStateMachine):
 
     def holding(self) -> list[Any]:
         return [one for one in self.engine.plans() if one.state in HOLDS_A_SLOT]
+
+    def in_place(self) -> list[Any]:
+        """Plans that work in place: from their first slot until they are gathered."""
+        return [
+            one
+            for one in self.engine.plans()
+            if one.facts.in_place and one.begun and one.life in {Life.OPEN, Life.GATHERING}
+        ]
 
     def points(self, facts: PlanFacts) -> int:
         return facts.priority + int(max(0.0, self.wall - facts.accepted) // 600)

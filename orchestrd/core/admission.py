@@ -1,0 +1,63 @@
+"""Whether anything may start now, and what it waits for where it may not: pauses, troubles of the machine, places."""
+
+from __future__ import annotations
+
+from orchestrd.core.in_hand import InHand
+from orchestrd.core.plan import PlanInHand
+from orchestrd.core.plan_life import Life, State
+from orchestrd.core.queue import Entry, Line
+from orchestrd.core.step import Wait
+from orchestrd.core.step_life import StepState
+
+CONDITIONS = ("claude", "space", "pressure")
+"""Troubles of the machine in which no plan starts, in the order in which they are shown."""
+
+
+class Admission:
+    """What stands in the way of all, or of some."""
+
+    def __init__(self, plans: InHand, max_parallel: int) -> None:
+        self.max_parallel = max_parallel
+        self.paused: str | None = None
+        """Why no plan starts ('' where nobody said); None: plans start."""
+        self.draining = False
+        self.troubles: set[str] = set()
+        self._plans = plans
+
+    @property
+    def starts_plans(self) -> bool:
+        """Nothing keeps all of them from starting."""
+        return self.paused is None and not self.draining and not self.troubles
+
+    @property
+    def has_room(self) -> bool:
+        """A slot is free, and something may start."""
+        return self.starts_plans and self._plans.slots < self.max_parallel
+
+    def may_start(self, line: Line, _head: Entry) -> bool:
+        """Whether nothing but the order keeps the head of a line from its slot."""
+        return line.is_begun or not (line.in_place and self._plans.holder(line.project) is not None)
+
+    def waits_for(self, plan: PlanInHand) -> Wait | None:
+        """What a plan waits for and until when (wall seconds), in the protocol's words; None when it does not wait."""
+        if plan.life is Life.WAITING:
+            return plan.wait
+        if plan.state is State.WAITING and plan.life is Life.OPEN:
+            return self._of_steps(plan)
+        return self._of_ready(plan) if plan.state is State.READY else None
+
+    def _of_steps(self, plan: PlanInHand) -> Wait | None:
+        """Its steps pause: it goes on when the first of them does."""
+        waits = [step.wait for step in plan.steps.values() if step.state is StepState.WAITING and step.wait]
+        return min(waits, key=lambda wait: wait.until or 0.0, default=None)
+
+    def _of_ready(self, plan: PlanInHand) -> Wait:
+        if self.paused is not None or self.draining:
+            return Wait("pause")
+        for word in CONDITIONS:
+            if word in self.troubles:
+                return Wait(word)
+        holder = self._plans.holder(plan.facts.project) if plan.facts.in_place else None
+        if holder is not None and not plan.begun:
+            return Wait("overlap")
+        return Wait("slot")

@@ -1,0 +1,61 @@
+"""Where a plan stood when the daemon ended: its steps and checks as its journal tells them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from handoff.result import Status
+from orchestrd.core import endings
+from orchestrd.core.events import Ending, History, StepHistory
+from orchestrd.core.facts import check_number
+from orchestrd.core.graph import expanded
+from orchestrd.core.plan import PlanInHand
+from orchestrd.core.plan_life import Life
+from orchestrd.core.step import StepInHand
+from orchestrd.core.step_life import StepState
+
+
+def take_up(plan: PlanInHand, history: History) -> Life:
+    """Put the steps of a plan, of which something was started, where they stood; return where the plan stands."""
+    plan.take_up(history)
+    more = {
+        name: step.outcome.steps
+        for name, step in history.steps.items()
+        if step.outcome is not None and step.outcome.succeeded and step.outcome.steps
+    }
+    if more:
+        plan.facts = replace(plan.facts, steps=expanded(plan.facts.steps, more))
+    plan.lay_out()
+    life = Life.OPEN
+    for name, told in history.steps.items():
+        step = plan.steps.get(name)
+        if step is None:
+            continue  # a newer version, or another file, of this plan
+        step.take_up(told)
+        if check_number(name) is not None:
+            if _stands_in_check(step, told, plan.round):
+                life = Life.CHECKING
+        else:
+            _place(plan, step, told)
+    return life
+
+
+def _place(plan: PlanInHand, step: StepInHand, told: StepHistory) -> None:
+    if told.is_over:
+        step.outcome = told.outcome
+        succeeded = told.outcome is not None and told.outcome.succeeded
+        step.state = StepState.DONE if succeeded else StepState.FAILED
+        if not succeeded:
+            reason = told.outcome.reason if told.outcome is not None else None
+            plan.decided = plan.decided or endings.step_failed(step.name, Ending(Status.FAILED, reason))
+    elif told.in_hand:
+        step.state = StepState.RUNNING
+    # Between two starts it is pending: its pause has been long enough.
+
+
+def _stands_in_check(check: StepInHand, told: StepHistory, round_: int) -> bool:
+    """Whether this check belongs to the round in which the plan stood; in hand it is run, or told of again."""
+    if told.round != round_ or not told.in_hand:
+        return False
+    check.state = StepState.RUNNING
+    return True

@@ -1,0 +1,59 @@
+"""One step of a plan in hand: its facts, its state, and what was used up so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from orchestrd.core.events import RunOutcome, StepHistory
+from orchestrd.core.facts import StepFacts
+from orchestrd.core.step_life import StepState, StepTrigger, next_step_state
+
+
+class Wait(NamedTuple):
+    """What something waits for, a word of PROTOCOL 8, and until when (wall seconds), where that is known."""
+
+    word: str
+    until: float | None = None
+
+
+@dataclass(slots=True)
+class StepInHand:
+    """A step of a plan that is open, or one of its checks. Only the engine changes it."""
+
+    facts: StepFacts
+    state: StepState = StepState.PENDING
+    paused_until: float | None = None
+    """Boot seconds: not started again before."""
+    wait: Wait | None = None
+    """What it waits for while it pauses."""
+    starts: int = 0
+    attempt: int = 0
+    same_attempt: bool = False
+    """The next start does not count as a further attempt."""
+    resumes: int = 0
+    session: str | None = None
+    """The session that the next start resumes."""
+    spent_usd: float = 0.0
+    given_usd: float | None = None
+    """What its last start may cost."""
+    outcome: RunOutcome | None = None
+    """How its last start ended, once that is decided upon."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the plan."""
+        return self.facts.step
+
+    def move(self, trigger: StepTrigger) -> None:
+        """Follow the table; raises `IllegalTransitionError` and changes nothing where it has no way."""
+        self.state = next_step_state(self.state, trigger)
+
+    def take_up(self, history: StepHistory) -> None:
+        """Go on from what the journal tells."""
+        self.starts = history.starts
+        self.attempt = history.attempt
+        self.resumes = history.resumes
+        self.session = history.session
+        self.spent_usd = history.spent_usd
+        self.given_usd = history.given_usd
