@@ -192,7 +192,7 @@ class Engine:
         self._plans.place(plan, take_up(plan, history))
         if plan.cancelled is not None:
             return self._steps.stop(plan)
-        return self._steps.go_on(plan, at) if plan.is_quiet() else []
+        return self._steps.go_on(plan, at) if plan.life is Life.OPEN else []
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
