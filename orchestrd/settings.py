@@ -65,6 +65,8 @@ class Limits(_Group):
     first_event: Annotated[Duration, Field(gt=0)] = 60.0
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     api_retries: Annotated[int, Field(ge=0, le=100)] = 2
+    max_steps: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Of a plan with a step that expands: all its steps together."""
 
 
 class Lanes(_Group):

@@ -24,15 +24,13 @@ from handoff.plan import Plan
 from handoff.result import Reason
 from handoff.root import PlanId
 from orchestrd.config import Limits
+from orchestrd.core.steps_of_plan import with_whole_steps
 from orchestrd.inbound.caps import inert_caps
 from orchestrd.inbound.touches import name_folders
 
 LATER = {
-    "steps": "write one `prompt` instead",
     "workflow": "write the `prompt` out instead",
     "params": "they belong to a workflow",
-    "agents": "describe the sub-agent in the prompt instead",
-    "accept.checks": "ask for the check in the prompt, or run it on the branch afterwards",
     "workspace.touches": "leave it out; plans with worktrees do not disturb one another",
 }
 """Fields of the protocol that this version checks and then refuses (`unsupported`), and what to do meanwhile."""
@@ -216,4 +214,4 @@ def _fill_in(written: Plan, plan: PlanId, project: Path, limits: Limits) -> Acce
             ),
         }
     )
-    return Accepted(filled, project, in_place=mode == "directory")
+    return Accepted(with_whole_steps(filled), project, in_place=mode == "directory")

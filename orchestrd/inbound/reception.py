@@ -17,12 +17,14 @@ from typing import Any
 from handoff import durable, looking
 from handoff.effects import clock
 from handoff.formats import FieldError, Format
+from handoff.plan import Plan
 from handoff.result import Reason, Status
 from handoff.root import PlanId, Root, plan_id_of
 from handoff.settling import MAX_DOCUMENT_BYTES, BadFile, StillWritten, read_settled
 from orchestrd.config import Limits
 from orchestrd.core.events import CancelAsked, Ending, Event, Moment, PlanAccepted, PlanRefused
-from orchestrd.core.history import facts_of
+from orchestrd.core.history import facts_of, fields_of_step
+from orchestrd.core.steps_of_plan import facts_of_step
 from orchestrd.inbound.accepted import write_accepted
 from orchestrd.inbound.intake import Accepted, Refused, check_plan
 from orchestrd.inbound.lanes import LaneFile
@@ -272,7 +274,18 @@ def _accepted_fields(checked: Accepted, sha256: str) -> dict[str, Any]:
         "on_interrupt": plan.limits.on_interrupt,
         "changes": plan.accept.changes,
         "docs": plan.docs.request,
-    } | optional(key=plan.key, max_usd=plan.limits.max_usd, **dates)
+    } | optional(key=plan.key, max_usd=plan.limits.max_usd, **dates, **_graph_fields(plan))
+
+
+def _graph_fields(plan: Plan) -> dict[str, Any]:
+    """What is told of a plan that is more than one prompt."""
+    steps = [fields_of_step(facts_of_step(plan, step)) for step in plan.steps]
+    checks = len(plan.accept.checks)
+    return {
+        "steps": steps or None,
+        "checks": checks or None,
+        "rounds": plan.accept.rounds if checks else None,
+    }
 
 
 def _error_fields(error: FieldError) -> dict[str, Any]:

@@ -20,6 +20,9 @@ from orchestrd.record.account import Account, StepAccount, account_of, printable
 
 PATCH = "changes.patch"
 
+NO_EXIT = -1
+"""Shown of a command that has no exit code: it never began, or a signal ended it."""
+
 DEEPEST_OUTPUT = 24
 """Levels: deeper tables would get names that are too long for TOML."""
 
@@ -57,7 +60,8 @@ def result_of(plan_id: PlanId, records: Iterable[Mapping[str, Any]], plan: Plan 
         "settled": time_at(account.settled),
         "usage": usage_of(account.usage),
         "changes": changes_of(account, plan, folder),
-        "steps": [step_of(step, account, folder) for step in account.steps.values()],
+        "steps": [step_of(step, account, folder) for step in shown_steps(account)],
+        "checks": [check_of(check) for check in account.checks],
         "errors": errors_of(account),
         "docs": {"request": f"requests/{plan_id}.docs.md"} if asks_for_docs(account, plan) else None,
         "metadata": plan.metadata if plan else None,
@@ -72,7 +76,7 @@ def folder_of(plan_id: PlanId, settled: str) -> str:
 
 def summary_of(account: Account) -> str | None:
     """The last step's final text; before it, of a plan that did not succeed, what was wrong and what to do."""
-    last = next(reversed(account.steps.values()), None)
+    last = next((step for step in reversed(account.steps.values()) if step.ran), None)
     said = last.end.get("summary") if last else None
     message = account.settling.get("message")
     return "\n\n".join(part for part in (message, said) if part) or None
@@ -87,7 +91,7 @@ def keeps_checkout(account: Account, plan: Plan | None) -> bool:
     """Whether the plan's checkout stays: as its `keep` says; one with uncommitted work always does."""
     if account.gathered.get("uncommitted"):
         return True
-    if not account.workspace_made and not account.steps:
+    if not account.workspace_made and not account.has_run:
         # It may be half made, by a daemon that was killed, and nobody worked in it.
         return False
     keep = plan.workspace.keep if plan else "on-failure"
@@ -106,7 +110,7 @@ def loses_branch(account: Account, plan: Plan | None) -> bool:
     gathered, own = account.gathered, account.workspace
     if not gathered:
         # Of a run that could not be looked at nobody knows what is on its branch; what never ran put nothing there.
-        return not account.steps
+        return not account.has_run
     return gathered.get("commits") == 0 and gathered.get("branch") in (None, own.get("branch"))
 
 
@@ -128,17 +132,43 @@ def changes_of(account: Account, plan: Plan | None, folder: str) -> dict[str, An
     return with_values(found)
 
 
+def shown_steps(account: Account) -> list[StepAccount]:
+    """All steps of a plan of which anything ran, in the order of definition."""
+    return list(account.steps.values()) if account.has_run else []
+
+
+def check_of(check: Mapping[str, Any]) -> dict[str, Any]:
+    """One run of a check."""
+    exit_code = check.get("exit")
+    return with_values(
+        {
+            "command": check.get("command"),
+            "round": check["round"],
+            # Of one that a signal ended, or that never began, as a shell tells it.
+            "exit": exit_code if exit_code is not None else NO_EXIT,
+            "seconds": check.get("wall_seconds"),
+            "output_tail": check.get("output_tail"),
+        }
+    )
+
+
 def step_of(step: StepAccount, account: Account, folder: str) -> dict[str, Any]:
     """One step: the facts of its last start, the sums of all."""
     end = step.end
     run = f"{folder}/runs/{step.step}.{step.number}"
+    if not step.ran:
+        return {"id": step.step, "status": "skipped"}
     # A start whose end nobody could judge any more ended as the plan did.
     status = end.get("status") or ("cancelled" if account.status == "cancelled" else "failed")
     return with_values(
         {
             "id": step.step,
             "status": status,
-            "verdict": account.verdict if len(account.steps) == 1 else None,
+            "verdict": step.verdict
+            if step.gathered
+            else account.verdict
+            if len(account.steps) == 1
+            else None,
             "reason": None if status == "succeeded" else end.get("reason") or account.reason,
             "model": end.get("model"),
             "session_id": end.get("session_id") or step.session_id,

@@ -12,6 +12,9 @@ from typing import Any
 
 Fields = Mapping[str, Any]
 
+CHECK = "check_"
+"""With this the names begin on which the runs of checks are booked."""
+
 USAGE = (
     "cost_usd",
     "turns",
@@ -39,6 +42,22 @@ class StepAccount:
     """The record `run-ended` of the last start; empty while it has none."""
     denied: list[Fields] = field(default_factory=list)
     usage: dict[str, float] = field(default_factory=dict)
+    gathered: Fields = field(default_factory=dict)
+    """The record `step-gathered`: what it left, by itself."""
+
+    @property
+    def ran(self) -> bool:
+        """Whether it was ever to be started."""
+        return self.number > 0
+
+    @property
+    def verdict(self) -> str:
+        """What the evidence says of what it did by itself."""
+        changed = self.gathered.get("changed")
+        if changed:
+            return "changed"
+        succeeded = self.end.get("status") == "succeeded"
+        return "no-change-needed" if succeeded and changed is False else "unverified"
 
 
 @dataclass(slots=True)
@@ -54,6 +73,11 @@ class Account:
     started: str | None = None
     """When the first run was started."""
     steps: dict[str, StepAccount] = field(default_factory=dict)
+    """In the order of definition, those that returned others before them; those that never ran too."""
+    checks: list[Fields] = field(default_factory=list)
+    """The records `run-ended` of checks, each with its `round`."""
+    rounds: dict[str, int] = field(default_factory=dict)
+    """In which round each check was started last."""
     gathered: Fields = field(default_factory=dict)
     settling: Fields = field(default_factory=dict)
 
@@ -85,12 +109,17 @@ class Account:
     @property
     def verdict(self) -> str | None:
         """What the evidence says of what ran (PROTOCOL 5); None where nothing ran or nothing is decided."""
-        if not self.steps or not self.settling:
+        if not self.has_run or not self.settling:
             return None
         changed = self.gathered.get("changed")
         if changed:
             return "changed"
         return "no-change-needed" if self.status == "succeeded" and changed is False else "unverified"
+
+    @property
+    def has_run(self) -> bool:
+        """Whether anything of it was ever to be started."""
+        return any(step.ran for step in self.steps.values())
 
     @property
     def usage(self) -> dict[str, float]:
@@ -115,11 +144,13 @@ def _follow(account: Account, record: Fields) -> None:
             account.taken = record
         case "accepted" | "refused" | "duplicate":
             account.checked = record
+            for step in record.get("steps", ()):
+                account.steps[step["step"]] = StepAccount(step["step"])
         case "workspace-intended":
             account.workspace = record
         case "workspace-made":
             account.workspace_made = True
-        case "run-intended" | "run-started" | "run-ended":
+        case "run-intended" | "run-started" | "run-ended" | "step-gathered":
             _follow_run(account, record)
         case "gathered":
             account.gathered = record
@@ -132,6 +163,9 @@ def _follow(account: Account, record: Fields) -> None:
 
 def _follow_run(account: Account, record: Fields) -> None:
     name = record["step"]
+    if name.startswith(CHECK):
+        _follow_check(account, record)
+        return
     step = account.steps.setdefault(name, StepAccount(name))
     match record["event"]:
         case "run-intended":
@@ -141,10 +175,36 @@ def _follow_run(account: Account, record: Fields) -> None:
             step.end = {}
         case "run-started":
             account.started = account.started or record["time"]
+        case "step-gathered":
+            step.gathered = record
         case _:
             step.end = record
             step.denied += record.get("denied") or ()
             add_usage(step.usage, record)
+            _put_in(account, name, [one["step"] for one in record.get("further_steps", ())])
+
+
+def _follow_check(account: Account, record: Fields) -> None:
+    name = record["step"]
+    match record["event"]:
+        case "run-intended":
+            account.rounds[name] = record.get("round", 0)
+        case "run-ended":
+            account.checks.append({**record, "round": account.rounds.get(name, 0)})
+        case _:
+            pass
+
+
+def _put_in(account: Account, behind: str, names: list[str]) -> None:
+    """Put the steps in that one has returned, directly behind it."""
+    if not set(names).difference(account.steps):
+        return
+    before = account.steps
+    account.steps = {}
+    for name, step in before.items():
+        account.steps[name] = step
+        if name == behind:
+            account.steps |= {new: before.get(new) or StepAccount(new) for new in names}
 
 
 def add_usage(total: dict[str, float], more: Fields) -> None:

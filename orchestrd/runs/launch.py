@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handoff.plan import Plan
 from handoff.result import Payer
@@ -73,6 +73,8 @@ class Start:
     session_id: str
     """A UUID of our own choice; with `resume`, that of the session to go on with."""
     prompt: str
+    output_schema: Mapping[str, Any] | None = None
+    """The JSON Schema that the output is held to."""
     resume: bool = False
     budget_usd: float | None = None
     """What is left of the plan's `max_usd`; None where it has none. Claude Code counts it for this process alone."""
@@ -149,6 +151,7 @@ def compose(
         *("--resume" if start.resume else "--session-id", start.session_id),
         *_model_flags(plan),
         *_limit_flags(plan, start.budget_usd),
+        *_json_flags(plan, start.output_schema),
         *_permission_flags(plan, start.readable),
         *_file_flags(handover.files, start.run_folder),
         *_source_flags(trust),
@@ -203,6 +206,16 @@ def _limit_flags(plan: Plan, budget_usd: float | None) -> Iterable[str]:
             raise NotLaunchable(f"limits.max_usd: nothing of it is left ({budget_usd} US dollars).")
         # Never in the form 1e-05: what reads it may know plain numbers only.
         yield from ("--max-budget-usd", f"{budget_usd:.6f}")
+
+
+def _json_flags(plan: Plan, output_schema: Mapping[str, Any] | None) -> Iterable[str]:
+    if output_schema is not None:
+        yield from ("--json-schema", json.dumps(output_schema, ensure_ascii=False))
+    if plan.agents:
+        agents = {
+            name: agent.model_dump(mode="json", exclude_none=True) for name, agent in plan.agents.items()
+        }
+        yield from ("--agents", json.dumps(agents, ensure_ascii=False))
 
 
 def _permission_flags(plan: Plan, readable: Iterable[Path]) -> Iterable[str]:
