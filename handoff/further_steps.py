@@ -52,9 +52,9 @@ class FurtherStepsRefused(ValueError):
 
 
 def read_further_steps(
-    by: Step, output: Any, *, most: int, taken: frozenset[str] = frozenset()
+    by: Step, output: Any, *, most: int | None = None, taken: frozenset[str] = frozenset()
 ) -> list[Step]:
-    """Make steps of what `by` returned: at most `most` in its plan together, none named as one of `taken`.
+    """Make steps of what `by` returned: at most `most` in its plan together (None: they were counted before), none named as one of `taken`.
 
     Their names begin with that of the step that returned them, so that they are like no others; they come after it.
     Raises FurtherStepsRefused.
@@ -103,11 +103,11 @@ def _named(by: Step, name: str) -> str:
 
 
 def _problems(
-    by: Step, written: list[tuple[str, tuple[str, ...]]], most: int, taken: frozenset[str]
+    by: Step, written: list[tuple[str, tuple[str, ...]]], most: int | None, taken: frozenset[str]
 ) -> list[str]:
     names = [name for name, _ in written]
     problems = []
-    if len(names) + len(taken) > most:
+    if most is not None and len(names) + len(taken) > most:
         problems.append(f"{len(names)} further steps are too many: a plan has at most {most} in all")
     for index, (name, needs) in enumerate(written):
         if name in names[:index] or _named(by, name) in taken:

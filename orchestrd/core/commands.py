@@ -15,6 +15,13 @@ class Prepare:
 
     plan: PlanId
     step: str = MAIN
+    needs: tuple[str, ...] = ()
+    """The steps with whose work it begins, in the order of their definition."""
+    own: bool = False
+    """Others may write beside it, so it gets a checkout of its own."""
+    round: int = 0
+    is_staged: bool = False
+    """More follows it than the end of the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +58,11 @@ class GatherStep:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Merge what steps have left that ran side by side, in the order of their definition."""
+    """Merge what steps have left that ran side by side."""
 
     plan: PlanId
+    steps: tuple[str, ...] = ()
+    """Those that no other needs, in the order of their definition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,17 @@ def beside(steps: Sequence[StepFacts]) -> dict[str, frozenset[str]]:
     }
 
 
+def works_apart(steps: Sequence[StepFacts], step: StepFacts) -> bool:
+    """Whether a step needs a checkout of its own: others may write where it would work, or it where they do.
+
+    Who writes beside another writer works apart. Who only reads does not, but where a writer works in the plan's own.
+    """
+    near = beside(steps)
+    if step.writes:
+        return bool(near[step.step])
+    return any(not near[writer] for writer in near[step.step])
+
+
 def last_ones(steps: Iterable[StepFacts]) -> list[str]:
     """The steps that no other needs, in the order of definition."""
     steps = list(steps)

@@ -15,7 +15,7 @@ from orchestrd.core.after_run import Again, Over, decide_after_run, has_money, r
 from orchestrd.core.commands import Command, Gather, GatherStep, Join, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.events import Ending, Moment, RunOutcome
 from orchestrd.core.facts import check_number
-from orchestrd.core.graph import GraphFault, expanded, implementing
+from orchestrd.core.graph import GraphFault, expanded, implementing, last_ones, works_apart
 from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import EngineFault, PlanInHand
 from orchestrd.core.plan_life import Life, Trigger
@@ -61,7 +61,15 @@ class Steps:
         self._plans.move_step(plan, step, StepTrigger.CHOSEN)
         if not plan.begun:
             self._plans.begin(plan)
-        return Prepare(plan.facts.plan, step.name)
+        order = [one.step for one in plan.facts.steps]
+        return Prepare(
+            plan.facts.plan,
+            step.name,
+            needs=tuple(sorted(step.facts.needs, key=order.index)),
+            own=len(order) > 1 and not plan.facts.in_place and works_apart(plan.facts.steps, step.facts),
+            round=plan.round,
+            is_staged=plan.is_staged,
+        )
 
     def start(self, plan: PlanInHand, step: StepInHand, at: Moment, *, may_start: bool) -> list[Command]:
         """Its workspace is there."""
@@ -186,7 +194,7 @@ class Steps:
         if not is_done:
             return self._wind_up(plan) if self.weigh(plan, at) else []
         self._plans.move(plan, Trigger.STEPS_OVER)
-        return [Join(plan.facts.plan)]
+        return [Join(plan.facts.plan, tuple(last_ones(plan.facts.steps)))]
 
     def _wind_up(self, plan: PlanInHand) -> list[Command]:
         """Begin nothing more; when all that is at work is over, gather."""

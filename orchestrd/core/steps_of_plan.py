@@ -18,7 +18,7 @@ _LAID_OVER = ("limits", "permissions")
 """Tables of which a step has for itself what it names in them."""
 
 
-def steps_of(plan: Plan, records: Iterable[Mapping[str, Any]], most: int) -> dict[str, Step]:
+def steps_of(plan: Plan, records: Iterable[Mapping[str, Any]]) -> dict[str, Step]:
     """All steps of a plan by name, in the order of definition: its own, each followed by those that it returned."""
     returned = {
         record["step"]: record.get("output")
@@ -29,7 +29,7 @@ def steps_of(plan: Plan, records: Iterable[Mapping[str, Any]], most: int) -> dic
     for step in plan.steps or (Step(id=MAIN, prompt=plan.prompt or ""),):
         found[step.id] = step
         if step.id in returned:
-            found |= {new.id: new for new in read_further_steps(step, returned[step.id], most=most)}
+            found |= {new.id: new for new in read_further_steps(step, returned[step.id])}
     return found
 
 

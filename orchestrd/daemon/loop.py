@@ -291,7 +291,7 @@ class Daemon:
             case GatherStep(plan=plan, step=step):
                 self._errands.run(plan, lambda: self._runs.gather_step(plan, step), closing=True)
             case Join(plan=plan):
-                self._errands.run(plan, lambda: self._runs.join(plan))
+                self._errands.run(plan, lambda: self._runs.join(command))
             case Gather(plan=plan):
                 self._errands.run(plan, lambda: self._runs.gather(plan), closing=True)
             case Settle(plan=plan):

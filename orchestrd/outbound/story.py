@@ -139,7 +139,7 @@ def shown_steps(account: Account) -> list[StepAccount]:
 
 def check_of(check: Mapping[str, Any]) -> dict[str, Any]:
     """One run of a check."""
-    exit_code = check.get("exit")
+    exit_code = check.get("exit_code")
     return with_values(
         {
             "command": check.get("command"),

@@ -9,16 +9,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from handoff import looking
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
 from orchestrd.config import Config, checkouts_folder, root_name
-from orchestrd.core.commands import Prepare, StartRun
+from orchestrd.core.commands import Join, Prepare, StartRun
 from orchestrd.core.events import (
     Event,
     Joined,
@@ -30,17 +28,17 @@ from orchestrd.core.events import (
 )
 from orchestrd.core.facts import MAIN
 from orchestrd.core.history import outcome_of
+from orchestrd.core.steps_of_plan import facts_of_step, steps_of
+from orchestrd.record.journal import Record
 from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
-from orchestrd.runs.closing import ended_fields, stderr_tail
 from orchestrd.runs.environment import claude_folder
+from orchestrd.runs.judging import fields_of_end
 from orchestrd.runs.launch import Launch
-from orchestrd.runs.launching import Launching
+from orchestrd.runs.launching import Launching, command_of
 from orchestrd.runs.recovery import Found
-from orchestrd.runs.remains import sampled_usage, session_cost_usd
 from orchestrd.runs.running import Key, Running
 from orchestrd.runs.start import start_runner
-from orchestrd.runs.verdict import judge
 from orchestrd.runs.watch import RunWatch
 from orchestrd.secrets import Redactor, secret_names
 from orchestrd.workspaces.git import GitLock
@@ -126,8 +124,7 @@ class Executions:
         if accepted is None:
             folder = self._root.plan_folder(plan)
             return WorkspaceFailed(self._now(), plan, f"{folder}: accepted.json cannot be read", command.step)
-        event = self._places.prepare(plan, accepted, project)
-        return replace(event, step=command.step)
+        return self._places.prepare(plan, accepted, project, command)
 
     def gather(self, plan: PlanId) -> Event:
         """Commit and compare what the run left."""
@@ -135,12 +132,20 @@ class Executions:
 
     def gather_step(self, plan: PlanId, step: str) -> Event:
         """Commit what a step left, for those that come after it."""
-        self._journals.append(plan, "step-gathered", sync=True, step=step)
-        return StepGathered(self._now(), plan, step)
+        accepted = self._plan_of(plan)
+        if accepted is None:
+            return StepGathered(self._now(), plan, step, problem="accepted.json cannot be read")
+        own = steps_of(accepted, self._journals.read(plan))[step]
+        writes = facts_of_step(accepted, own).writes
+        title = own.title or f"{accepted.title or plan}: {step}"
+        return self._places.gather_step(plan, accepted, step, title, writes=writes)
 
-    def join(self, plan: PlanId) -> Event:
+    def join(self, command: Join) -> Event:
         """Merge what steps have left that ran side by side."""
-        return Joined(self._now(), plan)
+        accepted = self._plan_of(command.plan)
+        if accepted is None:
+            return Joined(self._now(), command.plan, problem="accepted.json cannot be read")
+        return self._places.join(command.plan, accepted, command.steps)
 
     def checkout_remover(self, plan: PlanId) -> Callable[[Path], None]:
         """Return what removes the plan's checkout when its result is out."""
@@ -154,11 +159,12 @@ class Executions:
         May be repeated after an OSError: what was started is not started again. Raises ClaudeMissing, to be repeated
         when it is back, unless the run is to stop anyway.
         """
-        intended = self._intended((command.plan, command.step), command.number)
+        records = self._journals.read(command.plan)
+        intended = _intended(records, (command.plan, command.step), command.number)
         if intended is not None:
             return self._go_on((command.plan, command.step), intended, project)
-        session = command.session or str(uuid.uuid4())
-        launch = self._compose(command, session, project)
+        session = command.session or (None if self._is_command(command, records) else str(uuid.uuid4()))
+        launch = self._compose(command, session, project, records)
         self._journals.append(
             command.plan,
             "run-intended",
@@ -175,18 +181,31 @@ class Executions:
         self._launch(command, session, launch)
         return None
 
-    def _compose(self, command: StartRun, session: str, project: Path) -> Launch | str:
+    def _is_command(self, command: StartRun, records: list[Record]) -> bool:
+        plan = self._plan_of(command.plan)
+        return plan is not None and command_of(plan, command.step, records) is not None
+
+    def _compose(
+        self, command: StartRun, session: str | None, project: Path, records: list[Record]
+    ) -> Launch | str:
         if (command.plan, command.step) in self._stops:
             return STOPPED_BEFORE
         folder = self._run_folder(command.plan, command.step, command.number)
-        return self.launching.compose(command, session, project, folder)
+        return self.launching.compose(command, session, project, folder, records)
 
-    def _launch(self, command: StartRun, session: str, launch: Launch) -> None:
+    def _launch(self, command: StartRun, session: str | None, launch: Launch) -> None:
         plan, step, number = command.plan, command.step, command.number
         folder = self._run_folder(plan, step, number)
         mark = f"{root_name(self._root.path)}/{plan}/{step}.{number}"
         booked = self._booked(plan, session)
-        started = start_runner(folder, launch, mark=mark, scope=self._scoped, attempt=command.attempt)
+        started = start_runner(
+            folder,
+            launch,
+            mark=mark,
+            scope=self._scoped,
+            attempt=command.attempt,
+            round_number=command.round,
+        )
         run = Running(
             plan=plan,
             step=step,
@@ -266,15 +285,10 @@ class Executions:
         plan, step = key
         if told.outcome is not None:
             return RunEnded(self._now(), plan, told.outcome, step)
-        intended = self._intended(key, told.starts)
+        intended = _intended(self._journals.read(plan), key, told.starts)
         if intended is None:
             raise LookupError(f"the journal of {plan} does not know start {step}.{told.starts}")
         return self._go_on(key, intended, project)
-
-    def _intended(self, key: Key, number: int) -> Mapping[str, Any] | None:
-        """What was written down of a start before it was made; None: it was not thought of yet."""
-        starts = (r for r in self._journals.read(key[0]) if r["event"] == "run-intended")
-        return next((r for r in starts if (r.get("step", MAIN), r["n"]) == (key[1], number)), None)
 
     def _go_on(self, key: Key, intended: Mapping[str, Any], project: Path) -> Event | None:
         """Go on with a start that was intended, wherever it was cut off. Repeatable."""
@@ -292,7 +306,7 @@ class Executions:
                 step,
                 intended.get("round") or 0,
             )
-            launch = self._compose(command, session, project)
+            launch = self._compose(command, session, project, self._journals.read(plan))
             if isinstance(launch, str):
                 return self._not_started(command, launch)
             self._launch(command, session, launch)
@@ -332,19 +346,14 @@ class Executions:
             recovery.sweep(folder)
             recovery.sync_logs(folder)
         recovery.remove_unfinished(folder)
-        outcome = judge(run.facts, end, stderr_tail=stderr_tail(folder))
-        fields = ended_fields(
-            run.facts,
-            end or sampled_usage(self._root.plan_folder(run.plan), run.step, run.number),
-            outcome,
-            payer=run.payer,
-            booked_usd=run.booked_usd,
-            # A stream without a result tells no cost.
-            session_usd=None
-            if run.facts.has_result
-            else session_cost_usd(claude_folder(self._environ), run.session),
-            # A runner that was killed at once has made none, and a power cut may have taken it.
-            has_log=looking.is_there(folder / "events.jsonl"),
+        fields = fields_of_end(
+            run,
+            end,
+            self._plan_of(run.plan),
+            self._journals.read(run.plan),
+            plan_folder=self._root.plan_folder(run.plan),
+            claude_folder=claude_folder(self._environ),
+            most_steps=self.launching.max_steps,
         )
         record = self._journals.append(run.plan, "run-ended", step=run.step, n=run.number, **fields)
         run.watch.close()
@@ -364,7 +373,9 @@ class Executions:
         )
         return RunEnded(self._now(), command.plan, outcome_of(record), command.step)
 
-    def _booked(self, plan: PlanId, session: str) -> float:
+    def _booked(self, plan: PlanId, session: str | None) -> float:
+        if session is None:
+            return 0.0
         records = self._journals.read(plan)
         starts = {_start(r) for r in records if r["event"] == "run-intended" and r["session_id"] == session}
         return float(
@@ -373,6 +384,12 @@ class Executions:
 
     def _run_folder(self, plan: PlanId, step: str, number: int) -> Path:
         return self._root.plan_folder(plan) / "runs" / f"{step}.{number}"
+
+
+def _intended(records: list[Record], key: Key, number: int) -> Record | None:
+    """What was written down of a start before it was made; None: it was not thought of yet."""
+    starts = (r for r in records if r["event"] == "run-intended")
+    return next((r for r in starts if _start(r) == (key[1], number)), None)
 
 
 def _start(record: Mapping[str, Any]) -> tuple[str, int]:

@@ -1,26 +1,27 @@
-"""From the engine's order to start a run to all that its runner has to be told."""
+"""From the engine's order to start something to all that its runner has to be told."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from handoff.effects import effects
-from handoff.plan import Plan
+from handoff.plan import Plan, Step
 from handoff.root import PlanId
 from orchestrd.config import Config, trust_file
 from orchestrd.core.commands import StartRun
+from orchestrd.core.facts import check_number
+from orchestrd.core.steps_of_plan import plan_of_step, schema_of, steps_of
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing
+from orchestrd.runs.command_launch import compose_command
 from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
+from orchestrd.runs.telling import prompt_of
 from orchestrd.runs.trust import look_up_trust
 from orchestrd.workspaces.places import Places
 
-GO_ON = (
-    "This session was interrupted before the task was done. Look at what is there already, then go on with the task "
-    "from where it stopped. Do not begin anew, and do not repeat what was done."
-)
-"""What a session is told that is resumed."""
+Records = Sequence[Mapping[str, Any]]
 
 
 class Launching:
@@ -35,34 +36,78 @@ class Launching:
     ) -> None:
         self.claude: ClaudeCommand | None = None
         """The binary that is there now; None: none, and then nothing is started."""
+        self.max_steps = config.limits.max_steps
         self._settings = RunSettings.of(config)
         self._places = places
         self._environ = environ
         self._plan_of = plan_of
 
-    def compose(self, command: StartRun, session: str, project: Path, run_folder: Path) -> Launch | str:
-        """Put a start together; a text says why that cannot be.
+    def compose(
+        self, command: StartRun, session: str | None, project: Path, run_folder: Path, records: Records
+    ) -> Launch | str:
+        """Put a start together; a text says why that cannot be. `records` are what the plan's journal says so far.
 
         Raises ClaudeMissing: a condition of the machine, not of the plan, which waits.
         """
         plan = self._plan_of(command.plan)
         if plan is None:
             return "accepted.json cannot be read"
+        argv = command_of(plan, command.step, records)
+        try:
+            if argv is not None:
+                return self._command(plan, command, argv)
+            step = steps_of(plan, records)[command.step]
+            return self._claude(plan, step, command, session, project, run_folder, records)
+        except NotLaunchable as error:
+            return str(error)
+
+    def _command(self, plan: Plan, command: StartRun, argv: Sequence[str]) -> Launch:
+        return compose_command(
+            argv,
+            checkout=self._places.place_of(command.plan, command.step).cwd,
+            environ=self._environ,
+            settings=self._settings,
+            limits=plan.limits,
+        )
+
+    def _claude(
+        self,
+        plan: Plan,
+        step: Step,
+        command: StartRun,
+        session: str | None,
+        project: Path,
+        run_folder: Path,
+        records: Records,
+    ) -> Launch:
         claude = self.claude
         if claude is None or not effects.may(claude.path, os.X_OK):
             raise ClaudeMissing("Claude Code is gone from this machine.", "Install it again.")
+        told = prompt_of(plan, step, command, run_folder, records)
         start = Start(
-            checkout=self._places.place_of(command.plan).cwd,
+            checkout=self._places.place_of(command.plan, command.step).cwd,
             run_folder=run_folder,
-            session_id=session,
-            prompt=GO_ON if command.session else plan.prompt or "",
+            session_id=session or "",
+            prompt=told.text,
+            output_schema=schema_of(step),
             resume=command.session is not None,
             budget_usd=command.budget_usd,
+            files=told.files,
+            readable=told.readable,
         )
-        trust = look_up_trust(project, trust_file(), self._environ)
-        try:
-            return compose(
-                plan, start, claude=claude, trust=trust, environ=self._environ, settings=self._settings
-            )
-        except NotLaunchable as error:
-            return str(error)
+        return compose(
+            plan_of_step(plan, step),
+            start,
+            claude=claude,
+            trust=look_up_trust(project, trust_file(), self._environ),
+            environ=self._environ,
+            settings=self._settings,
+        )
+
+
+def command_of(plan: Plan, step: str, records: Records) -> Sequence[str] | None:
+    """The command that a step or a check is; None: it asks a model."""
+    number = check_number(step)
+    if number is not None:
+        return plan.accept.checks[number - 1]
+    return steps_of(plan, records)[step].run

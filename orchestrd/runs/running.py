@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from handoff.root import PlanId
+from orchestrd.runs.command_output import CommandFacts
+from orchestrd.runs.kinds import COMMAND
 from orchestrd.runs.stream import StreamFacts
 from orchestrd.runs.watch import RunWatch
 
@@ -22,18 +24,23 @@ class Running:
     step: str
     number: int
     attempt: int
-    session: str
+    session: str | None
+    """Claude Code's; a command has none."""
     since: float
     """Wall seconds."""
     watch: RunWatch
     payer: str | None = None
     booked_usd: float = 0.0
     """What was booked for the same session before."""
-    facts: StreamFacts = field(default_factory=StreamFacts)
+    facts: StreamFacts | CommandFacts = field(init=False)
+    """What it has said so far."""
     knows_to_stop: bool = False
     """It was told, if it is to stop."""
     is_judged: bool = False
     """It is over, and its end is being written down."""
+
+    def __post_init__(self) -> None:
+        self.facts = CommandFacts() if self.watch.kind == COMMAND else StreamFacts()
 
     @property
     def key(self) -> Key:

@@ -7,7 +7,7 @@ be repeated after a crash anywhere in it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,22 @@ from typing import Any
 from handoff import looking
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
-from orchestrd.core.events import Event, EvidenceGathered, Moment, WorkspaceFailed, WorkspaceMade
+from orchestrd.core.commands import Prepare
+from orchestrd.core.events import (
+    Event,
+    EvidenceGathered,
+    Joined,
+    Moment,
+    StepGathered,
+    WorkspaceFailed,
+    WorkspaceMade,
+)
 from orchestrd.record.journals import Journals
 from orchestrd.workspaces import changes
 from orchestrd.workspaces import intent as workspace
 from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.intent import Intent, WorkspaceError
+from orchestrd.workspaces.step_work import StepWork
 
 PATCH = "changes.patch"
 
@@ -43,19 +53,24 @@ class Places:
         self._lock = lock
         self._now = now
         self._redact = redact
+        self._steps = StepWork(journals, lock, redact)
         self._intents: dict[PlanId, Intent] = {}
         self._making: dict[Path, threading.Lock] = {}
 
-    def place_of(self, plan: PlanId) -> Intent:
-        """Where a plan works, of which `prepare` was called, by this daemon or one before."""
+    def place_of(self, plan: PlanId, step: str) -> Intent:
+        """Where a step works, of which `prepare` was called, by this daemon or one before."""
+        place = self._steps.place_of(plan, step)
+        if place is not None:
+            return place.intent
         intent = self._intents.get(plan) or self._intended(plan)
         if intent is None:
             raise LookupError(f"the journal of {plan} names no workspace")
         self._intents[plan] = intent
         return intent
 
-    def prepare(self, name: PlanId, plan: Plan, project: Path) -> WorkspaceMade | WorkspaceFailed:
-        """Make the workspace of a plan, or find it as it was made before."""
+    def prepare(self, name: PlanId, plan: Plan, project: Path, command: Prepare | None = None) -> Event:
+        """Make the workspace of a plan and of the step of `command`, or find it as it was made before."""
+        command = command or Prepare(name)
         try:
             # Deciding on a branch's name and making the branch are one step: two plans may wish for the same name.
             with self._one_at_a_time(project):
@@ -64,12 +79,37 @@ class Places:
                 # No run begins before this record is there, and none begins without it after a power cut.
                 untouched = not any(record["event"] == "workspace-made" for record in records)
                 workspace.make(intent, self._lock, untouched=untouched)
+                self._intents[name] = intent
+                conflict = self._steps.prepare(intent, command) if command.is_staged else None
         except WorkspaceError as error:
             self._journals.append(name, "workspace-failed", message=str(error))
-            return WorkspaceFailed(self._now(), name, str(error))
-        self._intents[name] = intent
+            return WorkspaceFailed(self._now(), name, str(error), command.step)
+        if conflict is not None:
+            self._journals.append(name, "conflict", **conflict.fields())
+            return WorkspaceFailed(self._now(), name, conflict.sentence(), command.step, is_conflict=True)
         self._journals.append(name, "workspace-made")
-        return WorkspaceMade(self._now(), name)
+        return WorkspaceMade(self._now(), name, command.step)
+
+    def gather_step(self, name: PlanId, plan: Plan, step: str, title: str, *, writes: bool) -> Event:
+        """Commit what a step left, and write down the commit that holds it."""
+        try:
+            self._steps.gather(name, plan, step, title, writes=writes)
+        except WorkspaceError as error:
+            return StepGathered(self._now(), name, step, problem=str(error))
+        return StepGathered(self._now(), name, step)
+
+    def join(self, name: PlanId, plan: Plan, steps: Sequence[str]) -> Event:
+        """Put together what the steps of a plan have left."""
+        intent = self._intents.get(name) or self._intended(name)
+        if intent is None:
+            return Joined(self._now(), name)
+        try:
+            conflict = self._steps.join(intent, name, plan, steps)
+        except WorkspaceError as error:
+            return Joined(self._now(), name, problem=str(error))
+        if conflict is not None:
+            return Joined(self._now(), name, problem=conflict.sentence(), is_conflict=True)
+        return Joined(self._now(), name)
 
     def gather(self, name: PlanId, plan: Plan | None) -> Event:
         """Commit what a run left (where the plan says so), compare, and write the patch."""
@@ -95,6 +135,7 @@ class Places:
         """Return what removes a plan's checkout once its result is out."""
 
         def remove(_checkout: Path) -> None:
+            self._steps.remove(name)
             intent = self._intents.get(name) or self._intended(name)
             if intent is None or workspace.remove(intent, self._lock) or intent.mode != workspace.WORKTREE:
                 return

@@ -96,7 +96,7 @@ def test_steps_run_when_those_they_need_are_done_and_side_by_side_where_the_grap
     assert prepared(run(engine, "a")) == ["b", "c"]
     assert run(engine, "b") == []
     assert prepared(run(engine, "c")) == ["d"]
-    assert run(engine, "d") == [Join(P)]
+    assert run(engine, "d") == [Join(P, ("d",))]
 
 
 def test_what_a_step_left_is_gathered_before_the_next_one_begins() -> None:
@@ -184,7 +184,7 @@ def checked(outcomes: list[RunOutcome], rounds: int = 2) -> tuple[list[StartRun]
     left = iter(outcomes)
     commands = end(engine, "main")
     while Gather(P) not in commands:
-        if Join(P) in commands:
+        if Join(P, ("main",)) in commands:
             commands = engine.handle(Joined(at(), P))
         elif prepared(commands) == ["main"]:
             starts.append(started(engine, "main"))
@@ -251,7 +251,7 @@ def test_a_conflict_between_the_last_steps_fails_the_plan() -> None:
     engine, _ = opened(StepFacts("a"), StepFacts("b"))
     run(engine, "a")
 
-    assert run(engine, "b") == [Join(P)]
+    assert run(engine, "b") == [Join(P, ("a", "b"))]
     assert engine.handle(Joined(at(), P, "a and b both changed x.py", is_conflict=True)) == [Gather(P)]
     (settle,) = engine.handle(EvidenceGathered(at(), P, changed=True))
     assert isinstance(settle, Settle)
@@ -270,7 +270,7 @@ def test_further_steps_are_put_in_and_joined_by_whoever_needs_the_one_that_retur
     assert prepared(run(engine, "plan-1")) == ["plan-3"]
     assert run(engine, "plan-2") == []
     assert prepared(run(engine, "plan-3")) == ["review"]
-    assert run(engine, "review") == [Join(P)]
+    assert run(engine, "review") == [Join(P, ("review",))]
 
 
 # -- money -------------------------------------------------------------------------------------------------------------
@@ -359,7 +359,7 @@ def test_after_a_restart_in_a_round_earlier_checks_do_not_count() -> None:
 
     assert history.in_hand == ("main",)
     assert commands == []
-    assert end(engine, "main") == [Join(P)]
+    assert end(engine, "main") == [Join(P, ("main",))]
     assert engine.handle(Joined(at(), P)) == [StartRun(P, 2, 2, None, None, check_step(1), 1)]
 
 

@@ -1,0 +1,95 @@
+"""What a model is told at a start: the task, with what the steps before brought out; to go on; or what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from handoff.plan import Plan, Step
+from handoff.result import StepStatus
+from orchestrd.core.commands import StartRun
+from orchestrd.core.facts import check_step
+from orchestrd.runs.command_end import judge_command
+from orchestrd.runs.feedback import CheckReport, feedback, files_to_read
+from orchestrd.runs.prompting import StepOutput, StepPrompt, compose_prompt
+from orchestrd.runs.recovery import read_exit
+
+GO_ON = (
+    "This session was interrupted before the task was done. Look at what is there already, then go on with the task "
+    "from where it stopped. Do not begin anew, and do not repeat what was done."
+)
+"""What a session is told that is resumed."""
+
+Records = Sequence[Mapping[str, Any]]
+
+
+def prompt_of(plan: Plan, step: Step, command: StartRun, run_folder: Path, records: Records) -> StepPrompt:
+    """Compose what the model is told at this start."""
+    mending = _mending(plan, command, run_folder, records)
+    if command.session is not None:
+        return mending or StepPrompt(GO_ON)
+    prompt = (plan.prompt if not plan.steps else step.prompt) or ""
+    needed = [_output_of(need, plan, run_folder, records) for need in _needed(step, records)]
+    told = compose_prompt(prompt, needed, run_folder=run_folder)
+    if mending is None:
+        return told
+    # Its session is lost, so it is told both what was to be done and what is wrong with what was.
+    return StepPrompt(
+        f"{told.text}\n\n---\n\n{mending.text}", told.files, (*told.readable, *mending.readable)
+    )
+
+
+def _mending(plan: Plan, command: StartRun, run_folder: Path, records: Records) -> StepPrompt | None:
+    """What failed, at the first start of a round; None: there is nothing to mend, or it was told already."""
+    starts = [r for r in records if r["event"] == "run-intended"]
+    of_round = [
+        r
+        for r in starts
+        if r["step"] == command.step and r.get("round", 0) == command.round and r["n"] < command.number
+    ]
+    if not command.round or of_round:
+        return None
+    failed = []
+    for number in range(1, len(plan.accept.checks) + 1):
+        last = _last(records, "run-ended", check_step(number))
+        if last is not None and last["status"] != "succeeded":
+            folder = run_folder.parent / f"{last['step']}.{last['n']}"
+            failed.append(
+                CheckReport.of(judge_command(folder, read_exit(folder), plan.accept.checks[number - 1]))
+            )
+    return StepPrompt(feedback(failed), readable=files_to_read(failed))
+
+
+def _needed(step: Step, records: Records) -> list[str]:
+    """The steps whose outputs a step is given: those that it needs, and those that they have returned."""
+    names: list[str] = []
+    for need in step.needs:
+        names.append(need)
+        returned = _last(records, "run-ended", need) or {}
+        names += [one["step"] for one in returned.get("further_steps", ()) if one["step"] != step.id]
+    own = {one["step"] for r in records for one in r.get("further_steps", ()) if r["event"] == "run-ended"}
+    # A further step is not given its sisters' outputs, but those that it names.
+    return [name for name in dict.fromkeys(names) if step.id not in own or name in step.needs]
+
+
+def _output_of(name: str, plan: Plan, run_folder: Path, records: Records) -> StepOutput:
+    end = _last(records, "run-ended", name) or {}
+    own = next((step for step in plan.steps if step.id == name), None)
+    output = None
+    if own is not None and own.run is not None:
+        folder = run_folder.parent / f"{name}.{end.get('n', 0)}"
+        output = judge_command(folder, read_exit(folder), own.run).output
+    return StepOutput(
+        step=name,
+        status=StepStatus(end.get("status", StepStatus.SKIPPED.value)),
+        title=own.title if own is not None else None,
+        summary=end.get("summary") or "",
+        structured=end.get("output"),
+        logs=output.logs if output is not None and output.is_cut else (),
+    )
+
+
+def _last(records: Records, event: str, step: str) -> Mapping[str, Any] | None:
+    found = (r for r in reversed(records) if r["event"] == event and r.get("step") == step)
+    return next(found, None)

@@ -1,0 +1,182 @@
+"""The places of steps in a plan's journal: decided, begun, gathered, joined, removed.
+
+For plans of which more follows a step than the end. What is decided is written down before anything is made, and each
+call can be repeated after a crash anywhere in it. It blocks, so it is called in workers' threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from handoff.plan import Plan
+from handoff.root import PlanId
+from orchestrd.core.commands import Prepare
+from orchestrd.record.journals import Journals
+from orchestrd.workspaces import step_places
+from orchestrd.workspaces.conflicts import Conflict, Side
+from orchestrd.workspaces.git import GitLock
+from orchestrd.workspaces.intent import Intent
+from orchestrd.workspaces.step_places import Beginning, StepPlace
+from orchestrd.workspaces.whole import base_of, gather_whole
+
+Records = Sequence[Mapping[str, Any]]
+
+
+class StepWork:
+    """The places of the steps of one root's plans."""
+
+    def __init__(self, journals: Journals, lock: GitLock, redact: Callable[[bytes], bytes]) -> None:
+        self._journals = journals
+        self._lock = lock
+        self._redact = redact
+
+    def prepare(self, whole: Intent, command: Prepare) -> Conflict | None:
+        """Make the place of a step, and bring it to what the steps have left that it needs.
+
+        A conflict is of those. Raises WorkspaceError.
+        """
+        name, step = command.plan, command.step
+        records = self._journals.read(name)
+        place = _place(records, step, command.round)
+        if place is None:
+            base = self._base(whole, command, records)
+            if isinstance(base, Conflict):
+                return base
+            place = self._decide(whole, command, base, _place(records, step, None))
+            # Durable before anything is made: a checkout or branch that nobody knows of would be left over.
+            self._journals.append(name, "step-place", sync=True, round=command.round, **place.fields())
+        if place.own:
+            step_places.make(place, self._lock, untouched=not _has_started(records, step, None))
+        if not _has_started(records, step, command.round):
+            beginning = step_places.begin(place, self._lock)
+            self._journals.append(
+                name, "step-begun", step=step, round=command.round, **beginning.fields()
+            )
+        return None
+
+    def place_of(self, plan: PlanId, step: str) -> StepPlace | None:
+        """Where a step works; None: in its plan's workspace, of which alone the journal tells."""
+        return _place(self._journals.read(plan), step, None)
+
+    def gather(self, name: PlanId, plan: Plan, step: str, title: str, *, writes: bool) -> None:
+        """Commit what a step left and write down the commit that holds it. Raises WorkspaceError."""
+        records = self._journals.read(name)
+        place, beginning = _place(records, step, None), _beginning(records, step)
+        if place is None or beginning is None:
+            self._journals.append(name, "step-gathered", sync=True, step=step)
+            return
+        if not writes:
+            head = beginning.head or place.intent.base
+            self._journals.append(
+                name, "step-gathered", sync=True, step=step, head=head, changed=False
+            )
+            return
+        found = step_places.gather(
+            place,
+            beginning,
+            commit=plan.workspace.commit,
+            message=f"{title}\n\nPlan: {name}\nStep: {step}\n",
+            lock=self._lock,
+            redact=self._redact,
+        )
+        fields = found.fields()
+        # Of a step its result tells a verdict only.
+        kept = {one: fields[one] for one in ("head", "branch", "changed", "uncommitted") if one in fields}
+        self._journals.append(name, "step-gathered", sync=True, step=step, **kept)
+
+    def join(self, whole: Intent, name: PlanId, plan: Plan, steps: Iterable[str]) -> Conflict | None:
+        """Put the work of these steps, in this order, on the plan's branch. Raises WorkspaceError."""
+        sides = _sides(self._journals.read(name), steps)
+        found = gather_whole(
+            whole,
+            name,
+            sides,
+            commit=plan.workspace.commit,
+            message=f"{plan.title or name}\n\nPlan: {name}\n",
+            patch=None,
+            lock=self._lock,
+        )
+        if found.conflict is not None:
+            self._journals.append(name, "conflict", **found.conflict.fields())
+            return found.conflict
+        head = found.changes.head
+        self._journals.append(name, "joined", **({"head": head} if head is not None else {}))
+        return None
+
+    def remove(self, name: PlanId) -> None:
+        """Remove the checkouts that steps had of their own, and the branches of which the plan's holds all."""
+        records = self._journals.read(name)
+        into = next((r.get("head") for r in reversed(records) if r["event"] == "gathered"), None)
+        for step in dict.fromkeys(r["step"] for r in records if r["event"] == "step-place"):
+            place = _place(records, step, None)
+            if place is not None:
+                branch = (_last(records, "step-gathered", step) or {}).get("branch")
+                step_places.remove(
+                    place,
+                    self._lock,
+                    into=into,
+                    branch=branch,
+                    untouched=not _has_started(records, step, None),
+                )
+
+    def _base(self, whole: Intent, command: Prepare, records: Records) -> str | Conflict | None:
+        if command.round:
+            # After a check that failed it begins with what all steps have left together.
+            joined = next((r.get("head") for r in reversed(records) if r["event"] == "joined"), None)
+            return joined or whole.base
+        return base_of(whole, command.plan, _sides(records, command.needs), self._lock)
+
+    def _decide(
+        self, whole: Intent, command: Prepare, base: str | None, before: StepPlace | None
+    ) -> StepPlace:
+        if before is not None:
+            return before.at(base) if base is not None else before
+        own = command.own or (base is not None and not step_places.leads_to(whole, base, self._lock))
+        return step_places.decide(whole, command.step, base=base, own=own, lock=self._lock)
+
+
+def _place(records: Records, step: str, round_number: int | None) -> StepPlace | None:
+    """What was decided of a step's place, in that round; None for a round: last."""
+    record = _last(records, "step-place", step, round_number)
+    return StepPlace.from_fields(record) if record is not None else None
+
+
+def _beginning(records: Records, step: str) -> Beginning | None:
+    record = _last(records, "step-begun", step)
+    return Beginning.from_fields(record) if record is not None else None
+
+
+def _has_started(records: Records, step: str, round_number: int | None) -> bool:
+    return _last(records, "run-intended", step, round_number) is not None
+
+
+def _sides(records: Records, steps: Iterable[str]) -> list[Side]:
+    sides = []
+    for step in steps:
+        gathered = _last(records, "step-gathered", step) or {}
+        if gathered.get("head") is not None:
+            sides.append(Side(step, gathered["head"], gathered.get("branch")))
+    return sides
+
+
+def _last(
+    records: Records, event: str, step: str, round_number: int | None = None
+) -> Mapping[str, Any] | None:
+    return next(
+        (
+            r
+            for r in reversed(records)
+            if r["event"] == event
+            and r.get("step") == step
+            and (round_number is None or r.get("round", 0) == round_number)
+        ),
+        None,
+    )
+
+
+def checkouts_of(records: Records) -> list[Path]:
+    """Where the steps of a plan have checkouts of their own."""
+    places = [StepPlace.from_fields(r) for r in records if r["event"] == "step-place"]
+    return list(dict.fromkeys(place.intent.path for place in places if place.own))
