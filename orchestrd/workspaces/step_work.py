@@ -51,9 +51,7 @@ class StepWork:
             step_places.make(place, self._lock, untouched=not _has_started(records, step, None))
         if not _has_started(records, step, command.round):
             beginning = step_places.begin(place, self._lock)
-            self._journals.append(
-                name, "step-begun", step=step, round=command.round, **beginning.fields()
-            )
+            self._journals.append(name, "step-begun", step=step, round=command.round, **beginning.fields())
         return None
 
     def place_of(self, plan: PlanId, step: str) -> StepPlace | None:
@@ -69,9 +67,7 @@ class StepWork:
             return
         if not writes:
             head = beginning.head or place.intent.base
-            self._journals.append(
-                name, "step-gathered", sync=True, step=step, head=head, changed=False
-            )
+            self._journals.append(name, "step-gathered", sync=True, step=step, head=head, changed=False)
             return
         found = step_places.gather(
             place,
@@ -102,7 +98,8 @@ class StepWork:
             self._journals.append(name, "conflict", **found.conflict.fields())
             return found.conflict
         head = found.changes.head
-        self._journals.append(name, "joined", **({"head": head} if head is not None else {}))
+        fields: dict[str, Any] = {} if head is None else {"head": head}
+        self._journals.append(name, "joined", **fields)
         return None
 
     def remove(self, name: PlanId) -> None:
