@@ -14,7 +14,6 @@ from handoff.fields import NOT_EMPTY, Document, Flag, Id, Line, Name, Prose, Wor
 from handoff.output_schema import JsonSchema
 from handoff.plan import Permissions, Step
 
-
 MOST_ID_CHARACTERS = 100
 """Of a step's name."""
 
@@ -54,7 +53,9 @@ class FurtherStepsRefused(ValueError):
 def read_further_steps(
     by: Step, output: Any, *, most: int | None = None, taken: frozenset[str] = frozenset()
 ) -> list[Step]:
-    """Make steps of what `by` returned: at most `most` in its plan together (None: they were counted before), none named as one of `taken`.
+    """Make steps of what `by` returned: at most `most` in its plan together, none named as one of `taken`.
+
+    `most` None: they were counted before.
 
     Their names begin with that of the step that returned them, so that they are like no others; they come after it.
     Raises FurtherStepsRefused.

@@ -65,6 +65,10 @@ class Limits(_Group):
     first_event: Annotated[Duration, Field(gt=0)] = 60.0
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     api_retries: Annotated[int, Field(ge=0, le=100)] = 2
+    max_parked: Annotated[Duration, Field(gt=0)] = 86_400.0
+    """How long a plan waits at most for the account's usage limit to be over."""
+    near_limit_priority: Annotated[int, Field(ge=0, le=100)] = 80
+    """While the limit is near, no plan of a lower priority begins; 0: all do."""
     max_steps: Annotated[int, Field(ge=1, le=1000)] = 20
     """Of a plan with a step that expands: all its steps together."""
 

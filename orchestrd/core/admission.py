@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrd.core.account_limit import AccountLimit
 from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import Life, State
@@ -16,8 +17,13 @@ CONDITIONS = ("claude", "space", "pressure")
 class Admission:
     """What stands in the way of all, or of some."""
 
-    def __init__(self, plans: InHand, max_parallel: int) -> None:
+    def __init__(
+        self, plans: InHand, limit: AccountLimit, max_parallel: int, near_limit_priority: int
+    ) -> None:
         self.max_parallel = max_parallel
+        self.limit = limit
+        """The account's."""
+        self._near_limit_priority = near_limit_priority
         self.paused: str | None = None
         """Why no plan starts ('' where nobody said); None: plans start."""
         self.draining = False
@@ -36,7 +42,15 @@ class Admission:
 
     def may_start(self, line: Line, _head: Entry) -> bool:
         """Whether nothing but the order keeps the head of a line from its slot."""
+        if not line.is_command and self.keeps_out(line.priority, is_begun=line.is_begun):
+            return False
         return line.is_begun or not (line.in_place and self._plans.holder(line.project) is not None)
+
+    def keeps_out(self, priority: int, *, is_begun: bool) -> bool:
+        """Whether the account's limit stands in the way: reached, of all; near, of what is new and not urgent."""
+        if self.limit.is_reached:
+            return True
+        return self.limit.is_near and not is_begun and priority < self._near_limit_priority
 
     def waits_for(self, plan: PlanInHand) -> Wait | None:
         """What a plan waits for and until when (wall seconds), in the protocol's words; None when it does not wait."""
@@ -57,6 +71,8 @@ class Admission:
         for word in CONDITIONS:
             if word in self.troubles:
                 return Wait(word)
+        if self.keeps_out(plan.facts.priority, is_begun=plan.begun) and plan.asks_a_model:
+            return Wait("limit", self.limit.until_wall)
         holder = self._plans.holder(plan.facts.project) if plan.facts.in_place else None
         if holder is not None and not plan.begun:
             return Wait("overlap")

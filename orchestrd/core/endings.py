@@ -30,6 +30,15 @@ def no_workspace(message: str) -> Ending:
     return Ending(Status.FAILED, Reason.WORKSPACE, message)
 
 
+def parked_too_long(seconds: float) -> Ending:
+    """The account's limit was not over in time."""
+    hours = f"{seconds / 3600:g} h"
+    message = (
+        f"The account's usage limit was not over within {hours} (limits.max_parked), so it was given up."
+    )
+    return Ending(Status.FAILED, Reason.USAGE_LIMIT, message)
+
+
 def no_money() -> Ending:
     """What it may cost is used up."""
     message = "What the plan may cost is used up, so it was not tried again."

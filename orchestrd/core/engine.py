@@ -15,6 +15,7 @@ from handoff.result import Status
 from handoff.root import PlanId
 from orchestrd.core import endings
 from orchestrd.core import events as told
+from orchestrd.core.account_limit import MARGIN_SECONDS, AccountLimit
 from orchestrd.core.admission import Admission
 from orchestrd.core.after_run import judge_evidence
 from orchestrd.core.commands import Command, Gather, Leave, Settle
@@ -25,6 +26,7 @@ from orchestrd.core.plan import EngineFault, PlanInHand
 from orchestrd.core.plan_life import HOLDS_A_SLOT, Life, State, Trigger
 from orchestrd.core.recovering import take_up
 from orchestrd.core.step import Wait
+from orchestrd.core.step_life import StepState
 from orchestrd.core.steps import Steps
 from orchestrd.core.waiting import what_it_waits_for
 
@@ -36,10 +38,13 @@ class Engine:
     or a person did; `EngineFault` and `IllegalTransitionError` are bugs of the caller, and change nothing.
     """
 
-    def __init__(self, max_parallel: int) -> None:
+    def __init__(
+        self, max_parallel: int, *, max_parked_seconds: float = 86_400.0, near_limit_priority: int = 80
+    ) -> None:
         self._plans = InHand()
-        self._steps = Steps(self._plans)
-        self.admission = Admission(self._plans, max_parallel)
+        self._limit = AccountLimit()
+        self._steps = Steps(self._plans, self._limit, max_parked_seconds)
+        self.admission = Admission(self._plans, self._limit, max_parallel, near_limit_priority)
         self._boot_began: float | None = None
         """Wall seconds at which the clock that only grows began, as the first event told them."""
 
@@ -82,7 +87,8 @@ class Engine:
 
     def next_look(self, at: Moment) -> float | None:
         """Seconds until a `Tick` has something to do; None when only other events can change anything."""
-        return self._plans.waiting.next_look(at)
+        looks = (self._plans.waiting.next_look(at), self._limit.next_look(at))
+        return min((look for look in looks if look is not None), default=None)
 
     # -- the one entrance -----------------------------------------------------------------------------------------
 
@@ -91,6 +97,7 @@ class Engine:
         self._plans.wall = event.at.wall
         if self._boot_began is None:
             self._boot_began = event.at.wall - event.at.boot
+        self._limit.let_time_pass(event.at)
         commands = self._react(event)
         commands += self._let_time_pass(event.at)
         if not isinstance(event, told.PlanRecovered):
@@ -117,6 +124,8 @@ class Engine:
                 return self._steps.workspace_failed(self._plans.known(event.plan), event)
             case told.RunEnded():
                 return self._steps.run_ended(self._plans.known(event.plan), event)
+            case told.LimitTold():
+                self._limit_told(event)
             case told.StepGathered():
                 return self._steps.gathered(self._plans.known(event.plan), event)
             case told.Joined():
@@ -190,9 +199,21 @@ class Engine:
     def _go_on(self, plan: PlanInHand, history: told.History, at: Moment) -> list[Command]:
         """Go on with a plan of which something was started before."""
         self._plans.place(plan, take_up(plan, history))
+        self._park_again(plan, history, at)
         if plan.cancelled is not None:
             return self._steps.stop(plan)
         return self._steps.go_on(plan, at) if plan.life is Life.OPEN else []
+
+    def _park_again(self, plan: PlanInHand, history: told.History, at: Moment) -> None:
+        """Let steps wait on that waited for the account's limit; what is over by now is over."""
+        for name, before in history.steps.items():
+            until, step = before.parked_until, plan.steps.get(name)
+            if before.in_hand or until is None or step is None or until <= at.wall:
+                continue
+            step.state = StepState.WAITING
+            self._plans.waiting.pause(plan, step, until - at.wall, at, "limit")
+            if not self._limit.is_reached:
+                self._limit.reach(at, until - MARGIN_SECONDS)
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
@@ -247,9 +268,23 @@ class Engine:
 
     def _workspace_made(self, event: told.WorkspaceMade) -> list[Command]:
         plan = self._plans.known(event.plan)
-        may_start = self.admission.starts_plans
-        commands = self._steps.start(plan, plan.steps[event.step], event.at, may_start=may_start)
+        step = plan.steps[event.step]
+        keeps_out = not step.facts.is_command and self.admission.limit.is_reached
+        may_start = self.admission.starts_plans and not keeps_out
+        commands = self._steps.start(plan, step, event.at, may_start=may_start)
         return commands or self._give_up_overdue(plan, event.at)
+
+    def _limit_told(self, event: told.LimitTold) -> None:
+        match event.status:
+            case "rejected":
+                if not self._limit.is_reached:
+                    self._limit.reach(event.at, event.resets_at)
+            case "allowed_warning":
+                self._limit.approach(event.at, event.resets_at)
+            case "allowed":
+                self._limit.is_allowed()
+            case _:
+                pass  # a newer Claude Code's word
 
     def _gathered(self, event: told.EvidenceGathered) -> list[Command]:
         plan = self._plans.known(event.plan)

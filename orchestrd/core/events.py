@@ -47,6 +47,8 @@ class RunOutcome:
     """Some tool call was denied."""
     steps: tuple[StepFacts, ...] = ()
     """Of a step that expands: the further steps that it returned, checked."""
+    limit_resets_at: float | None = None
+    """Of a usage limit: when it is over (wall seconds), where that was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,10 @@ class StepHistory:
     """Of the starts whose ends were acted upon."""
     given_usd: float | None = None
     """What its last start may cost."""
+    parked_since: float | None = None
+    """Wall seconds since when it waits for the account's limit."""
+    parked_until: float | None = None
+    """Wall seconds; as far as anybody knew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,16 @@ class RunEnded:
     plan: PlanId
     outcome: RunOutcome
     step: str = MAIN
+
+
+@dataclass(frozen=True, slots=True)
+class LimitTold:
+    """A run was told how the account stands: `allowed`, `allowed_warning` or `rejected`, as Claude Code says it."""
+
+    at: Moment
+    status: str
+    resets_at: float | None = None
+    """Wall seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +290,7 @@ Event = (
     | WorkspaceMade
     | WorkspaceFailed
     | RunEnded
+    | LimitTold
     | StepGathered
     | Joined
     | EvidenceGathered

@@ -89,7 +89,8 @@ def _follow_step(step: StepHistory, record: Record) -> tuple[StepHistory, float]
                 starts=number,
                 attempt=record["attempt"],
                 # Written down twice, it is one start.
-                resumes=step.resumes + (bool(record["resumes"]) and number > step.starts),
+                resumes=step.resumes
+                + (bool(record["resumes"]) and number > step.starts and step.parked_since is None),
                 session=record["session_id"] if record["resumes"] else None,
                 in_hand=True,
                 round=record.get("round") or 0,
@@ -106,7 +107,14 @@ def _follow_step(step: StepHistory, record: Record) -> tuple[StepHistory, float]
             session = record.get("session_id")
             spent = step.spent_usd + cost
             again = replace(
-                step, in_hand=False, outcome=None, session=session, attempt=attempt, spent_usd=spent
+                step,
+                in_hand=False,
+                outcome=None,
+                session=session,
+                attempt=attempt,
+                spent_usd=spent,
+                parked_since=record.get("parked_since"),
+                parked_until=record.get("parked_until"),
             )
             return again, cost
         case _:
@@ -125,6 +133,7 @@ def outcome_of(record: Record) -> RunOutcome:
         cost_usd=record.get("cost_usd") or 0.0,
         denied=bool(record.get("denied")),
         steps=tuple(step_of(fields) for fields in record.get("further_steps", ())),
+        limit_resets_at=record.get("limit_resets_at"),
     )
 
 

@@ -75,6 +75,12 @@ class PlanInHand:
         return any(step.outcome is not None and step.outcome.denied for step in self.steps.values())
 
     @property
+    def asks_a_model(self) -> bool:
+        """None of its steps that are ready is a mere command."""
+        ready = [step for step in self.steps.values() if step.state is StepState.READY]
+        return not any(step.facts.is_command for step in ready)
+
+    @property
     def slots(self) -> int:
         """How many slots it holds."""
         if self.life is Life.OPEN:

@@ -37,6 +37,10 @@ class StepInHand:
     spent_usd: float = 0.0
     given_usd: float | None = None
     """What its last start may cost."""
+    parked_since: float | None = None
+    """Wall seconds since when it waits for the account's limit."""
+    parked_since_before: float | None = None
+    """The same, of its last start: if that is refused too, it has waited since then."""
     outcome: RunOutcome | None = None
     """How its last start ended, once that is decided upon."""
 
@@ -57,3 +61,4 @@ class StepInHand:
         self.session = history.session
         self.spent_usd = history.spent_usd
         self.given_usd = history.given_usd
+        self.parked_since = history.parked_since

@@ -11,6 +11,7 @@ from dataclasses import replace
 from handoff.result import Reason, Status
 from orchestrd.core import endings
 from orchestrd.core import events as told
+from orchestrd.core.account_limit import AccountLimit
 from orchestrd.core.after_run import Again, Over, decide_after_run, has_money, remaining_usd
 from orchestrd.core.commands import Command, Gather, GatherStep, Join, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.events import Ending, Moment, RunOutcome
@@ -29,8 +30,10 @@ MOST_STARTS_OF_A_CHECK = 3
 class Steps:
     """The rules for steps. Each method returns what is to be done now."""
 
-    def __init__(self, plans: InHand) -> None:
+    def __init__(self, plans: InHand, limit: AccountLimit, max_parked_seconds: float) -> None:
         self._plans = plans
+        self._limit = limit
+        self._max_parked = max_parked_seconds
 
     # -- until they are started -----------------------------------------------------------------------------------
 
@@ -59,6 +62,8 @@ class Steps:
     def choose(self, plan: PlanInHand, step: StepInHand) -> Command:
         """It is given a slot."""
         self._plans.move_step(plan, step, StepTrigger.CHOSEN)
+        if not step.facts.is_command:
+            self._limit.started((plan.facts.plan, step.name))
         if not plan.begun:
             self._plans.begin(plan)
         order = [one.step for one in plan.facts.steps]
@@ -74,10 +79,12 @@ class Steps:
     def start(self, plan: PlanInHand, step: StepInHand, at: Moment, *, may_start: bool) -> list[Command]:
         """Its workspace is there."""
         if plan.cancelled is not None or plan.decided is not None:
+            self._limit.held((plan.facts.plan, step.name))
             self._plans.move_step(plan, step, StepTrigger.GIVEN_UP)
             return self.go_on(plan, at)
         if not may_start:
             # Paused while its workspace was being made: that waits for it.
+            self._limit.held((plan.facts.plan, step.name))
             self._plans.move_step(plan, step, StepTrigger.HELD)
             self._plans.line_up(plan, step)
             return []
@@ -91,7 +98,9 @@ class Steps:
             step.attempt += 1
         step.same_attempt = False
         step.given_usd = budget_usd
-        step.resumes += step.session is not None
+        # To go on after a limit is neither an attempt nor a resumption of one that failed.
+        step.resumes += step.session is not None and step.parked_since is None
+        step.parked_since_before, step.parked_since = step.parked_since, None
         return StartRun(
             plan.facts.plan, step.starts, step.attempt, step.session, budget_usd, step.name, plan.round
         )
@@ -99,6 +108,7 @@ class Steps:
     def workspace_failed(self, plan: PlanInHand, event: told.WorkspaceFailed) -> list[Command]:
         """There is nowhere to run a step."""
         step = self._step(plan, event.step)
+        self._limit.held((plan.facts.plan, step.name))
         ending = endings.conflict(event.message) if event.is_conflict else endings.no_workspace(event.message)
         self._plans.move_step(plan, step, StepTrigger.WORKSPACE_FAILED)
         plan.decided = plan.decided or ending
@@ -119,6 +129,9 @@ class Steps:
         step.spent_usd += outcome.cost_usd
         if check_number(step.name) is not None:
             return self._check_ended(plan, step, outcome, event.at)
+        self._limit.ended((plan.facts.plan, step.name), at_limit=outcome.reason is Reason.USAGE_LIMIT)
+        if outcome.reason is Reason.USAGE_LIMIT and plan.cancelled is None:
+            return self._park(plan, step, outcome, event.at)
         match decide_after_run(plan, step, outcome):
             case Again(pause_seconds=pause, session=session, same_attempt=same_attempt):
                 return self._again(plan, step, session, pause, event.at, same_attempt=same_attempt)
@@ -142,6 +155,18 @@ class Steps:
         self._plans.waiting.pause(plan, step, pause_seconds, at, word)
         self._plans.move_step(plan, step, StepTrigger.RUN_AGAIN)
         return self.go_on(plan, at)
+
+    def _park(self, plan: PlanInHand, step: StepInHand, outcome: RunOutcome, at: Moment) -> list[Command]:
+        """Let it wait until the account's limit is over, and go on then: that is no failure and no attempt."""
+        pause = self._limit.reach(at, outcome.limit_resets_at)
+        before = step.parked_since_before
+        # What has cost something was not refused at once: it has waited in vain no longer.
+        since = before if before is not None and not outcome.cost_usd else at.wall
+        if at.wall + pause - since > self._max_parked:
+            step.outcome = outcome
+            return self._over(plan, step, endings.parked_too_long(self._max_parked), at)
+        step.parked_since = since
+        return self._again(plan, step, outcome.session, pause, at, same_attempt=True, word="limit")
 
     def _over(self, plan: PlanInHand, step: StepInHand, ending: Ending, at: Moment) -> list[Command]:
         if ending.status is Status.SUCCEEDED:

@@ -99,7 +99,11 @@ class Daemon:
         self._unread: Recovered | None = None
         """With plans whose journals the disk did not give; they are asked for again at `_unread_due` (boot seconds)."""
         self._unread_due = 0.0
-        self._engine = Engine(config.limits.max_parallel)
+        self._engine = Engine(
+            config.limits.max_parallel,
+            max_parked_seconds=config.limits.max_parked,
+            near_limit_priority=config.limits.near_limit_priority,
+        )
         self._ids = Ids.load(root)
         self._journals = Journals(root)
         patience = config.lanes.patience_seconds
@@ -242,6 +246,7 @@ class Daemon:
         self._decide(self._errands.reports())
         for key in self._runs.poll(at):
             self._judge(key)
+        self._decide(self._runs.told())
         for plan, message in self._runs.unreadable.items():
             self._troubles.raise_(Trouble(f"run-{plan}", message, "repair that; the run itself goes on"))
         self._errands.turn(at)
@@ -311,6 +316,8 @@ class Daemon:
         if step is None or step.state not in {*NOT_BEGUN, StepState.PREPARING}:
             return
         fields: dict[str, Any] = {"session_id": step.session} if step.session else {}
+        if step.parked_since is not None and step.wait is not None:
+            fields |= {"parked_since": step.parked_since, "parked_until": step.wait.until}
         # Without this line the next daemon decides on that run's end once more, and alike.
         with suppress(OSError):
             self._journals.append(

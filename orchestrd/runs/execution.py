@@ -7,6 +7,7 @@ journal before it does it, so whatever kills the daemon, the next one knows what
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -20,6 +21,7 @@ from orchestrd.core.commands import Join, Prepare, StartRun
 from orchestrd.core.events import (
     Event,
     Joined,
+    LimitTold,
     Moment,
     RunEnded,
     StepGathered,
@@ -82,6 +84,7 @@ class Executions:
         self._running: dict[Key, Running] = {}
         self._stops: dict[Key, str] = {}
         """Why each run that is to stop is."""
+        self._told: deque[Event] = deque()
         self._next_tail = 0.0
         self.unreadable: dict[PlanId, str] = {}
         """Why what a run says, or whether it is over, cannot be found out."""
@@ -271,6 +274,13 @@ class Executions:
         del self._running[key]
         return event
 
+    def told(self) -> list[Event]:
+        """Take out what runs were told of the account since the last call."""
+        events = []
+        while self._told:
+            events.append(self._told.popleft())
+        return events
+
     def forget(self, plan: PlanId) -> None:
         """The plan is settled."""
         for key in [key for key in list(self._stops) if key[0] == plan]:
@@ -331,8 +341,11 @@ class Executions:
 
     def _read(self, run: Running) -> bool:
         lines = run.watch.read_new_lines()
+        before = run.limit
         for line in lines:
             run.facts.feed(line)
+        if run.limit is not None and run.limit != before:
+            self._told.append(LimitTold(self._now(), run.limit.status, run.limit.resets_at))
         return bool(lines)
 
     def _judge(self, run: Running) -> Event:

@@ -9,7 +9,7 @@ from typing import Any
 from handoff.root import PlanId
 from orchestrd.runs.command_output import CommandFacts
 from orchestrd.runs.kinds import COMMAND
-from orchestrd.runs.stream import StreamFacts
+from orchestrd.runs.stream import RateLimit, StreamFacts
 from orchestrd.runs.watch import RunWatch
 
 Key = tuple[PlanId, str]
@@ -46,6 +46,11 @@ class Running:
     def key(self) -> Key:
         """Whose start it is."""
         return self.plan, self.step
+
+    @property
+    def limit(self) -> RateLimit | None:
+        """How the account stands, as it was told last."""
+        return self.facts.rate_limit if isinstance(self.facts, StreamFacts) else None
 
     @property
     def cost_usd(self) -> float:

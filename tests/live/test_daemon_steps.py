@@ -1,4 +1,4 @@
-"""A plan that is a graph, with the real Claude Code and a scripted model: in the order drawn, merged, told of step by step."""
+"""A plan that is a graph, with the real Claude Code and a scripted model: order, branch and result are as drawn."""
 
 from __future__ import annotations
 
