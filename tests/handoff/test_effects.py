@@ -13,6 +13,7 @@ ROOMS = (
     "handoff",
     "orchestrd/daemon",
     "orchestrd/inbound",
+    "orchestrd/library",
     "orchestrd/outbound",
     "orchestrd/record",
     "orchestrd/runs",
