@@ -6,20 +6,31 @@ Reading a good document is quick; where the lines of its values are is found out
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date, datetime, time
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
-from handoff.document_error import DocumentError, FieldError, line_at, path_parts, path_text
+from handoff.document_error import DocumentError, FieldError, Lines, line_at, path_parts, path_text
 from handoff.fields import IN_DOCUMENT, Document, format_instant
 from handoff.plain_errors import MOST_EXPLAINED, explain
 from handoff.reading import Reading, body_of, read_json, read_markdown, read_toml, text_of, too_many_values
 from handoff.wholesome import faults_in, holds_too_much, is_wholesome
 
-__all__ = ["DocumentError", "FieldError", "Format", "as_written", "dump", "line_of", "read_document"]
+__all__ = [
+    "DocumentError",
+    "FieldError",
+    "Format",
+    "as_written",
+    "dump",
+    "line_finder",
+    "line_of",
+    "read_document",
+]
 
 D = TypeVar("D", bound=Document)
 
@@ -54,11 +65,24 @@ def read_document(model: type[D], raw: bytes, format: Format) -> D:  # noqa: A00
 
 def line_of(raw: bytes, format: Format, path: str) -> int | None:  # noqa: A002 - the protocol's word
     """Tell the line of a field (`steps[1].needs`), or of what encloses it. None: the document cannot be read."""
-    try:
-        lines = _read(raw, format, "prompt").find_lines()
-    except DocumentError:
-        return None
-    return line_at(lines, path_parts(path))
+    return line_finder(raw, format)(path)
+
+
+def line_finder(raw: bytes, format: Format) -> Callable[[str], int | None]:  # noqa: A002 - the protocol's word
+    """Make a function that tells lines as `line_of` does. The document is read once, and only if one is asked for."""
+
+    @cache
+    def lines() -> Lines | None:
+        try:
+            return _read(raw, format, "prompt").find_lines()
+        except DocumentError:
+            return None
+
+    def find(path: str) -> int | None:
+        found = lines()
+        return None if found is None else line_at(found, path_parts(path))
+
+    return find
 
 
 def as_written(raw: bytes, format: Format, body_field: str | None = "prompt") -> dict[str, Any]:  # noqa: A002

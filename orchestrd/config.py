@@ -42,6 +42,7 @@ __all__ = [
     "setting_names",
     "state_folder",
     "trust_file",
+    "workflows_folder",
 ]
 
 READ_FIRST = ("ORCHESTRD_ROOT", "ORCHESTRD_CONFIG", "ORCHESTRD_CLAUDE", "ORCHESTRD_PORTABLE")
@@ -136,7 +137,7 @@ def default_text() -> str:
 
 
 def config_folder() -> Path:
-    """Where the platform keeps configuration: `config.toml` and `trusted.json`."""
+    """Where the platform keeps configuration: `config.toml`, `trusted.json` and `workflows/`."""
     return platformdirs.user_config_path("orchestrd", appauthor=False)
 
 
@@ -163,6 +164,11 @@ def root_name(root: Path) -> str:
 def trust_file() -> Path:
     """Where `orchestrd trust` keeps the projects that it was told."""
     return config_folder() / "trusted.json"
+
+
+def workflows_folder() -> Path:
+    """Where the user keeps workflows of their own."""
+    return config_folder() / "workflows"
 
 
 def _read_file(path: Path, *, named: bool) -> _File:

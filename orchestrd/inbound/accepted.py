@@ -10,16 +10,21 @@ from handoff.root import PlanId, Root
 from orchestrd.config import Limits
 from orchestrd.inbound.intake import Accepted, check_plan
 from orchestrd.inbound.taken import plan_file
+from orchestrd.library.finding import SHIPPED, Library
 
 ACCEPTED = "accepted.json"
 
 
-def write_accepted(root: Root, plan: PlanId, accepted: Plan) -> None:
-    """Write down what will be executed. Not synced: after a power cut it can be made again."""
-    durable.replace(root.plan_folder(plan) / ACCEPTED, accepted.model_dump_json().encode(), sync=False)
+def write_accepted(root: Root, plan: PlanId, accepted: Accepted) -> None:
+    """Write down what will be executed.
+
+    Not synced, since it can be made again; but what was made of a workflow is: its file may be another one by then.
+    """
+    content = accepted.plan.model_dump_json().encode()
+    durable.replace(root.plan_folder(plan) / ACCEPTED, content, sync=accepted.workflow is not None)
 
 
-def read_accepted(root: Root, plan: PlanId, limits: Limits) -> Plan | None:
+def read_accepted(root: Root, plan: PlanId, limits: Limits, library: Library = SHIPPED) -> Plan | None:
     """Read what will be executed, making it again where a power cut took it; None: its file is no plan any more."""
     folder = root.plan_folder(plan)
     try:
@@ -33,8 +38,8 @@ def read_accepted(root: Root, plan: PlanId, limits: Limits) -> Plan | None:
                 raw = read_taken(folder, file.name)
             except (BadFile, StillWritten):
                 return None
-            checked = check_plan(raw, kind, plan, limits)
+            checked = check_plan(raw, kind, plan, limits, library)
             if isinstance(checked, Accepted):
-                write_accepted(root, plan, checked.plan)
+                write_accepted(root, plan, checked)
                 return checked.plan
     return None

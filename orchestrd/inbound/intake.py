@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from handoff import looking
+from handoff.document_error import path_parts, path_text
 from handoff.effects import effects
-from handoff.formats import DocumentError, FieldError, Format, as_written, line_of, read_document
+from handoff.fields import Problem
+from handoff.formats import DocumentError, FieldError, Format, as_written, line_finder, read_document
 from handoff.naming import Project
 from handoff.plan import Plan
 from handoff.result import Reason
@@ -26,16 +28,15 @@ from handoff.root import PlanId
 from orchestrd.config import Limits
 from orchestrd.core.steps_of_plan import with_whole_steps
 from orchestrd.inbound.caps import inert_caps
+from orchestrd.inbound.making_out import MadeOut, make_out, problems_of_naming
 from orchestrd.inbound.touches import name_folders
+from orchestrd.library.finding import SHIPPED, Library
+from orchestrd.library.roles import problems_of_roles
 
-LATER = {
-    "workflow": "write the `prompt` out instead",
-    "params": "they belong to a workflow",
-    "workspace.touches": "leave it out; plans with worktrees do not disturb one another",
-}
+LATER: dict[str, str] = {}
 """Fields of the protocol that this version checks and then refuses (`unsupported`), and what to do meanwhile."""
 
-
+NOT_YET = "this version does not carry it out yet"
 _PROJECT: TypeAdapter[str] = TypeAdapter(Project)
 _MOST_SHOWN = 200
 """Characters of a name that is no good."""
@@ -57,6 +58,8 @@ class Accepted:
     project: Path
     """The project, `~` expanded and symbolic links resolved."""
     in_place: bool
+    workflow: str | None = None
+    """The workflow that it named and was made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,47 +72,82 @@ class Refused:
     title: str | None = None
 
 
-def check_plan(raw: bytes, file_format: Format, plan: PlanId, limits: Limits) -> Accepted | Refused:
-    """Check a plan and fill in what it leaves out (PROTOCOL, section 4).
+def check_plan(
+    raw: bytes, file_format: Format, plan: PlanId, limits: Limits, library: Library = SHIPPED
+) -> Accepted | Refused:
+    """Check a plan, make its workflow out, and fill in what it leaves out (PROTOCOL, section 4).
 
-    `limits` are the configured ones that hold where the plan names none. Raises nothing for any content of `raw`.
+    `limits` are the configured ones that hold where the plan names none. Raises nothing for any content of `raw`;
+    OSError where the disk does not give a workflow's file.
     """
+    line = line_finder(raw, file_format)
     try:
         written = read_document(Plan, raw, file_format)
     except DocumentError as error:
-        return Refused(Reason.INVALID, (*error.errors, *_missing_project(raw, file_format, error.errors)))
-
-    def problem(path: str, message: str, hint: str) -> FieldError:
-        return FieldError(path, message, hint, line_of(raw, file_format, path))
+        also = _wrong_besides(as_written(raw, file_format), error.errors, library)
+        return Refused(Reason.INVALID, (*error.errors, *_told(also, line)))
 
     project = _look_at(written.project)
-    if isinstance(project, Wrong):
-        errors = [problem(*project)]
-        project = Path(written.project)
-    else:
-        errors = [problem(*wrong) for wrong in _wrong_with_project(written, project)]
-    errors += [problem(*inert) for inert in inert_caps(written)]
-    unsupported = [
-        problem(path, "this version does not carry it out yet", hint) for path, hint in _later_fields(written)
-    ]
-    if errors or unsupported:
-        reason = Reason.INVALID if errors else Reason.UNSUPPORTED
-        return Refused(reason, (*errors, *unsupported), key=written.key, title=written.title)
-    return _fill_in(written, plan, project, limits)
+    known = project if isinstance(project, Path) else None
+    # Its own bytes are read once more only where they have to be.
+    tree = as_written(raw, file_format) if written.workflow is not None else {}
+    made = make_out(written, tree, known, library)
+    wrong = [project] if isinstance(project, Wrong) else []
+    wrong += [_wrong(one) for one in made.problems]
+    later = _later_fields(written)
+    wrong += [Wrong(*inert) for inert in inert_caps(made.plan or written)]
+    if made.plan is not None:
+        roles = [_wrong(one) for one in problems_of_roles(made.plan.steps, made.plan.agents)]
+        besides = _wrong_with_project(made.plan, known) if known is not None else []
+        wrong += [_placed(one, made) for one in (*roles, *besides)]
+        later = [_placed(one, made) for one in _later_fields(made.plan)]
+    if made.plan is None or known is None or wrong or later:
+        reason = Reason.INVALID if wrong else Reason.UNSUPPORTED
+        return Refused(reason, _told((*wrong, *later), line), key=written.key, title=written.title)
+    return replace(_fill_in(made.plan, plan, known, limits), workflow=written.workflow)
 
 
-def _missing_project(raw: bytes, file_format: Format, told: Iterable[FieldError]) -> list[FieldError]:
-    """Whether the project is there, of a plan that is wrong in other ways: all its errors are told at once."""
-    project = as_written(raw, file_format).get("project")
-    if not isinstance(project, str) or any(error.path == "project" for error in told):
-        return []
+def _told(wrong: Iterable[Wrong], line: Callable[[str], int | None]) -> tuple[FieldError, ...]:
+    """Give each its line; of very many not all are told."""
+
+    def place(path: str) -> int | None:
+        # A parameter that is missing where there are none at all is missed by the workflow.
+        is_nowhere = path.startswith("params.") and line(path) == line("")
+        return line("workflow" if is_nowhere else path)
+
+    return DocumentError(FieldError(*one, place(one.path)) for one in wrong).errors
+
+
+def _wrong(found: Problem) -> Wrong:
+    return Wrong(path_text(found.path), found.message, found.hint)
+
+
+def _placed(wrong: Wrong, made: MadeOut) -> Wrong:
+    return _wrong(made.placed(Problem(path_parts(wrong.path), wrong.message, wrong.hint)))
+
+
+def _wrong_besides(tree: dict[str, Any], told: Iterable[FieldError], library: Library) -> list[Wrong]:
+    """What else is wrong with a plan whose fields are wrong already: all its errors are told at once."""
+    paths = {error.path for error in told}
+    project = _look_at_written(tree) if "project" not in paths else None
+    wrong = [project] if isinstance(project, Wrong) else []
+    if paths.isdisjoint({"workflow", "params"}):
+        known = project if isinstance(project, Path) else None
+        wrong += [_wrong(one) for one in problems_of_naming(tree, known, library)]
+    return wrong
+
+
+def _look_at_written(tree: dict[str, Any]) -> Path | Wrong | None:
+    """Find the project of a plan that is wrong in other ways; None: it names none."""
+    project = tree.get("project")
+    if not isinstance(project, str):
+        return None
     try:
         # Of very many errors not all are told: one of a project that is no path at all may not be among them.
         _PROJECT.validate_python(project)
     except ValidationError:
-        return []
-    wrong = _look_at(project)
-    return [FieldError(*wrong, line_of(raw, file_format, "project"))] if isinstance(wrong, Wrong) else []
+        return None
+    return _look_at(project)
 
 
 def _look_at(project: str) -> Path | Wrong:
@@ -153,7 +191,7 @@ def _wrong_with_project(written: Plan, project: Path) -> list[Wrong]:
         hint = 'make it one with "git init" and a first commit, or use mode = "directory"'
         wrong.append(Wrong("workspace.mode", f"{project} is not in a git repository", hint))
     if written.accept.changes != "allowed":
-        hint = "leave it out: without git nothing can be compared"
+        hint = 'leave it out, or changes = "allowed": without git nothing can be compared'
         wrong.append(Wrong("accept.changes", f"{project} is not in a git repository", hint))
     return wrong
 
@@ -184,17 +222,18 @@ def lies_in_git(folder: Path) -> bool:
         place = above
 
 
-def _later_fields(written: Plan) -> list[tuple[str, str]]:
+def _later_fields(plan: Plan) -> list[Wrong]:
     """The given fields that belong to later versions."""
     found = []
     for path, hint in LATER.items():
-        value: Any = written
+        value: Any = plan
         for name in path.split("."):
             value = getattr(value, name)
         if value:
-            found.append((path, hint))
-    if written.permissions.ask == "request":
-        found.append(("permissions.ask", 'leave it out, or use "deny" and name what is allowed in `allow`'))
+            found.append(Wrong(path, NOT_YET, hint))
+    if plan.permissions.ask == "request":
+        hint = 'leave it out, or use "deny" and name what is allowed in `allow`'
+        found.append(Wrong("permissions.ask", NOT_YET, hint))
     return found
 
 

@@ -29,6 +29,7 @@ from orchestrd.inbound.accepted import write_accepted
 from orchestrd.inbound.intake import Accepted, Refused, check_plan
 from orchestrd.inbound.lanes import LaneFile
 from orchestrd.inbound.taken import Taken, is_no_lane, opened, optional, why_it_stays
+from orchestrd.library.finding import SHIPPED, Library
 from orchestrd.record.archived import status_of
 from orchestrd.record.ids import IdLine, Ids
 from orchestrd.record.journals import Journals
@@ -55,13 +56,20 @@ class Reception:
     """
 
     def __init__(
-        self, root: Root, ids: Ids, journals: Journals, limits: Limits, patience_seconds: float
+        self,
+        root: Root,
+        ids: Ids,
+        journals: Journals,
+        limits: Limits,
+        patience_seconds: float,
+        library: Library = SHIPPED,
     ) -> None:
         self._root = root
         self._ids = ids
         self._journals = journals
         self._limits = limits
         self._patience = patience_seconds
+        self._library = library
         self._unread: dict[PlanId, Taken] = {}
         self._give_up_at: dict[PlanId, float] = {}
         self._unregistered: list[tuple[Event, IdLine]] = []
@@ -81,9 +89,11 @@ class Reception:
         try:
             with opened(self._root.inbox) as folder:
                 raw = read_settled(folder, file.name, MAX_DOCUMENT_BYTES)
+            checked = check_plan(
+                raw, Format.of(file.name), plan_id_of(file.name), self._limits, self._library
+            )
         except (BadFile, StillWritten, OSError):
             return False
-        checked = check_plan(raw, Format.of(file.name), plan_id_of(file.name), self._limits)
         return isinstance(checked, Accepted)
 
     def take(self, newcomers: Sequence[Newcomer], at: Moment) -> list[Event]:
@@ -208,7 +218,7 @@ class Reception:
                 raise
             return self._refuse(one, _bad_file("was still being written after it was taken"), None, at)
         sha256 = hashlib.sha256(raw).hexdigest()
-        checked = check_plan(raw, one.file_format, one.plan, self._limits)
+        checked = check_plan(raw, one.file_format, one.plan, self._limits, self._library)
         if isinstance(checked, Refused):
             return self._refuse(one, checked, sha256, at)
         if one.retry_of is not None:
@@ -222,7 +232,7 @@ class Reception:
     def _accept(
         self, one: Taken, checked: Accepted, key: str | None, sha256: str, at: Moment
     ) -> tuple[Event, IdLine]:
-        write_accepted(self._root, one.plan, checked.plan)
+        write_accepted(self._root, one.plan, checked)
         record = self._journals.append(one.plan, "accepted", **_accepted_fields(checked, sha256))
         if key is not None:
             self._ids.hold_key(key, one.plan)
@@ -274,7 +284,7 @@ def _accepted_fields(checked: Accepted, sha256: str) -> dict[str, Any]:
         "on_interrupt": plan.limits.on_interrupt,
         "changes": plan.accept.changes,
         "docs": plan.docs.request,
-    } | optional(key=plan.key, max_usd=plan.limits.max_usd, **dates, **_graph_fields(plan))
+    } | optional(key=plan.key, max_usd=plan.limits.max_usd, workflow=checked.workflow, **dates, **_graph_fields(plan))
 
 
 def _graph_fields(plan: Plan) -> dict[str, Any]:
