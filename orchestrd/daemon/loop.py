@@ -57,6 +57,7 @@ from orchestrd.record.ids import Orders as OrdersRegister
 from orchestrd.record.journal import format_time
 from orchestrd.record.journals import Journals
 from orchestrd.runs.execution import Executions
+from orchestrd.runs.library import library_of
 from orchestrd.runs.running import Key
 from orchestrd.workspaces.git import GitLock
 
@@ -107,7 +108,8 @@ class Daemon:
         self._ids = Ids.load(root)
         self._journals = Journals(root)
         patience = config.lanes.patience_seconds
-        self._reception = Reception(root, self._ids, self._journals, config.limits, patience)
+        library = library_of(environ)
+        self._reception = Reception(root, self._ids, self._journals, config.limits, patience, library)
         self._orders = Orders(
             root, OrdersRegister.load(root), self._ids, self._journals, self._reception, self._engine.plan
         )
@@ -119,7 +121,7 @@ class Daemon:
             self._git_lock,
             environ,
             self._now,
-            lambda plan: read_accepted(root, plan, config.limits),
+            lambda plan: read_accepted(root, plan, config.limits, library),
         )
         self._indexing = Indexing(root.index, self._troubles)
         self._lanes = Lanes(

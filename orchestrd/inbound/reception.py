@@ -284,7 +284,9 @@ def _accepted_fields(checked: Accepted, sha256: str) -> dict[str, Any]:
         "on_interrupt": plan.limits.on_interrupt,
         "changes": plan.accept.changes,
         "docs": plan.docs.request,
-    } | optional(key=plan.key, max_usd=plan.limits.max_usd, workflow=checked.workflow, **dates, **_graph_fields(plan))
+    } | optional(
+        key=plan.key, max_usd=plan.limits.max_usd, workflow=checked.workflow, **dates, **_graph_fields(plan)
+    )
 
 
 def _graph_fields(plan: Plan) -> dict[str, Any]:
