@@ -18,6 +18,7 @@ from orchestrd.views.words import plain
 if TYPE_CHECKING:
     from handoff.root import PlanId, Root
     from orchestrd.config import Config
+    from orchestrd.library.finding import Library
 
 
 class Complaint(Exception):
@@ -47,6 +48,13 @@ class Call:
         named = self.named_root or os.environ.get("ORCHESTRD_ROOT")
         # The configuration costs a quarter of a second to read; a root that was named does not need it.
         return Path(os.path.abspath(os.path.expanduser(named))) if named else self.config.root
+
+    @cached_property
+    def library(self) -> Library:
+        """The workflows that a plan of this user may name."""
+        from orchestrd.runs.library import library_of
+
+        return library_of(os.environ)
 
     @cached_property
     def root(self) -> Root:

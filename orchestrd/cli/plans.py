@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,18 +39,65 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def submit(context: typer.Context, file: File) -> None:
+def submit(
+    context: typer.Context,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A plan: .toml, .json or .md; - is standard input. None with --workflow.",
+            show_default=False,
+        ),
+    ] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Make the plan of this workflow.", show_default=False),
+    ] = None,
+    params: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param", "-p", metavar="NAME=VALUE", help="A parameter of it; @FILE: what FILE holds."
+        ),
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option(help="The project of it; none: this folder.", show_default=False)
+    ] = None,
+) -> None:
     """Hand a plan in and print its id."""
     from handoff.client import is_known
     from handoff.client import submit as hand_in
     from handoff.root import plan_id_of
 
-    root = context.obj.root
-    raw, name = read_plan(file)
+    call: Call = context.obj
+    if (file is None) == (workflow is None):
+        raise Complaint("a plan is a FILE, or made of a --workflow: give one of them")
+    if file is not None and (params or project):
+        raise Complaint("--param and --project belong to --workflow; a FILE says such things itself")
+    root = call.root
+    if workflow is not None:
+        raw, name = _plan_of_workflow(call, workflow, params or [], project or Path())
+    else:
+        raw, name = read_plan(str(file))
     # Where the id is free, the file's own name gives it; otherwise something random makes it certain.
-    plan = hand_in(root, raw, name, unique=file == "-" or is_known(root, plan_id_of(name)))
-    print(plan)
+    unique = workflow is not None or file == "-" or is_known(root, plan_id_of(name))
+    print(hand_in(root, raw, name, unique=unique))
     warn_when_nobody_serves(root)
+
+
+def _plan_of_workflow(call: Call, workflow: str, params: list[str], project: Path) -> tuple[bytes, str]:
+    """Write the plan, and check it as the daemon will: what it would refuse is not handed in."""
+    from handoff.formats import Format
+    from handoff.root import plan_id_of
+    from orchestrd.cli.workflows import plan_of_workflow
+    from orchestrd.inbound.intake import Refused, check_plan
+
+    raw, name = plan_of_workflow(call.library, workflow, params, project)
+    found = check_plan(raw, Format.of(name), plan_id_of(name), call.config.limits, call.library)
+    if isinstance(found, Refused):
+        # Nobody has seen the lines of this plan.
+        tell_errors(f"--workflow {workflow}", [replace(error, line=None) for error in found.errors])
+        raise typer.Exit(2)
+    return raw, name
 
 
 def wait(
@@ -94,7 +142,7 @@ def check(
 
     call: Call = context.obj
     raw, name = read_plan(file)
-    found = check_plan(raw, Format.of(name), plan_id_of(name), call.config.limits)
+    found = check_plan(raw, Format.of(name), plan_id_of(name), call.config.limits, call.library)
     errors = sorted(found.errors, key=_line_of) if isinstance(found, Refused) else []
     if as_json:
         fields = ("path", "line", "message", "hint")

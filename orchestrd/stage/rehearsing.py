@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from handoff.root import plan_id_of
 from orchestrd.config import Config, config_file
 from orchestrd.inbound.intake import Accepted, check_plan
 from orchestrd.rehearsal import load_script
+from orchestrd.runs.library import library_of
 from orchestrd.stage.stage import Stage, StageBroken, set_stage
 from orchestrd.stage.story import follow_plan
 from orchestrd.views.looking import plan_folder, read_result
@@ -44,13 +46,15 @@ def rehearse_plan(
     wanted = load_script(script) if script else None
     plan = plan_id_of(name)
     file_format = Format.of(name)
-    accepted = check_plan(raw, file_format, plan, config.limits)
+    accepted = check_plan(raw, file_format, plan, config.limits, library_of(os.environ))
     if not isinstance(accepted, Accepted):
         raise NoPlan(accepted.errors)
     folder = Path(tempfile.mkdtemp(prefix="orchestrd-rehearsal-")).resolve()
     try:
         project = _copy_project(accepted.project, folder / "project", in_place=accepted.in_place)
-        content = dump(_moved(read_document(Plan, raw, file_format), project), file_format)
+        # A workflow of the project is made out before: the copy is a project that nobody trusts.
+        written = accepted.plan if accepted.workflow else read_document(Plan, raw, file_format)
+        content = dump(_moved(written, project), file_format)
         with set_stage(folder, wanted, config.claude.command, _settings()) as stage:
             seconds = (accepted.plan.limits.timeout or config.limits.timeout) * 4
             result = _run(stage, content, name, seconds, quiet=as_json)
