@@ -63,12 +63,13 @@ seeded: $(STAMP) ## the test of the tests: known bugs, put in one by one, have t
 soak: $(STAMP) ## plans, kills and full disks for MINUTES=30; at the end nothing has grown
 	$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES))
 
-check: $(STAMP) ## style, types, who may import whom, schemas
+check: $(STAMP) ## style, types, who may import whom, schemas, pictures
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo 2>&1 | tail -n 15
 	$(BIN)/python -m handoff.schema --check
+	$(BIN)/python -m orchestrd.library --check
 
 format: $(STAMP) ## put the code into the one form
 	$(BIN)/ruff check --quiet --fix-only .

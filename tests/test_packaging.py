@@ -37,9 +37,12 @@ def test_the_wheel_carries_all_that_is_looked_for_at_run_time(wheel):
         "orchestrd/py.typed",
         "orchestrd/config.default.toml",
         "orchestrd/runs/runner.py",
+        "orchestrd/workflows/feature.toml",
+        "orchestrd/agents/reviewer.toml",
         "orchestrd/_carried/systemd/orchestrd.service",
         "orchestrd/_carried/launchd/orchestrd.plist",
         "orchestrd/_carried/examples/demo/script.toml",
+        "orchestrd/_carried/examples/workflows/upgrade.toml",
         "orchestrd/_carried/examples/demo/project/greeting.py",
     } <= names
     assert any(name.startswith("orchestrd-") and name.endswith("licenses/LICENSE") for name in names)
