@@ -18,7 +18,7 @@ from handoff.plan import Plan
 from orchestrd.library.becoming import plan_of_tree
 from orchestrd.library.filling import Arguments, Filled, fill_body
 from orchestrd.library.params import check_params, shown
-from orchestrd.library.template import Value, parse
+from orchestrd.library.template import fill, parse
 from orchestrd.library.workflow import Workflow
 
 MOST_CHARACTERS = 4 << 20
@@ -98,24 +98,28 @@ def _is_written(tree: Mapping[str, Any], path: Path) -> bool:
 
 def _options(filled: Filled, arguments: Arguments, workflow: Workflow) -> Iterator[Problem]:
     """A parameter's text as an argument must be no option: to most programs `--output=x` is more than text."""
-    for path in filled.params:
+    harmless = {
+        name: "x" if arguments.kinds[name] == "string" else text for name, text in arguments.texts.items()
+    }
+    for path, names in filled.params.items():
         command, index = path[:-1], path[-1]
         if not isinstance(index, int) or not _is_command(command):
             continue
         words = _at(filled.tree, command)
         if not words[index].startswith("-") or "--" in words[:index]:
             continue
-        first = parse(_at(workflow.body, filled.place_of(path)))[0]
-        if isinstance(first, Value) and arguments.kinds[first.name] == "string":
+        otherwise = fill(parse(_at(workflow.body, filled.place_of(path))), harmless, arguments.given)
+        if otherwise is not None and not otherwise.startswith("-"):
+            guilty = next(name for name in names if arguments.texts.get(name, "").startswith("-"))
             message = (
                 f"{shown(words[index])} begins with a dash: {shown(words[0])} would take it for an option"
             )
-            yield Problem(("params", first.name), message, "a text that begins otherwise")
+            yield Problem(("params", guilty), message, "a text that begins otherwise")
 
 
 def _rules(filled: Filled, arguments: Arguments) -> Iterator[Problem]:
     """A command that a step may run is exactly this command, and no pattern of some."""
-    rules = [names for path, names in filled.params.items() if "permissions" in path[:3:2]]
+    rules = [names for path, names in filled.params.items() if _is_permission(path)]
     for name in dict.fromkeys(name for names in rules for name in names):
         if _IN_A_RULE.fullmatch(arguments.texts[name]) is None:
             command = shown(arguments.texts[name])
@@ -127,6 +131,10 @@ def _is_command(path: Path) -> bool:
     return (path[0] == "steps" and path[2:] == ("run",)) or (
         path[:2] == ("accept", "checks") and len(path) == 3
     )
+
+
+def _is_permission(path: Path) -> bool:
+    return path[0] == "permissions" or (path[0] == "steps" and path[2:3] == ("permissions",))
 
 
 def _at(tree: Any, path: Path) -> Any:

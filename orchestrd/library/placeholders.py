@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from handoff.fields import Path
 from orchestrd.library.filling import condition
 from orchestrd.library.params import Kind
-from orchestrd.library.template import BRACES, Parts, TemplateError, names_in, parse, whole
+from orchestrd.library.template import BRACES, Parts, TemplateError, names_in, parse, values_in, whole
 
 _PERMITTED_COMMAND = re.compile(r"Bash\(\{\{[^{}\n]*\}\}\)")
 _FIXED = frozenset({"id", "needs", "agent", "when", "expands"})
@@ -84,7 +84,7 @@ def _of_step(path: Path, name: str) -> bool:
 
 
 def _in_command(path: Path) -> Path:
-    """What of `path` lies within a command: empty for a whole one that is no list here, else its index; () for none."""
+    """Say where in a command a path leads: `("command", 2)` is its third word, `("command",)` all of it; () is none."""
     if path[0] == "steps" and path[2:3] == ("run",):
         return ("command", *path[3:])
     if path[:2] == ("accept", "checks"):
@@ -103,13 +103,13 @@ def _fault_in_command(place: Place, kinds: Mapping[str, Kind], command: Path) ->
                 'type = "command", and "{{name}}" alone',
             )
         return None
-    for name in place.names:
-        if kinds.get(name) == "list":
-            return f"`{name}` is a list, and an argument is one text", "a parameter of another type"
-    if command[1] == 0 and any(kinds.get(name) == "string" for name in place.names):
+    put_in = {kinds.get(name) for name in values_in(place.parts)}
+    if "list" in put_in:
+        return "a list stands here, and an argument is one text", "a parameter of another type"
+    if command[1] == 0 and "string" in put_in:
         return "a parameter's text may not decide which program starts", 'type = "command", or a choice'
     reads_code = place.beside and _is_shell(place.beside[0]) and re.fullmatch(r"-[a-z]*c", place.beside[-1])
-    if reads_code and any(kinds.get(name) != "command" for name in place.names):
+    if reads_code and "string" in put_in:
         return (
             "a shell would take what the parameter says for commands",
             'an argument of its own, after the script: ["sh", "-c", "grep -- \\"$1\\" notes.txt", "sh", "{{name}}"]',

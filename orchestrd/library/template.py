@@ -98,6 +98,15 @@ def names_in(parts: Parts) -> Iterator[str]:
             yield from names_in(part.parts)
 
 
+def values_in(parts: Parts) -> Iterator[str]:
+    """Every parameter whose value is put into a text; those that only decide about a section are none of them."""
+    for part in parts:
+        if isinstance(part, Value):
+            yield part.name
+        elif isinstance(part, Section):
+            yield from values_in(part.parts)
+
+
 def fill(parts: Parts, texts: Mapping[str, str], given: frozenset[str]) -> str | None:
     """Put the values of `texts` in; None where one is missing. `given` are those whose sections stand."""
     filled: list[str] = []

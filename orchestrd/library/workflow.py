@@ -74,7 +74,7 @@ class Workflow:
     """Fields of a plan, with placeholders."""
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def read_workflow(raw: bytes) -> Workflow:
     """Read a workflow's file (TOML). Raises DocumentError with everything that is wrong, each with path and line."""
     found = read_document(WorkflowFile, raw, Format.TOML)

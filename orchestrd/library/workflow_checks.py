@@ -19,6 +19,8 @@ from orchestrd.library.filling import Arguments, fill_body
 from orchestrd.library.params import Kind, Param, ParamName, fault_of, is_nothing, shown
 from orchestrd.library.placeholders import Place, fault_of_place, places_in
 
+MOST_PARAMS = 32
+"""A workflow is tried twice for each that may be left out; and who would fill in more of them?"""
 _MOST_TOLD = 100
 _NAME: TypeAdapter[str] = TypeAdapter(ParamName)
 _LONGEST_SHOWN = 60
@@ -28,6 +30,8 @@ def problems_of_workflow(given: Mapping[str, Any], body: Mapping[str, Any]) -> l
     """Return everything that is wrong between the fields of a workflow's file; `body` are those of a plan."""
     written = given.get("params", {})
     names = set(written) if isinstance(written, dict) else set()
+    if len(names) > MOST_PARAMS:
+        return [Problem(("params",), f"there are {len(names)} parameters", f"{MOST_PARAMS} at most")]
     declared, problems = _declared(written)
     found = list(places_in(body))
     problems += _of_placeholders(found, names, declared)

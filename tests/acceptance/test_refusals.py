@@ -76,7 +76,9 @@ def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the
         assert {error["path"] for error in later["errors"]} == UNSUPPORTED_PATHS
         assert all(error["hint"] and error["line"] for error in later["errors"])
     assert {error["path"] for error in here.result("steps")["errors"]} == {"steps"}
-    assert {error["path"] for error in here.result("flow")["errors"]} == {"workflow", "params"}
+    flow = {error["path"]: error for error in here.result("flow")["errors"]}
+    assert set(flow) == {"params.description", "params.a"}
+    assert all(error["hint"] and error["line"] for error in flow.values())
     drop_plan(here, "good", project)
     assert here.result("good")["status"] == "succeeded"
     assert [one.plan for one in starts(here)] == ["good"]

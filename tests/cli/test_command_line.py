@@ -36,7 +36,9 @@ def test_help_names_every_command_with_a_whole_sentence(orchestrd):
 
     _, _, commands = said.out.partition("Commands:\n")
     wanted = "init serve submit wait ps ls show logs cancel retry pause resume drain clean check schema trust doctor"
-    assert set(wanted.split()) <= {line.split()[0] for line in commands.splitlines() if line.strip()}
+    assert {*wanted.split(), "workflows"} <= {
+        line.split()[0] for line in commands.splitlines() if line.strip()
+    }
     assert all(
         line.rstrip().endswith(".") and "..." not in line for line in commands.splitlines() if line.strip()
     )

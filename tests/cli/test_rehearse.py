@@ -33,6 +33,30 @@ def test_a_rehearsal_tells_only_what_is_so(orchestrd: CommandLine, project: Path
     shutil.rmtree(Path(folder[1]).parents[3])
 
 
+def test_a_plan_of_a_trusted_projects_own_workflow_is_rehearsed_on_a_copy_that_nobody_trusts(
+    orchestrd: CommandLine, project: Path, tmp_path
+):
+    folder = project / ".handoff" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "ask.toml").write_text(
+        'handoff = 1\ntitle = "Ask"\ndescription = "Asks."\nprompt = "What is {{what}}?"\n'
+        '[params.what]\ntype = "string"\ndescription = "What"\nrequired = true\n'
+    )
+    plan = tmp_path / "explain.toml"
+    plan.write_text(
+        f'handoff = 1\nproject = "{project}"\nworkflow = "ask"\n[params]\nwhat = "this project"\n'
+    )
+
+    before = orchestrd("rehearse", str(plan))
+    orchestrd("trust", str(project))
+    after = orchestrd("rehearse", str(plan))
+
+    assert before.code == 2
+    assert f"{plan}:3: workflow: " in before.err
+    assert after.code == 0, after.err
+    assert "explain: succeeded" in after.out
+
+
 def test_what_is_not_there_is_told_as_submit_tells_it(orchestrd: CommandLine, tmp_path):
     plan = tmp_path / "none.toml"
 

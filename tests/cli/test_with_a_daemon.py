@@ -191,3 +191,23 @@ def test_the_index_made_anew_gives_the_same_answers(session):
 
     assert len(before) == 3
     assert json.loads(session("ls", "--json").out) == before
+
+
+def test_a_plan_made_of_ones_own_workflow_is_carried_out(session):
+    folder = session.here.home / "config" / "orchestrd" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "say.toml").write_text(
+        'handoff = 1\ntitle = "Say"\ndescription = "Says something."\nprompt = "[say {{words}}]"\n'
+        '[params.words]\ntype = "string"\ndescription = "What is said"\nrequired = true\n'
+    )
+
+    plan = session(
+        "submit", "--workflow", "say", "-p", "words=Made of a workflow.", "--project", str(session.project)
+    )
+
+    assert plan.code == 0, plan.err
+    assert session("wait", plan.out.strip()).out == f"{plan.out.strip()}: succeeded\n"
+    shown = session("show", plan.out.strip()).out
+    assert "Say: Made of a workflow." in shown
+    journal = next(session.here.root.archive.glob("*/say-*/journal.jsonl")).read_text()
+    assert '"workflow":"say"' in journal.replace('": "', '":"')

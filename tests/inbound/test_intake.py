@@ -105,7 +105,6 @@ def test_a_project_that_is_not_there_is_told_among_the_other_mistakes(tmp_path: 
     ("text", "path"),
     [
         ('[[steps]]\nid = "a"\nprompt = "x"\n', "steps"),
-        ('workflow = "feature"\n', "workflow"),
         ('prompt = "x"\n[accept]\nchecks = [["make"]]\n', "accept.checks"),
         ('prompt = "x"\n[permissions]\nask = "request"\n', "permissions.ask"),
         ('prompt = "x"\n[workspace]\ntouches = ["src/**"]\n', "workspace.touches"),

@@ -187,7 +187,7 @@ def test_a_command_that_would_be_a_pattern_of_commands_is_no_permission(graph, c
 def test_a_text_as_an_argument_is_no_option(value, is_refused):
     workflow = a_workflow(
         '[params.word]\ntype = "string"\ndescription = "d"\nrequired = true\n'
-        '[[steps]]\nid = "a"\nrun = ["git", "log", "{{word}}"]\n'
+        '[[steps]]\nid = "a"\nrun = ["git", "log", "{{#word}}{{word}}{{/word}}"]\n'
     )
 
     if is_refused:

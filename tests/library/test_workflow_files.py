@@ -165,7 +165,10 @@ def step(line: str, params: str = TEXT) -> str:
         (TEXT + '[[steps]]\nid = "a"\nrun = "{{text}}"\n', "only a parameter of the type command"),
         (TEXT + '[[steps]]\nid = "a"\nrun = "make {{text}}"\n', "only a parameter of the type command"),
         (TEXT + '[[steps]]\nid = "a"\nrun = ["{{text}}", "x"]\n', "which program starts"),
-        (LIST + '[[steps]]\nid = "a"\nrun = ["x", "{{many}}"]\n', "is a list, and an argument is one text"),
+        (
+            LIST + '[[steps]]\nid = "a"\nrun = ["x", "{{many}}"]\n',
+            "a list stands here, and an argument is one text",
+        ),
         (TEXT + '[[steps]]\nid = "a"\nrun = ["sh", "-c", "echo {{text}}"]\n', "a shell would take"),
         (TEXT + '[[steps]]\nid = "a"\nrun = ["/bin/bash", "-euc", "{{text}}"]\n', "a shell would take"),
         ('prompt = "x"\naccept.checks = "{{test}}"\n' + COMMAND, "not the list of all"),
@@ -198,6 +201,8 @@ def test_where_a_parameter_could_become_more_than_data_none_may_stand(body, mess
         COMMAND
         + '[[steps]]\nid = "a"\nprompt = "x"\n'
         + '[[steps]]\nid = "b"\nrun = ["sh", "-c", "{{test}} | tail"]\nwhen = "test"\n',
+        '[[steps]]\nid = "a"\nrun = ["sh", "-c", "make{{#fast}} -j8{{/fast}}"]\n'
+        '[params.fast]\ntype = "boolean"\ndescription = "d"\n',
         'prompt = "x"\naccept.checks = ["{{test}}"]\n' + COMMAND,
         'prompt = "x"\ndocs.write_to = "{{many}}"\n' + LIST,
         'prompt = "x"\nlimits.timeout = "{{text}}"\n' + TEXT + 'example = "5m"\n',
@@ -292,6 +297,12 @@ def test_whatever_the_values_are_it_is_read_or_told(fields, steps):
     raw = tomli_w.dumps({**tree, "steps": steps, **fields}).encode()
 
     assert all(one.line and one.message for one in told_of(raw))
+
+
+def test_nobody_fills_in_more_than_32_parameters():
+    body = "".join(f'[params.p{n}]\ntype = "string"\ndescription = "d"\n' for n in range(33))
+
+    assert faults('prompt = "x"\n' + body) == [("params", 2, "there are 33 parameters")]
 
 
 def test_a_workflow_as_large_as_any_is_read_soon():

@@ -1,0 +1,236 @@
+"""Workflows on the command line: the list, what one takes, a plan made of one."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import pytest
+
+SHIPPED = ["bugfix", "coordinate", "docs", "feature", "refactor", "review"]
+ASK = """
+handoff = 1
+title = "Ask"
+description = "Asks one question."
+prompt = "{{question}}{{#files}}, about {{files}}{{/files}}, {{depth}} deep"
+
+[limits]
+max_turns = "{{depth}}"
+
+[permissions]
+allow = ["Bash({{test}})"]
+
+[params.question]
+type = "string"
+description = "What is asked"
+required = true
+
+[params.depth]
+type = "integer"
+description = "How deep"
+min = 1
+max = 5
+default = 2
+
+[params.files]
+type = "list"
+description = "About which files"
+
+[params.test]
+type = "command"
+description = "A command that may be run"
+"""
+
+
+@pytest.fixture
+def root(orchestrd):
+    assert orchestrd("init").code == 0
+    return orchestrd.root
+
+
+@pytest.fixture
+def ask(orchestrd):
+    orchestrd.environ["XDG_CONFIG_HOME"] = str(orchestrd.home / "config")
+    folder = orchestrd.home / "config" / "orchestrd" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "ask.toml").write_text(ASK)
+    return folder / "ask.toml"
+
+
+def handed_in(root) -> dict:
+    (file,) = root.joinpath("inbox").iterdir()
+    return tomllib.loads(file.read_text())
+
+
+def test_the_list_names_what_ships_and_ones_own_without_a_root(orchestrd, ask):
+    said = orchestrd("workflows")
+
+    assert (said.code, said.err) == (0, "")
+    rows = {line.split()[0]: line.split()[1] for line in said.out.splitlines()[1:]}
+    assert rows == dict.fromkeys(SHIPPED, "shipped") | {"ask": "user"}
+    assert "Asks one question." in said.out
+    listed = json.loads(orchestrd("workflows", "--json").out)
+    assert next((one["name"], one["from"], one["title"]) for one in listed) == ("ask", "user", "Ask")
+
+
+def test_a_projects_own_are_listed_and_said_to_be_of_no_use_until_it_is_trusted(orchestrd, project):
+    folder = project / ".handoff" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "release.toml").write_text(
+        'handoff = 1\ntitle = "R"\ndescription = "Releases."\nprompt = "x"\n'
+    )
+
+    before = orchestrd("workflows", "--project", str(project)).out
+    refused = orchestrd("workflows", "show", "release", "--project", str(project))
+    orchestrd("trust", str(project))
+    after = orchestrd("workflows", "--project", str(project)).out
+
+    assert "cannot be used: " in before
+    assert (refused.code, refused.out) == (2, "")
+    assert f"read it, then `orchestrd trust {project}`" in refused.err
+    assert [line.split(maxsplit=2)[1:] for line in after.splitlines() if "release" in line] == [
+        ["project", "Releases."]
+    ]
+
+
+def test_one_is_shown_with_what_it_takes_and_its_steps(orchestrd):
+    said = orchestrd("workflows", "show", "bugfix")
+
+    assert (said.code, said.err) == (0, "")
+    lines = said.out.splitlines()
+    assert lines[0].startswith("bugfix: Bug fix (shipped, ")
+    (row,) = (line for line in lines if line.startswith("changes "))
+    assert row.split(maxsplit=4)[:4] == ["changes", "expected", "|", "allowed"]
+    assert '"expected"' in row
+    assert any(line.startswith("description  string") and "required" in line for line in lines)
+    assert any(line.startswith("●") and "reproduce" in line for line in lines)
+    fields = json.loads(orchestrd("workflows", "show", "bugfix", "--json").out)
+    assert fields["params"]["description"] | {"description": ""} == {
+        "type": "string",
+        "description": "",
+        "required": True,
+        "example": fields["params"]["description"]["example"],
+    }
+    assert [step["id"] for step in fields["body"]["steps"]] == ["reproduce", "fix", "check", "review"]
+
+
+def test_an_unknown_one_is_told_with_the_nearest_name(orchestrd):
+    said = orchestrd("workflows", "show", "bugfx")
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err == 'orchestrd: there is no workflow "bugfx" (did you mean `bugfix`?)\n'
+
+
+def test_a_plan_is_made_of_one_with_values_as_they_are_declared(orchestrd, ask, root, project, tmp_path):
+    (tmp_path / "question.txt").write_text('Why "this"?\nAnd why\\now?\n')
+
+    said = orchestrd(
+        *("submit", "--workflow", "ask", "--project", str(project)),
+        *(
+            "-p",
+            f"question=@{tmp_path}/question.txt",
+            "-p",
+            "depth=3",
+            "-p",
+            "files=a.py",
+            "-p",
+            "files=b c.py",
+        ),
+        *("-p", "test=make 'all tests'"),
+    )
+
+    assert said.code == 0, said.err
+    assert said.out.startswith("ask-")
+    plan = handed_in(root)
+    assert plan == {
+        "handoff": 1,
+        "title": 'Ask: Why "this"? And why\\now?',
+        "project": str(project),
+        "workflow": "ask",
+        "params": {
+            "question": 'Why "this"?\nAnd why\\now?',
+            "depth": 3,
+            "files": ["a.py", "b c.py"],
+            "test": ["make", "all tests"],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    "typed, value", [("@@home", "@home"), ("a=b", "a=b"), ("1\r\n2", "1\r\n2"), ("x  ", "x  ")]
+)
+def test_text_arrives_as_it_was_typed(orchestrd, ask, root, project, typed, value):
+    orchestrd("submit", "--workflow", "ask", "--project", str(project), "-p", f"question={typed}")
+
+    assert handed_in(root)["params"]["question"] == value
+
+
+@pytest.mark.parametrize(
+    "params, said",
+    [
+        (
+            ["depth=9", "dpeth=1"],
+            [
+                'params.dpeth: there is no parameter "dpeth" — did you mean `depth`?',
+                "params.question: this parameter is required, and missing — What is asked (text in quotes)",
+                "params.depth: 9 is out of range — a whole number from 1 to 5, without quotes",
+            ],
+        ),
+        (
+            ["question=x", "test=make *"],
+            [
+                (
+                    "--workflow ask: params.test: \"make '*'\" cannot be allowed to a step: "
+                    "* ( ) \\ have a meaning in permissions — put it into a script, and name the script"
+                )
+            ],
+        ),
+    ],
+)
+def test_what_the_daemon_would_refuse_is_told_in_its_words_and_not_handed_in(
+    orchestrd, ask, root, project, params, said
+):
+    words = [word for param in params for word in ("-p", param)]
+
+    found = orchestrd("submit", "--workflow", "ask", "--project", str(project), *words)
+
+    assert (found.code, found.out) == (2, "")
+    assert sorted(found.err.splitlines()) == sorted(
+        line if line.startswith("--") else f"--workflow ask: {line}" for line in said
+    )
+    assert not list((root / "inbox").iterdir())
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--workflow", "ask", "-p", "question"], "write -p NAME=VALUE"),
+        (["--workflow", "ask", "-p", "question=@/no/such"], "No such file or directory"),
+        (
+            ["--workflow", "ask", "-p", "depth=deep"],
+            'params.depth: "deep" is something else — a whole number from 1',
+        ),
+        (["--workflow", "ask", "-p", "depth=1", "-p", "depth=2"], "params.depth: is given more than once"),
+        (["--workflow", "aks", "-p", "question=x"], "did you mean `ask`?"),
+        (["--workflow", "ask", "plan.toml"], "give one of them"),
+        ([], "give one of them"),
+        (["plan.toml", "-p", "a=1"], "belong to --workflow"),
+        (["--workflow", "ask", "--project", "/no/such"], "/no/such: no such directory"),
+    ],
+)
+def test_wrong_use_is_one_line_and_nothing_is_handed_in(orchestrd, ask, root, words, said):
+    found = orchestrd("submit", *words)
+
+    assert (found.code, found.out) == (2, "")
+    assert said in found.err
+    assert found.err.count("\n") == 1
+    assert not list((root / "inbox").iterdir())
+
+
+def test_check_knows_ones_own_workflows(orchestrd, ask, project, tmp_path):
+    file = tmp_path / "plan.toml"
+    file.write_text(f'handoff = 1\nproject = "{project}"\nworkflow = "ask"\n[params]\nquestion = "Why?"\n')
+
+    assert orchestrd("check", str(file)).code == 0
+    file.write_text(file.read_text() + "dpth = 1\n")
+    assert f"{file}:6: params.dpth: " in orchestrd("check", str(file)).err
