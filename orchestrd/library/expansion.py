@@ -98,9 +98,8 @@ def _is_written(tree: Mapping[str, Any], path: Path) -> bool:
 
 def _options(filled: Filled, arguments: Arguments, workflow: Workflow) -> Iterator[Problem]:
     """A parameter's text as an argument must be no option: to most programs `--output=x` is more than text."""
-    harmless = {
-        name: "x" if arguments.kinds[name] == "string" else text for name, text in arguments.texts.items()
-    }
+    kinds, texts = arguments.kinds, arguments.texts
+    harmless = {name: "x" if text and kinds[name] == "string" else text for name, text in texts.items()}
     for path, names in filled.params.items():
         command, index = path[:-1], path[-1]
         if not isinstance(index, int) or not _is_command(command):
@@ -110,7 +109,7 @@ def _options(filled: Filled, arguments: Arguments, workflow: Workflow) -> Iterat
             continue
         otherwise = fill(parse(_at(workflow.body, filled.place_of(path))), harmless, arguments.given)
         if otherwise is not None and not otherwise.startswith("-"):
-            guilty = next(name for name in names if arguments.texts.get(name, "").startswith("-"))
+            guilty = next(name for name in names if texts.get(name, "").startswith("-"))
             message = (
                 f"{shown(words[index])} begins with a dash: {shown(words[0])} would take it for an option"
             )

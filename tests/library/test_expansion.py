@@ -210,6 +210,16 @@ def test_after_two_dashes_or_something_of_its_own_an_argument_may_begin_with_one
     assert [step.run for step in plan.steps] == [("grep", "--", "-x"), ("grep", "--regexp=-x")]
 
 
+def test_an_option_of_the_workflows_own_stays_one_beside_an_empty_text():
+    workflow = a_workflow(
+        '[params.word]\ntype = "string"\ndescription = "d"\ndefault = ""\n'
+        '[[steps]]\nid = "a"\nrun = ["ls", "{{word}}-l", "-{{word}}"]\n'
+    )
+
+    assert made(workflow).steps[0].run == ("ls", "-l", "-")
+    assert [one.path for one in refused(workflow, {"word": "-a"})] == [("params", "word")]
+
+
 def test_what_a_workflow_makes_of_a_text_is_not_endless():
     steps = "".join(f'[[steps]]\nid = "s{n}"\nprompt = "{{{{text}}}}"\n' for n in range(10))
     workflow = a_workflow(f'[params.text]\ntype = "string"\ndescription = "d"\nrequired = true\n{steps}')

@@ -139,6 +139,9 @@ TEXT = '[params.text]\ntype = "string"\ndescription = "Text"\n'
 LIST = '[params.many]\ntype = "list"\ndescription = "Many"\n'
 
 
+FAST = '[params.fast]\ntype = "boolean"\ndescription = "Fast"\n'
+
+
 def step(line: str, params: str = TEXT) -> str:
     return f'{params}\n[[steps]]\nid = "a"\nprompt = "{{{{text}}}}"\n{line}\n'
 
@@ -201,8 +204,7 @@ def test_where_a_parameter_could_become_more_than_data_none_may_stand(body, mess
         COMMAND
         + '[[steps]]\nid = "a"\nprompt = "x"\n'
         + '[[steps]]\nid = "b"\nrun = ["sh", "-c", "{{test}} | tail"]\nwhen = "test"\n',
-        '[[steps]]\nid = "a"\nrun = ["sh", "-c", "make{{#fast}} -j8{{/fast}}"]\n'
-        '[params.fast]\ntype = "boolean"\ndescription = "d"\n',
+        FAST + '[[steps]]\nid = "a"\nrun = ["sh", "-c", "make{{#fast}} -j8{{/fast}}"]\n',
         'prompt = "x"\naccept.checks = ["{{test}}"]\n' + COMMAND,
         'prompt = "x"\ndocs.write_to = "{{many}}"\n' + LIST,
         'prompt = "x"\nlimits.timeout = "{{text}}"\n' + TEXT + 'example = "5m"\n',
