@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from handoff.root import PlanId
 from orchestrd.core.account_limit import AccountLimit
+from orchestrd.core.budget import Budget, Later
 from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import Life, State
+from orchestrd.core.pressure import DYING
 from orchestrd.core.queue import Entry, Line
 from orchestrd.core.step import Wait
 from orchestrd.core.step_life import StepState
@@ -18,12 +21,18 @@ class Admission:
     """What stands in the way of all, or of some."""
 
     def __init__(
-        self, plans: InHand, limit: AccountLimit, max_parallel: int, near_limit_priority: int
+        self,
+        plans: InHand,
+        limit: AccountLimit,
+        budget: Budget,
+        max_parallel: int,
+        near_limit_priority: int,
     ) -> None:
         self.max_parallel = max_parallel
         self.limit = limit
         """The account's."""
         self._near_limit_priority = near_limit_priority
+        self._budget = budget
         self.paused: str | None = None
         """Why no plan starts ('' where nobody said); None: plans start."""
         self.draining = False
@@ -44,7 +53,21 @@ class Admission:
         """Whether nothing but the order keeps the head of a line from its slot."""
         if not line.is_command and self.keeps_out(line.priority, is_begun=line.is_begun):
             return False
-        return line.is_begun or not (line.in_place and self._plans.holder(line.project) is not None)
+        if line.is_begun:
+            return True
+        if self._in_the_way(line.project, in_place=line.in_place, touches=line.touches) is not None:
+            return False
+        return line.is_command or self._budget_of(line.project, line.max_usd) is None
+
+    def _in_the_way(self, project: str, *, in_place: bool, touches: tuple[str, ...]) -> PlanId | None:
+        """The plan at work that keeps one like this from starting."""
+        return self._plans.touched.in_the_way(project, in_place=in_place, touches=touches)
+
+    def _budget_of(self, project: str, max_usd: float | None) -> Later | None:
+        """Why the money of the day does not suffice for a plan that has not begun."""
+        if not self._budget.has_caps:
+            return None
+        return self._budget.wait_for(project, max_usd, 0.0, self._plans.wall)
 
     def keeps_out(self, priority: int, *, is_begun: bool) -> bool:
         """Whether the account's limit stands in the way: reached, of all; near, of what is new and not urgent."""
@@ -71,9 +94,14 @@ class Admission:
         for word in CONDITIONS:
             if word in self.troubles:
                 return Wait(word)
+        if DYING in self.troubles:
+            return Wait("pressure")
         if self.keeps_out(plan.facts.priority, is_begun=plan.begun) and plan.asks_a_model:
             return Wait("limit", self.limit.until_wall)
-        holder = self._plans.holder(plan.facts.project) if plan.facts.in_place else None
-        if holder is not None and not plan.begun:
+        if plan.begun:
+            return Wait("slot")
+        facts = plan.facts
+        if self._in_the_way(facts.project, in_place=facts.in_place, touches=facts.touches) is not None:
             return Wait("overlap")
-        return Wait("slot")
+        later = self._budget_of(facts.project, facts.max_usd) if plan.asks_a_model else None
+        return Wait("slot") if later is None else Wait("budget", later.until)

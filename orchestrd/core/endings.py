@@ -39,6 +39,12 @@ def parked_too_long(seconds: float) -> Ending:
     return Ending(Status.FAILED, Reason.USAGE_LIMIT, message)
 
 
+def too_heavy(times: int) -> Ending:
+    """It was stopped for the machine's sake again and again."""
+    message = f"It was stopped {times} times because the machine ran out of memory while it was at work."
+    return Ending(Status.FAILED, Reason.MEMORY, message)
+
+
 def no_money() -> Ending:
     """What it may cost is used up."""
     message = "What the plan may cost is used up, so it was not tried again."

@@ -18,12 +18,14 @@ from orchestrd.core import events as told
 from orchestrd.core.account_limit import MARGIN_SECONDS, AccountLimit
 from orchestrd.core.admission import Admission
 from orchestrd.core.after_run import judge_evidence
+from orchestrd.core.budget import Budget, next_day
 from orchestrd.core.commands import Command, Gather, Leave, Settle
 from orchestrd.core.events import Ending, Event, Moment
 from orchestrd.core.facts import PlanFacts
 from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import EngineFault, PlanInHand
 from orchestrd.core.plan_life import HOLDS_A_SLOT, Life, State, Trigger
+from orchestrd.core.pressure import DYING
 from orchestrd.core.recovering import take_up
 from orchestrd.core.step import Wait
 from orchestrd.core.step_life import StepState
@@ -39,12 +41,19 @@ class Engine:
     """
 
     def __init__(
-        self, max_parallel: int, *, max_parked_seconds: float = 86_400.0, near_limit_priority: int = 80
+        self,
+        max_parallel: int,
+        *,
+        budget: Budget | None = None,
+        max_parked_seconds: float = 86_400.0,
+        near_limit_priority: int = 80,
     ) -> None:
         self._plans = InHand()
         self._limit = AccountLimit()
-        self._steps = Steps(self._plans, self._limit, max_parked_seconds)
-        self.admission = Admission(self._plans, self._limit, max_parallel, near_limit_priority)
+        self.budget = budget or Budget()
+        """What may be spent, and what is."""
+        self._steps = Steps(self._plans, self._limit, self.budget, max_parked_seconds)
+        self.admission = Admission(self._plans, self._limit, self.budget, max_parallel, near_limit_priority)
         self._boot_began: float | None = None
         """Wall seconds at which the clock that only grows began, as the first event told them."""
 
@@ -87,7 +96,9 @@ class Engine:
 
     def next_look(self, at: Moment) -> float | None:
         """Seconds until a `Tick` has something to do; None when only other events can change anything."""
-        looks = (self._plans.waiting.next_look(at), self._limit.next_look(at))
+        looks = [self._plans.waiting.next_look(at), self._limit.next_look(at)]
+        if self.budget.has_caps and len(self._plans.queue):
+            looks.append(next_day(at.wall) - at.wall)
         return min((look for look in looks if look is not None), default=None)
 
     # -- the one entrance -----------------------------------------------------------------------------------------
@@ -100,10 +111,15 @@ class Engine:
         self._limit.let_time_pass(event.at)
         commands = self._react(event)
         commands += self._let_time_pass(event.at)
+        if DYING in self.admission.troubles:
+            commands += self._steps.let_yield(event.at)
         if not isinstance(event, told.PlanRecovered):
             # Not before all are told: those that run already hold slots and places.
             commands += self._admit(event.at)
         self._plans.date_changes()
+        for command in commands:
+            if isinstance(command, Settle):
+                self.budget.give_back(command.plan)
         if self.draining and not any(
             plan.state in HOLDS_A_SLOT or plan.life is Life.SETTLING for plan in self._plans
         ):
@@ -124,6 +140,8 @@ class Engine:
                 return self._steps.workspace_failed(self._plans.known(event.plan), event)
             case told.RunEnded():
                 return self._steps.run_ended(self._plans.known(event.plan), event)
+            case told.CostTold():
+                self._cost_told(event)
             case told.LimitTold():
                 self._limit_told(event)
             case told.StepGathered():
@@ -200,9 +218,20 @@ class Engine:
         """Go on with a plan of which something was started before."""
         self._plans.place(plan, take_up(plan, history))
         self._park_again(plan, history, at)
+        self._take_up_money(plan)
         if plan.cancelled is not None:
             return self._steps.stop(plan)
         return self._steps.go_on(plan, at) if plan.life is Life.OPEN else []
+
+    def _take_up_money(self, plan: PlanInHand) -> None:
+        """What it may still cost is reserved again, and what its runs were handed is theirs."""
+        if not self.budget.has_caps:
+            return
+        facts = plan.facts
+        self.budget.take_up(facts.plan, facts.project, facts.max_usd, plan.spent_usd)
+        for step in plan.own_steps():
+            if step.state is StepState.RUNNING and not step.facts.is_command:
+                self.budget.hand(facts.plan, f"{step.name}.{step.starts}", step.given_usd)
 
     def _park_again(self, plan: PlanInHand, history: told.History, at: Moment) -> None:
         """Let steps wait on that waited for the account's limit; what is over by now is over."""
@@ -273,6 +302,12 @@ class Engine:
         may_start = self.admission.starts_plans and not keeps_out
         commands = self._steps.start(plan, step, event.at, may_start=may_start)
         return commands or self._give_up_overdue(plan, event.at)
+
+    def _cost_told(self, event: told.CostTold) -> None:
+        plan = self._plans.get(event.plan)
+        if plan is not None and self.budget.has_caps:
+            run = f"{event.step}.{event.number}"
+            self.budget.book(event.plan, plan.facts.project, run, event.cost_usd, event.at.wall)
 
     def _limit_told(self, event: told.LimitTold) -> None:
         match event.status:

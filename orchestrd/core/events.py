@@ -173,6 +173,17 @@ class RunEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CostTold:
+    """A run has told what it has cost so far."""
+
+    at: Moment
+    plan: PlanId
+    step: str
+    number: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
 class LimitTold:
     """A run was told how the account stands: `allowed`, `allowed_warning` or `rejected`, as Claude Code says it."""
 
@@ -290,6 +301,7 @@ Event = (
     | WorkspaceMade
     | WorkspaceFailed
     | RunEnded
+    | CostTold
     | LimitTold
     | StepGathered
     | Joined

@@ -59,6 +59,8 @@ class PlanFacts:
     steps: tuple[StepFacts, ...] = MAIN_ALONE
     checks: int = 0
     """How many commands must exit 0 after the last step."""
+    touches: tuple[str, ...] = ()
+    """Files and globs; plans of one project whose touches overlap do not run at the same time."""
     rounds: int = 2
     """How often a failed check goes back to the model."""
 

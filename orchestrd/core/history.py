@@ -157,6 +157,7 @@ def facts_of(plan: PlanId, arrival: int, accepted: float, record: Record) -> Pla
         steps=tuple(step_of(fields) for fields in record.get("steps", ())) or MAIN_ALONE,
         checks=record.get("checks", 0),
         rounds=record.get("rounds", 2),
+        touches=tuple(record.get("touches", ())),
     )
 
 

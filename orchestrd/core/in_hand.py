@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handoff.root import PlanId
+from orchestrd.core.overlap import Touched
 from orchestrd.core.plan import EngineFault, PlanInHand
 from orchestrd.core.plan_life import SHOWN_AS, Life, State, Trigger
 from orchestrd.core.queue import Queue
@@ -29,8 +30,8 @@ class InHand:
         self._taken = 0
         self._beyond: set[PlanId] = set()
         """Plans that neither wait nor hold a slot: asking, settling."""
-        self._places: dict[str, PlanId] = {}
-        """Projects in which a plan works in place."""
+        self.touched = Touched()
+        """What the plans at work touch, from the first slot of each until it is gathered."""
         self._before: dict[PlanId, State] = {}
         """What those were shown as that the event changes which is being handled."""
 
@@ -65,10 +66,6 @@ class InHand:
         """How many plans wait, holding no slot."""
         return len(self._plans) - len(self._slots) - len(self._beyond)
 
-    def holder(self, project: str) -> PlanId | None:
-        """The plan that works there in place."""
-        return self._places.get(project)
-
     def add(self, plan: PlanInHand) -> None:
         """A plan more."""
         self._plans[plan.facts.plan] = plan
@@ -95,7 +92,13 @@ class InHand:
     def place(self, plan: PlanInHand, life: Life) -> None:
         """Put a recovered plan where its journal says it stood: the one change that is not a trigger."""
         plan.life = life
+        if plan.begun:
+            self._hold_place(plan)
         self.count(plan)
+
+    def _hold_place(self, plan: PlanInHand) -> None:
+        facts = plan.facts
+        self.touched.begin(facts.plan, facts.project, in_place=facts.in_place, touches=facts.touches)
 
     def line_up(self, plan: PlanInHand, step: StepInHand) -> None:
         """Put a step that is ready into the queue."""
@@ -106,6 +109,7 @@ class InHand:
     def begin(self, plan: PlanInHand) -> None:
         """A plan is given its first slot: it holds its place from now on, and its steps need not wait for one."""
         plan.begun = True
+        self._hold_place(plan)
         for step in plan.steps.values():
             if step.state is StepState.READY:
                 self.queue.discard(plan.facts.plan, step.name)
@@ -120,11 +124,8 @@ class InHand:
             self._slots[name] = slots
         beyond = plan.state in {State.ASKING, State.SETTLING}
         (self._beyond.add if beyond else self._beyond.discard)(name)
-        if plan.facts.in_place:
-            if plan.begun and plan.life not in {Life.SETTLING, Life.SETTLED}:
-                self._places.setdefault(plan.facts.project, name)
-            elif self._places.get(plan.facts.project) == name:
-                del self._places[plan.facts.project]
+        if plan.life in {Life.SETTLING, Life.SETTLED}:
+            self.touched.end(name)
 
     def date_changes(self) -> None:
         """Note since when plans are what they are shown as, now that all that an event changes has been changed."""

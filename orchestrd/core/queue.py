@@ -29,6 +29,8 @@ class Line(NamedTuple):
     """Their plans hold their places already."""
     is_command: bool = False
     """No model is asked."""
+    touches: tuple[str, ...] = ()
+    max_usd: float | None = None
 
 
 class Entry(NamedTuple):
@@ -71,6 +73,8 @@ class Queue:
     ) -> None:
         """Add a step at its place in the order of arrival; `rank` is its place in its plan."""
         line = Line(facts.project, facts.in_place, facts.priority, is_begun, is_command)
+        if not is_begun:
+            line = line._replace(touches=facts.touches, max_usd=facts.max_usd)
         self._line_of[facts.plan, step] = line
         entry = Entry(facts.arrival, facts.accepted, facts.plan, rank, step)
         heapq.heappush(self._lines.setdefault(line, []), entry)

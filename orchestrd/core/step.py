@@ -41,6 +41,12 @@ class StepInHand:
     """Wall seconds since when it waits for the account's limit."""
     parked_since_before: float | None = None
     """The same, of its last start: if that is refused too, it has waited since then."""
+    started: float = 0.0
+    """Boot seconds of its last start; of one that was found alive 0, for it is older."""
+    is_yielding: bool = False
+    """It was told to stop for the machine's sake."""
+    yielded: int = 0
+    """How often it has stopped for that."""
     outcome: RunOutcome | None = None
     """How its last start ended, once that is decided upon."""
 

@@ -39,6 +39,7 @@ class StepTrigger(StrEnum):
     FREED = "freed"
     CHOSEN = "chosen"
     HELD = "held"
+    PUT_OFF = "put off"
     WORKSPACE_MADE = "workspace made"
     WORKSPACE_FAILED = "workspace failed"
     RUN_AGAIN = "run again"
@@ -64,6 +65,7 @@ STEP_TABLE: MappingProxyType[tuple[StepState, StepTrigger], StepState] = Mapping
         (_S.PREPARING, _T.WORKSPACE_MADE): _S.RUNNING,
         (_S.PREPARING, _T.WORKSPACE_FAILED): _S.FAILED,
         (_S.PREPARING, _T.HELD): _S.READY,
+        (_S.PREPARING, _T.PUT_OFF): _S.WAITING,
         (_S.PREPARING, _T.GIVEN_UP): _S.SKIPPED,
         (_S.RUNNING, _T.RUN_AGAIN): _S.WAITING,
         (_S.RUNNING, _T.ASKED): _S.ASKING,

@@ -13,6 +13,7 @@ from orchestrd.core import endings
 from orchestrd.core import events as told
 from orchestrd.core.account_limit import AccountLimit
 from orchestrd.core.after_run import Again, Over, decide_after_run, has_money, remaining_usd
+from orchestrd.core.budget import Budget, Grant, Later
 from orchestrd.core.commands import Command, Gather, GatherStep, Join, Prepare, Settle, StartRun, StopRun
 from orchestrd.core.events import Ending, Moment, RunOutcome
 from orchestrd.core.facts import check_number
@@ -20,9 +21,16 @@ from orchestrd.core.graph import GraphFault, expanded, implementing, last_ones, 
 from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import EngineFault, PlanInHand
 from orchestrd.core.plan_life import Life, Trigger
+from orchestrd.core.pressure import Candidate, Yielding
 from orchestrd.core.step import StepInHand
 from orchestrd.core.step_life import NOT_BEGUN, StepState, StepTrigger
 
+MONEY_LOOK_SECONDS = 1.0
+"""After this it is asked again whether a plan's other runs have left something of their money."""
+MOST_YIELDS = 3
+"""A step that had to stop more often for the machine's sake is what troubles it."""
+YIELD_SECONDS = 30.0
+"""So long it waits at least until it goes on."""
 MOST_STARTS_OF_A_CHECK = 3
 """So often one round's check is started anew that was interrupted."""
 
@@ -30,9 +38,11 @@ MOST_STARTS_OF_A_CHECK = 3
 class Steps:
     """The rules for steps. Each method returns what is to be done now."""
 
-    def __init__(self, plans: InHand, limit: AccountLimit, max_parked_seconds: float) -> None:
+    def __init__(self, plans: InHand, limit: AccountLimit, budget: Budget, max_parked_seconds: float) -> None:
         self._plans = plans
         self._limit = limit
+        self._budget = budget
+        self._yielding = Yielding()
         self._max_parked = max_parked_seconds
 
     # -- until they are started -----------------------------------------------------------------------------------
@@ -66,6 +76,9 @@ class Steps:
             self._limit.started((plan.facts.plan, step.name))
         if not plan.begun:
             self._plans.begin(plan)
+        if self._budget.has_caps:
+            facts = plan.facts
+            self._budget.admit(facts.plan, facts.project, facts.max_usd, plan.spent_usd, self._plans.wall)
         order = [one.step for one in plan.facts.steps]
         return Prepare(
             plan.facts.plan,
@@ -89,8 +102,29 @@ class Steps:
             self._plans.line_up(plan, step)
             return []
         budget = remaining_usd(plan, step)
+        if self._budget.has_caps and not step.facts.is_command:
+            granted = self._granted(plan, step, at)
+            if isinstance(granted, Later):
+                return self._put_off(plan, step, granted, at)
+            budget = min((usd for usd in (budget, granted.usd) if usd is not None), default=None)
         self._plans.move_step(plan, step, StepTrigger.WORKSPACE_MADE)
+        step.started = at.boot
         return [self._start(plan, step, budget)]
+
+    def _granted(self, plan: PlanInHand, step: StepInHand, at: Moment) -> Grant | Later:
+        """What the caps of the day leave for a start."""
+        soon = {StepState.READY, StepState.PREPARING}
+        beside = [one for one in plan.own_steps() if one is not step and not one.facts.is_command]
+        among = 1 + sum(one.state in soon for one in beside)
+        return self._budget.next_run(plan.facts.plan, at.wall, among=among)
+
+    def _put_off(self, plan: PlanInHand, step: StepInHand, later: Later, at: Moment) -> list[Command]:
+        """Its slot is given back until there is money for it."""
+        self._limit.held((plan.facts.plan, step.name))
+        pause = later.until - at.wall if later.until is not None else MONEY_LOOK_SECONDS
+        self._plans.waiting.pause(plan, step, pause, at, "budget")
+        self._plans.move_step(plan, step, StepTrigger.PUT_OFF)
+        return []
 
     def _start(self, plan: PlanInHand, step: StepInHand, budget_usd: float | None) -> Command:
         step.starts += 1
@@ -98,6 +132,8 @@ class Steps:
             step.attempt += 1
         step.same_attempt = False
         step.given_usd = budget_usd
+        if self._budget.has_caps and not step.facts.is_command:
+            self._budget.hand(plan.facts.plan, _run(step), budget_usd)
         # To go on after a limit is neither an attempt nor a resumption of one that failed.
         step.resumes += step.session is not None and step.parked_since is None
         step.parked_since_before, step.parked_since = step.parked_since, None
@@ -127,11 +163,22 @@ class Steps:
         step, outcome = self._step(plan, event.step), event.outcome
         plan.spent_usd += outcome.cost_usd
         step.spent_usd += outcome.cost_usd
+        if self._budget.has_caps and not step.facts.is_command:
+            self._budget.book(
+                plan.facts.plan, plan.facts.project, _run(step), outcome.cost_usd, event.at.wall
+            )
+            self._budget.run_over(plan.facts.plan, _run(step))
         if check_number(step.name) is not None:
             return self._check_ended(plan, step, outcome, event.at)
         self._limit.ended((plan.facts.plan, step.name), at_limit=outcome.reason is Reason.USAGE_LIMIT)
         if outcome.reason is Reason.USAGE_LIMIT and plan.cancelled is None:
             return self._park(plan, step, outcome, event.at)
+        step.is_yielding = False
+        if outcome.reason is Reason.CANCELLED and plan.cancelled is None:
+            # Nobody wanted the plan to end, so it was the machine; perhaps an earlier daemon had it stop.
+            return self._yielded(plan, step, outcome, event.at)
+        if self._is_held_by_a_cap(plan, step, outcome):
+            return self._again(plan, step, outcome.session, 0.0, event.at, same_attempt=True)
         match decide_after_run(plan, step, outcome):
             case Again(pause_seconds=pause, session=session, same_attempt=same_attempt):
                 return self._again(plan, step, session, pause, event.at, same_attempt=same_attempt)
@@ -155,6 +202,47 @@ class Steps:
         self._plans.waiting.pause(plan, step, pause_seconds, at, word)
         self._plans.move_step(plan, step, StepTrigger.RUN_AGAIN)
         return self.go_on(plan, at)
+
+    def _is_held_by_a_cap(self, plan: PlanInHand, step: StepInHand, outcome: RunOutcome) -> bool:
+        """Whether a run ended because of the money of the day and not of its plan's own, and can go on tomorrow."""
+        return (
+            self._budget.has_caps
+            and outcome.reason is Reason.BUDGET
+            and outcome.session is not None
+            and outcome.cost_usd > 0
+            and plan.cancelled is None
+            and not self._budget.is_used_up(plan.facts.plan)
+            and (step.facts.max_usd is None or step.spent_usd < step.facts.max_usd)
+        )
+
+    def _yielded(self, plan: PlanInHand, step: StepInHand, outcome: RunOutcome, at: Moment) -> list[Command]:
+        """It has stopped for the machine's sake, and goes on later; one that does so again and again is the cause."""
+        step.yielded += 1
+        if step.yielded > MOST_YIELDS:
+            step.outcome = outcome
+            return self._over(plan, step, endings.too_heavy(step.yielded), at)
+        return self._again(plan, step, outcome.session, YIELD_SECONDS, at, same_attempt=True, word="pressure")
+
+    def let_yield(self, at: Moment) -> list[Command]:
+        """The machine is dying: have one run stop, the least urgent and youngest, and see."""
+        alive = {
+            (plan.facts.plan, step.name): (plan, step)
+            for plan in self._plans
+            for step in plan.own_steps()
+            if step.state is StepState.RUNNING and plan.life is Life.OPEN and not step.is_yielding
+        }
+        chosen = self._yielding.choose(
+            [
+                Candidate(plan.facts.plan, plan.facts.priority, step.started, step.name)
+                for plan, step in alive.values()
+            ],
+            at.boot,
+        )
+        if chosen is None:
+            return []
+        one = chosen.candidate
+        alive[one.plan, one.step][1].is_yielding = True
+        return [StopRun(one.plan, chosen.message, one.step)]
 
     def _park(self, plan: PlanInHand, step: StepInHand, outcome: RunOutcome, at: Moment) -> list[Command]:
         """Let it wait until the account's limit is over, and go on then: that is no failure and no attempt."""
@@ -318,3 +406,8 @@ class Steps:
         except KeyError:
             message = f"plan {plan.facts.plan} has no step {name}"
             raise EngineFault(message) from None
+
+
+def _run(step: StepInHand) -> str:
+    """What the last start of a step is called where money is reckoned."""
+    return f"{step.name}.{step.starts}"

@@ -43,6 +43,7 @@ from orchestrd.daemon.machine import Machine
 from orchestrd.daemon.recovering import Recovered, recover
 from orchestrd.daemon.reporting import Reporting
 from orchestrd.daemon.root_lock import RootLock
+from orchestrd.daemon.spending import budget_of
 from orchestrd.daemon.telling import tell
 from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.inbound.accepted import read_accepted
@@ -102,6 +103,7 @@ class Daemon:
         self._unread_due = 0.0
         self._engine = Engine(
             config.limits.max_parallel,
+            budget=budget_of(root, config, clock.wall(), self._troubles),
             max_parked_seconds=config.limits.max_parked,
             near_limit_priority=config.limits.near_limit_priority,
         )

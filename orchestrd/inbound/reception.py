@@ -295,6 +295,7 @@ def _graph_fields(plan: Plan) -> dict[str, Any]:
     checks = len(plan.accept.checks)
     return {
         "steps": steps or None,
+        "touches": list(plan.workspace.touches) or None,
         "checks": checks or None,
         "rounds": plan.accept.rounds if checks else None,
     }

@@ -19,6 +19,7 @@ from handoff.root import PlanId, Root
 from orchestrd.config import Config, checkouts_folder, root_name
 from orchestrd.core.commands import Join, Prepare, StartRun
 from orchestrd.core.events import (
+    CostTold,
     Event,
     Joined,
     LimitTold,
@@ -341,11 +342,13 @@ class Executions:
 
     def _read(self, run: Running) -> bool:
         lines = run.watch.read_new_lines()
-        before = run.limit
+        before, cost = run.limit, run.cost_usd
         for line in lines:
             run.facts.feed(line)
         if run.limit is not None and run.limit != before:
             self._told.append(LimitTold(self._now(), run.limit.status, run.limit.resets_at))
+        if run.cost_usd != cost:
+            self._told.append(CostTold(self._now(), *run.key, run.number, run.cost_usd))
         return bool(lines)
 
     def _judge(self, run: Running) -> Event:

@@ -11,6 +11,7 @@ from handoff.further_steps import FurtherStepsRefused, read_further_steps
 from handoff.plan import Plan, Step
 from orchestrd.core.history import fields_of_step
 from orchestrd.core.steps_of_plan import facts_of_step, schema_of, steps_of
+from orchestrd.library.roles import problems_of_roles
 from orchestrd.runs.closing import ended_fields, stderr_tail
 from orchestrd.runs.command_end import command_fields, judge_command
 from orchestrd.runs.launching import command_of
@@ -66,8 +67,12 @@ def fields_of_end(
 def _with_further_steps(
     plan: Plan, step: Step, fields: dict[str, Any], there: frozenset[str], most: int
 ) -> dict[str, Any]:
+    failed = {**fields, "status": "failed", "reason": "schema", "retry": False}
     try:
         further = read_further_steps(step, fields.get("output"), most=most, taken=there)
     except FurtherStepsRefused as error:
-        return {**fields, "status": "failed", "reason": "schema", "retry": False, "summary": str(error)}
+        return {**failed, "summary": str(error)}
+    unknown = problems_of_roles(further, plan.agents)
+    if unknown:
+        return {**failed, "summary": "; ".join(f"{one.message} ({one.hint})" for one in unknown)}
     return {**fields, "further_steps": [fields_of_step(facts_of_step(plan, one)) for one in further]}

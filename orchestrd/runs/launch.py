@@ -75,6 +75,10 @@ class Start:
     prompt: str
     output_schema: Mapping[str, Any] | None = None
     """The JSON Schema that the output is held to."""
+    tools: tuple[str, ...] | None = None
+    """The names of the tools that there are for it; None: all."""
+    agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The sub-agents that it may call, in Claude Code's own terms."""
     resume: bool = False
     budget_usd: float | None = None
     """What is left of the plan's `max_usd`; None where it has none. Claude Code counts it for this process alone."""
@@ -151,7 +155,7 @@ def compose(
         *("--resume" if start.resume else "--session-id", start.session_id),
         *_model_flags(plan),
         *_limit_flags(plan, start.budget_usd),
-        *_json_flags(plan, start.output_schema),
+        *_role_flags(start),
         *_permission_flags(plan, start.readable),
         *_file_flags(handover.files, start.run_folder),
         *_source_flags(trust),
@@ -208,14 +212,13 @@ def _limit_flags(plan: Plan, budget_usd: float | None) -> Iterable[str]:
         yield from ("--max-budget-usd", f"{budget_usd:.6f}")
 
 
-def _json_flags(plan: Plan, output_schema: Mapping[str, Any] | None) -> Iterable[str]:
-    if output_schema is not None:
-        yield from ("--json-schema", json.dumps(output_schema, ensure_ascii=False))
-    if plan.agents:
-        agents = {
-            name: agent.model_dump(mode="json", exclude_none=True) for name, agent in plan.agents.items()
-        }
-        yield from ("--agents", json.dumps(agents, ensure_ascii=False))
+def _role_flags(start: Start) -> Iterable[str]:
+    if start.output_schema is not None:
+        yield from ("--json-schema", json.dumps(start.output_schema, ensure_ascii=False))
+    if start.tools is not None:
+        yield from ("--tools", ",".join(start.tools))
+    if start.agents:
+        yield from ("--agents", json.dumps(start.agents, ensure_ascii=False))
 
 
 def _permission_flags(plan: Plan, readable: Iterable[Path]) -> Iterable[str]:

@@ -14,6 +14,7 @@ from orchestrd.config import Config, trust_file
 from orchestrd.core.commands import StartRun
 from orchestrd.core.facts import check_number
 from orchestrd.core.steps_of_plan import plan_of_step, schema_of, steps_of
+from orchestrd.library.roles import NoRole, given_to
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing
 from orchestrd.runs.command_launch import compose_command
 from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
@@ -84,19 +85,25 @@ class Launching:
         if claude is None or not effects.may(claude.path, os.X_OK):
             raise ClaudeMissing("Claude Code is gone from this machine.", "Install it again.")
         told = prompt_of(plan, step, command, run_folder, records)
+        try:
+            given = given_to(step, plan)
+        except NoRole as error:
+            raise NotLaunchable(str(error)) from error
         start = Start(
             checkout=self._places.place_of(command.plan, command.step).cwd,
             run_folder=run_folder,
             session_id=session or "",
             prompt=told.text,
             output_schema=schema_of(step),
+            tools=given.tool_names,
+            agents=given.agents,
             resume=command.session is not None,
             budget_usd=command.budget_usd,
             files=told.files,
             readable=told.readable,
         )
         return compose(
-            plan_of_step(plan, step),
+            plan_of_step(plan, step).model_copy(update={"system_prompt_append": given.system_prompt_append}),
             start,
             claude=claude,
             trust=look_up_trust(project, trust_file(), self._environ),

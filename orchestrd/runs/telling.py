@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from handoff import looking
+from handoff.effects import effects
 from handoff.plan import Plan, Step
 from handoff.result import StepStatus
 from orchestrd.core.commands import StartRun
 from orchestrd.core.facts import check_step
 from orchestrd.runs.command_end import judge_command
 from orchestrd.runs.feedback import CheckReport, feedback, files_to_read
-from orchestrd.runs.prompting import StepOutput, StepPrompt, compose_prompt
+from orchestrd.runs.prompting import INPUTS, StepOutput, StepPrompt, compose_prompt
 from orchestrd.runs.recovery import read_exit
 
 GO_ON = (
@@ -28,7 +31,9 @@ def prompt_of(plan: Plan, step: Step, command: StartRun, run_folder: Path, recor
     """Compose what the model is told at this start."""
     mending = _mending(plan, command, run_folder, records)
     if command.session is not None:
-        return mending or StepPrompt(GO_ON)
+        told = mending or StepPrompt(GO_ON)
+        # What may be read holds for one process: the files of the starts before are named anew.
+        return replace(told, readable=(*told.readable, *_inputs_before(command, run_folder)))
     prompt = (plan.prompt if not plan.steps else step.prompt) or ""
     needed = [_output_of(need, plan, run_folder, records) for need in _needed(step, records)]
     told = compose_prompt(prompt, needed, run_folder=run_folder)
@@ -59,6 +64,16 @@ def _mending(plan: Plan, command: StartRun, run_folder: Path, records: Records) 
                 CheckReport.of(judge_command(folder, read_exit(folder), plan.accept.checks[number - 1]))
             )
     return StepPrompt(feedback(failed), readable=files_to_read(failed))
+
+
+def _inputs_before(command: StartRun, run_folder: Path) -> list[Path]:
+    """The files that lie beside the prompts of the starts before this one."""
+    files = []
+    for number in range(1, command.number):
+        folder = run_folder.parent / f"{command.step}.{number}" / INPUTS
+        if looking.is_folder(folder):
+            files += [folder / name for name in sorted(effects.list(folder))]
+    return files
 
 
 def _needed(step: Step, records: Records) -> list[str]:

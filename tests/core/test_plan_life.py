@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
 import pytest
 
@@ -15,8 +14,6 @@ from orchestrd.core.plan_life import TABLE, IllegalTransitionError, Life, Trigge
 from orchestrd.core.step import StepInHand
 from orchestrd.core.step_life import OVER, STEP_TABLE, StepState, StepTrigger
 
-S = TypeVar("S", bound=str)
-T = TypeVar("T", bound=str)
 PAIRS = sorted(itertools.product(Life, Trigger))
 STEP_PAIRS = sorted(itertools.product(StepState, StepTrigger))
 
@@ -68,8 +65,8 @@ def test_every_state_of_a_step_can_be_reached_and_leads_to_an_end() -> None:
     assert all(OVER & _reached(STEP_TABLE, [state]) for state in StepState)
 
 
-def _reached(table: Mapping[tuple[S, T], S], starts: Iterable[S]) -> set[S]:
-    seen, fresh = set[S](), set(starts)
+def _reached(table: Mapping[tuple[str, str], str], starts: Iterable[str]) -> set[str]:
+    seen, fresh = set[str](), set(starts)
     while fresh:
         seen |= fresh
         fresh = {after for (before, _), after in table.items() if before in fresh} - seen
