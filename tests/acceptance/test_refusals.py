@@ -30,13 +30,16 @@ FIVE_MISTAKES = {
     "workspace": {"mode": "cloud"},
 }
 WRONG_PATHS = {"project", "priority", "titel", "limits.timeout", "workspace.mode"}
-UNSUPPORTED = {
-    "permissions": {"ask": "request"},
-    "accept": {"checks": [["make", "test"]]},
-    "agents": {"tester": {"description": "Tests", "prompt": "Test it."}},
-    "workspace": {"touches": ["src/**"]},
-}
-UNSUPPORTED_PATHS = {"permissions.ask", "accept.checks", "agents", "workspace.touches"}
+UNSUPPORTED = {"permissions": {"ask": "request"}}
+UNSUPPORTED_PATHS = {"permissions.ask"}
+GRAPH = [
+    {"id": "one", "prompt": "Do.", "needs": ["two"]},
+    {"id": "two", "prompt": "Do.", "needs": ["one"]},
+    {"id": "three", "prompt": "Do.", "needs": ["thre"]},
+    {"id": "four", "prompt": "Do.", "output_schema": {"type": "objekt"}},
+    {"id": "five", "prompt": "Do.", "agent": "reviewr"},
+]
+GRAPH_PATHS = {"steps[0].needs", "steps[2].needs[0]", "steps[3].output_schema"}
 
 
 def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the_daemon_goes_on(
@@ -52,8 +55,11 @@ def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the
     for ending, text in written.items():
         here.drop(f"wrong-{ending}.{ending}", text)
         here.drop(f"later-{ending}.{ending}", _in(ending, a_plan_for(project, **UNSUPPORTED)))
-    steps = {"handoff": 1, "project": str(project), "steps": [{"id": "one", "prompt": "Do."}]}
-    here.drop("steps.toml", as_toml(steps))
+    for ending, as_text in (("toml", as_toml), ("json", as_json)):
+        here.drop(
+            f"graph-{ending}.{ending}",
+            as_text({"handoff": 1, "project": str(project), "steps": GRAPH}),
+        )
     here.drop(
         "flow.toml",
         as_toml({"handoff": 1, "project": str(project), "workflow": "feature", "params": {"a": 1}}),
@@ -75,7 +81,10 @@ def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the
         assert (later["status"], later["reason"]) == ("rejected", "unsupported")
         assert {error["path"] for error in later["errors"]} == UNSUPPORTED_PATHS
         assert all(error["hint"] and error["line"] for error in later["errors"])
-    assert {error["path"] for error in here.result("steps")["errors"]} == {"steps"}
+    for ending in ("toml", "json"):
+        graph = {error["path"]: error for error in here.result(f"graph-{ending}")["errors"]}
+        assert set(graph) >= GRAPH_PATHS
+        assert all(error["hint"] and error["line"] for error in graph.values())
     flow = {error["path"]: error for error in here.result("flow")["errors"]}
     assert set(flow) == {"params.description", "params.a"}
     assert all(error["hint"] and error["line"] for error in flow.values())

@@ -63,13 +63,13 @@ def test_a_limit_of_money_that_nothing_can_reach_is_refused_with_its_line(reposi
     prompt = '[[steps]]\nid = "fix"\nprompt = "Fix it."\n'
 
     alone = refused(head + command)
-    beside = refused(head + command + prompt)
+    beside = accepted(head + command + prompt)
     its_own = refused(head + command + "limits.max_usd = 0.5\n" + prompt)
 
     assert alone.reason is Reason.INVALID
     assert [(one.path, one.line) for one in alone.errors][:1] == [("limits.max_usd", 3)]
     assert "no step of this plan has a model" in alone.errors[0].message
-    assert "limits.max_usd" not in {one.path for one in beside.errors}
+    assert beside.plan.limits.max_usd == 1.0
     assert [(one.path, one.line) for one in its_own.errors][:1] == [("steps[0].limits.max_usd", 7)]
 
 
@@ -104,11 +104,7 @@ def test_a_project_that_is_not_there_is_told_among_the_other_mistakes(tmp_path: 
 @pytest.mark.parametrize(
     ("text", "path"),
     [
-        ('[[steps]]\nid = "a"\nprompt = "x"\n', "steps"),
-        ('prompt = "x"\n[accept]\nchecks = [["make"]]\n', "accept.checks"),
         ('prompt = "x"\n[permissions]\nask = "request"\n', "permissions.ask"),
-        ('prompt = "x"\n[workspace]\ntouches = ["src/**"]\n', "workspace.touches"),
-        ('prompt = "x"\n[agents.tester]\ndescription = "Tests"\nprompt = "Test."\n', "agents"),
     ],
 )
 def test_what_this_version_does_not_do_is_refused_and_never_ignored(

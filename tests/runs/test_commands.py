@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,8 @@ def test_one_that_is_ended_together_with_its_runner_was_interrupted(stand: Stand
     assert runner is not None
     os.kill(runner, signal.SIGSTOP)
     for pid in stand.alive():
-        os.kill(pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # a `sleep` that is over
+            os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not stand.alive(), what="the end of the command")
     os.kill(runner, signal.SIGTERM)
 
