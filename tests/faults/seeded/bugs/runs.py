@@ -40,15 +40,15 @@ BUGS = (
         "started-unannounced",
         "a run is started before the journal says that it will be",
         "orchestrd/runs/execution.py",
-        '            **({"budget_usd": command.budget_usd} if command.budget_usd is not None else {}),\n        )\n'
+        "            **_given(budget_usd=command.budget_usd, round=command.round or None),\n        )\n"
         "        if isinstance(launch, str):\n            return self._not_started(command, launch)\n"
         "        self._launch(command, session, launch)\n        return None\n",
-        '            **({"budget_usd": command.budget_usd} if command.budget_usd is not None else {}),\n        )\n'
+        "            **_given(budget_usd=command.budget_usd, round=command.round or None),\n        )\n"
         "        return None\n",
         Edit(
             "orchestrd/runs/execution.py",
-            "        launch = self._compose(command, session, project)\n        self._journals.append(\n",
-            "        launch = self._compose(command, session, project)\n"
+            "        launch = self._compose(command, session, project, records)\n        self._journals.append(\n",
+            "        launch = self._compose(command, session, project, records)\n"
             "        if isinstance(launch, str):\n            return self._not_started(command, launch)\n"
             "        self._launch(command, session, launch)\n        self._journals.append(\n",
         ),
