@@ -25,6 +25,7 @@ from orchestrd.core.events import (
     WorkspaceFailed,
     WorkspaceMade,
 )
+from orchestrd.core.facts import MAIN
 from orchestrd.record.journals import Journals
 from orchestrd.workspaces import changes
 from orchestrd.workspaces import intent as workspace
@@ -57,7 +58,7 @@ class Places:
         self._intents: dict[PlanId, Intent] = {}
         self._making: dict[Path, threading.Lock] = {}
 
-    def place_of(self, plan: PlanId, step: str) -> Intent:
+    def place_of(self, plan: PlanId, step: str = MAIN) -> Intent:
         """Where a step works, of which `prepare` was called, by this daemon or one before."""
         place = self._steps.place_of(plan, step)
         if place is not None:

@@ -108,7 +108,7 @@ CASES = (
     Case("runner-killed", ("stall = {}",), "failed", "interrupted", (1, 1), meddle=kill_runner),
     Case("stopped-by-a-hook", (write("new.txt"), 'text = "x"'), "failed", "no-output", (1, 1), project="trusted"),
     Case("usage-limit", ("usage_limit = { resets_in_seconds = 7200 }",), "failed", "usage-limit", (1, 1),
-         "max_parked", daemon="token"),
+         "max_parked", daemon="limited"),
     Case("token-refused", ("error = { status = 401 }",), "failed", "auth", (1, 4), "Not logged in", daemon="token"),
     Case("overloaded-subscription", ("error = { status = 529 }",), "failed", "api", (1, 3), daemon="token"),
     Case("not-logged-in", ('text = "x"',), "failed", "auth", (0, 0), "Not logged in", daemon="nobody"),
@@ -118,8 +118,9 @@ CASES = (
 
 DAEMONS: Mapping[str, Mapping[str, Any]] = {
     "key": {"LIMITS__MAX_PARALLEL": "5"},
-    # A limit that lasts longer than anybody wants to wait for it.
-    "token": {"credential": "token", "LIMITS__MAX_PARKED": "1s"},
+    "token": {"credential": "token"},
+    # Its plans wait for a limit that lasts longer than anybody wants to.
+    "limited": {"credential": "token", "LIMITS__MAX_PARKED": "1s"},
     "nobody": {"credential": None},
     "deaf": {},
     "misconfigured": {"CLAUDE__ARGS": '["--no-such-option"]'},
@@ -228,4 +229,8 @@ def test_what_was_used_is_told_however_a_run_ended(endings: Mapping[str, Became]
         assert result["usage"]["cpu_seconds"] > 0
         assert result["usage"]["wall_seconds"] > 0
         assert result["usage"]["peak_memory_bytes"] > 0
-        assert result["payer"] == {"token": "subscription", "nobody": "nobody"}.get(case.daemon, "api-key")
+        assert result["payer"] == {
+            "token": "subscription",
+            "limited": "subscription",
+            "nobody": "nobody",
+        }.get(case.daemon, "api-key")
