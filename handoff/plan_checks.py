@@ -108,7 +108,7 @@ def _needs(steps: list[Mapping[str, Any]], first: Mapping[str, int]) -> Iterator
                 )
     cycle = _cycle(graph)
     if cycle:
-        names = " → ".join(str(steps[index].get("id")) for index in [*cycle, cycle[0]][:12])
+        names = " → ".join(_shown(str(steps[index].get("id"))) for index in [*cycle, cycle[0]][:12])
         yield Problem(
             ("steps", cycle[0], "needs"),
             f"these steps need one another in a circle: {names}",
@@ -120,9 +120,14 @@ def _known(first: Mapping[str, int]) -> str:
     names = list(first)
     return (
         "the steps here are: "
-        + ", ".join(name[:80] for name in names[:10])
+        + ", ".join(_shown(name) for name in names[:10])
         + (", …" if len(names) > 10 else "")
     )
+
+
+def _shown(name: str) -> str:
+    """A name in the words of an error, which are text: half a surrogate pair is none, and is told by its number."""
+    return name[:80].encode("utf-8", "backslashreplace").decode()
 
 
 def _cycle(graph: Mapping[int, list[int]]) -> list[int]:
