@@ -48,13 +48,16 @@ class Intent:
     """The commit it begins at, in full; in place that of HEAD."""
     in_git: bool = False
     """There is something to compare with."""
+    was_free: bool = False
+    """Nothing lay at `path` when this was decided: what lies there before a run has begun was put there by us."""
 
     def fields(self) -> dict[str, Any]:
         """As it stands in the journal."""
         paths = {"project": self.project, "path": self.path, "cwd": self.cwd, "repository": self.repository}
         texts = {name: str(path) for name, path in paths.items() if path is not None}
         others = {"mode": self.mode, "branch": self.branch, "base": self.base, "in_git": self.in_git}
-        return {**texts, **{name: value for name, value in others.items() if value is not None}}
+        free = {"was_free": True} if self.was_free else {}
+        return {**texts, **{name: value for name, value in others.items() if value is not None}, **free}
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Intent:
@@ -69,6 +72,7 @@ class Intent:
             branch=fields.get("branch"),
             base=fields.get("base"),
             in_git=bool(fields.get("in_git")),
+            was_free=bool(fields.get("was_free")),
         )
 
 
@@ -119,7 +123,15 @@ def decide(
         raise from_git(error, "the workspace cannot be decided on", project) from error
     checkout = Path(os.path.abspath(checkout))
     return Intent(
-        WORKTREE, project, checkout, checkout / place.within, place.repository, name, place.base, in_git=True
+        WORKTREE,
+        project,
+        checkout,
+        checkout / place.within,
+        place.repository,
+        name,
+        place.base,
+        in_git=True,
+        was_free=not looking.is_there(checkout),
     )
 
 
@@ -139,7 +151,8 @@ def make(intent: Intent, lock: GitLock | None, *, untouched: bool = False) -> No
             )
         return
     with said_plainly("the checkout cannot be made", intent.path, intent.project):
-        worktree.make(worktree_of(intent), lock, untouched=untouched)
+        tree = worktree_of(intent)
+        worktree.make(tree, lock, untouched=untouched, was_free=intent.was_free)
 
 
 def remove(intent: Intent, lock: GitLock | None) -> bool:

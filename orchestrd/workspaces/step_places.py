@@ -101,7 +101,10 @@ def decide(plan: Intent, step: str, *, base: str | None, own: bool, lock: GitLoc
         branch = named_branch(tree.repository, wanted, wanted, lock)
     path = plan.path.with_name(f"{plan.path.name}{BETWEEN}{step}")
     cwd = path / plan.cwd.relative_to(plan.path)
-    return StepPlace(step, own=True, intent=replace(begun, path=path, cwd=cwd, branch=branch))
+    was_free = not looking.is_there(path)
+    return StepPlace(
+        step, own=True, intent=replace(begun, path=path, cwd=cwd, branch=branch, was_free=was_free)
+    )
 
 
 def make(place: StepPlace, lock: GitLock | None, *, untouched: bool = False) -> None:

@@ -45,12 +45,15 @@ class Worktree:
         return HEADS + self.branch
 
 
-def make(tree: Worktree, lock: GitLock | None, *, untouched: bool = False) -> None:
-    """Make it, or make it whole. `untouched`: no run has begun in it, so what is not marked as whole is made anew."""
+def make(tree: Worktree, lock: GitLock | None, *, untouched: bool = False, was_free: bool = False) -> None:
+    """Make it, or make it whole. `untouched`: no run has begun in it, so what is not marked as whole is made anew.
+
+    `was_free`: its place was free when it was decided on. What lies there untouched is ours, whatever a power cut left.
+    """
     common = common_dir(tree.repository)
     admin = registration(common, tree.path)
     if untouched or (admin is not None and _is_half_made(admin)):
-        admin = _cleared(tree, common, admin)
+        admin = _cleared(tree, common, admin, is_ours=untouched and was_free)
     is_known = admin is not None and looking.is_there(admin / MARKER) and looking.is_folder(tree.path)
     if admin is None and looking.is_there(tree.path):
         admin = _registered_again(tree, common, lock)
@@ -169,7 +172,7 @@ def delete_branch(repository: Path, branch: str, at: str, lock: GitLock | None) 
     run_git(["update-ref", "-d", ref, at], repository, lock=lock, codes=(0, 1, 128))
 
 
-def _cleared(tree: Worktree, common: Path, admin: Path | None) -> Path | None:
+def _cleared(tree: Worktree, common: Path, admin: Path | None, *, is_ours: bool) -> Path | None:
     """Remove what was begun and cut off; nobody has worked in it. The registration, where it is marked as whole."""
     if admin is None:
         # A power cut may have left the registration without a word in it: no git makes one so.
@@ -179,7 +182,7 @@ def _cleared(tree: Worktree, common: Path, admin: Path | None) -> Path | None:
         return admin
     content = read_line(tree.path / ".git")
     leads_to_us = content is not None and _lies_below(content, common / "worktrees")
-    if admin is not None or leads_to_us or _is_blank(tree.path / ".git"):
+    if is_ours or admin is not None or leads_to_us or _is_blank(tree.path / ".git"):
         durable.remove_tree(tree.path, sync=False)
     if admin is not None:
         durable.remove_tree(admin, sync=False)

@@ -140,3 +140,32 @@ def test_a_checkout_without_its_files_goes_with_a_plan_that_never_ran(tmp_path: 
 
     assert not checkout.exists()
     assert git(project, "worktree", "list").count("\n") == 0
+
+
+@pytest.mark.parametrize("left", ["nothing of its link", "half of its link"])
+def test_what_a_power_cut_left_of_a_checkout_is_cleared_and_not_put_aside(tmp_path: Path, left: str) -> None:
+    root, project, places = a_place(tmp_path)
+    name = a_plan_in_hand(root, places, "p")
+    plan = Plan.model_validate(WISH | {"project": str(project)})
+    places._decide(name, plan, project)
+    checkout = tmp_path / "checkouts" / "p"
+    checkout.mkdir(parents=True)
+    half = b"gitdir: " + bytes(project)[:5]
+    (checkout / (".git" if left == "half of its link" else "..git.tmp")).write_bytes(half)
+
+    assert isinstance(places.prepare(name, plan, project), WorkspaceMade)
+
+    assert sorted(one.name for one in checkout.parent.iterdir()) == ["p"]
+    assert git(checkout, "status", "--porcelain") == ""
+
+
+def test_what_somebody_put_in_the_place_before_it_was_decided_on_is_put_aside(tmp_path: Path) -> None:
+    root, project, places = a_place(tmp_path)
+    name = a_plan_in_hand(root, places, "p")
+    checkout = tmp_path / "checkouts" / "p"
+    checkout.mkdir(parents=True)
+    (checkout / "letter").write_text("mine")
+
+    places.prepare(name, Plan.model_validate(WISH | {"project": str(project)}), project)
+
+    assert (checkout.with_name("p.found") / "letter").read_text() == "mine"
