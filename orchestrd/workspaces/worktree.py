@@ -175,9 +175,9 @@ def delete_branch(repository: Path, branch: str, at: str, lock: GitLock | None) 
 def _cleared(tree: Worktree, common: Path, admin: Path | None, *, is_ours: bool) -> Path | None:
     """Remove what was begun and cut off; nobody has worked in it. The registration, where it is marked as whole."""
     if admin is None:
-        # A power cut may have left the registration without a word in it: no git makes one so.
+        # A power cut may have left the registration without a word in it, or with half of it: no git makes one so.
         likely = common / "worktrees" / tree.path.name
-        admin = likely if _is_blank(likely / "gitdir") else None
+        admin = likely if _is_torn(likely / "gitdir", os.fsencode(tree.path / ".git")) else None
     if admin is not None and looking.is_there(admin / MARKER):
         return admin
     content = read_line(tree.path / ".git")
@@ -193,6 +193,12 @@ def _is_blank(path: Path) -> bool:
     """Whether a file is there and says nothing."""
     content = read_line(path)
     return content is not None and not content.strip(b"\0")
+
+
+def _is_torn(path: Path, whole: bytes) -> bool:
+    """Whether a file is there and holds less than it was to."""
+    content = read_line(path)
+    return content is not None and content != whole and whole.startswith(content.strip(b"\0"))
 
 
 def _is_half_made(admin: Path) -> bool:

@@ -169,3 +169,20 @@ def test_what_somebody_put_in_the_place_before_it_was_decided_on_is_put_aside(tm
     places.prepare(name, Plan.model_validate(WISH | {"project": str(project)}), project)
 
     assert (checkout.with_name("p.found") / "letter").read_text() == "mine"
+
+
+def test_half_of_a_registration_goes_with_what_a_power_cut_left(tmp_path: Path) -> None:
+    root, project, places = a_place(tmp_path)
+    name = a_plan_in_hand(root, places, "p")
+    plan = Plan.model_validate(WISH | {"project": str(project)})
+    places.prepare(name, plan, project)
+    admin = project / ".git" / "worktrees" / "p"
+    (admin / "orchestrd").unlink()
+    (admin / "gitdir").write_bytes((admin / "gitdir").read_bytes()[:20])
+
+    assert isinstance(places.prepare(name, plan, project), WorkspaceMade)
+
+    assert [one.name for one in admin.parent.iterdir()] == ["p"]
+    places.remover(name)(tmp_path / "checkouts" / "p")
+    assert git(project, "branch", "--list", "same") == ""
+    assert not admin.exists()
