@@ -16,6 +16,7 @@ from handoff.root import PlanId, Root, create_root
 from orchestrd.core.events import Event, Moment, WorkspaceMade
 from orchestrd.record import journal
 from orchestrd.record.journals import Journals
+from orchestrd.workspaces import intent as workspace
 from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.places import Places
 from orchestrd.workspaces.registrations import read_line
@@ -175,7 +176,7 @@ def test_half_of_a_registration_goes_with_what_a_power_cut_left(tmp_path: Path) 
     root, project, places = a_place(tmp_path)
     name = a_plan_in_hand(root, places, "p")
     plan = Plan.model_validate(WISH | {"project": str(project)})
-    places.prepare(name, plan, project)
+    workspace.make(places._decide(name, plan, project), None)  # and cut off before that was noted
     admin = project / ".git" / "worktrees" / "p"
     (admin / "orchestrd").unlink()
     (admin / "gitdir").write_bytes((admin / "gitdir").read_bytes()[:20])
