@@ -41,6 +41,7 @@ from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
 from orchestrd.daemon.indexing import Indexing
 from orchestrd.daemon.machine import Machine
 from orchestrd.daemon.recovering import Recovered, recover
+from orchestrd.daemon.remembering import remember
 from orchestrd.daemon.reporting import Reporting
 from orchestrd.daemon.root_lock import RootLock
 from orchestrd.daemon.spending import budget_of
@@ -53,8 +54,6 @@ from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import Reception
 from orchestrd.outbound.publish import Published, settle
 from orchestrd.outbound.sd_notify import notify
-from orchestrd.record.ids import Ids
-from orchestrd.record.ids import Orders as OrdersRegister
 from orchestrd.record.journal import format_time
 from orchestrd.record.journals import Journals
 from orchestrd.runs.execution import Executions
@@ -107,14 +106,12 @@ class Daemon:
             max_parked_seconds=config.limits.max_parked,
             near_limit_priority=config.limits.near_limit_priority,
         )
-        self._ids = Ids.load(root)
+        self._ids, orders = remember(root, self._troubles)
         self._journals = Journals(root)
         patience = config.lanes.patience_seconds
         library = library_of(environ)
         self._reception = Reception(root, self._ids, self._journals, config.limits, patience, library)
-        self._orders = Orders(
-            root, OrdersRegister.load(root), self._ids, self._journals, self._reception, self._engine.plan
-        )
+        self._orders = Orders(root, orders, self._ids, self._journals, self._reception, self._engine.plan)
         self._git_lock = GitLock(root.git_lock)
         self._runs = Executions(
             root,

@@ -21,12 +21,10 @@ from orchestrd.inbound.reception import Reception
 from orchestrd.inbound.taken import Taken
 from orchestrd.inbound.twice import remove_old_names
 from orchestrd.record import journal
-from orchestrd.record.archived import status_of
+from orchestrd.record.archived import PLAN_FILES, status_of
 from orchestrd.record.ids import IdLine, Ids
 from orchestrd.record.journal import JournalDamaged
 from orchestrd.record.journals import Journals
-
-PLAN_FILES = frozenset({"plan.toml", "plan.json", "plan.md"})
 
 
 @dataclass(slots=True)
@@ -68,13 +66,14 @@ def recover(
         ids.give_back(plan)
     for plan in (*found.left_alone, *found.unread):
         if not ids.has(plan):
-            found.lent.append(ids.allot(plan))
+            ids.hold(plan)
+            found.lent.append(plan)
     lines: list[IdLine] = []
     for taken, told in known:
         journals.begin(taken.plan, told.sequence)
         ids.arrived(taken.arrival)
         if not ids.has(taken.plan):
-            ids.allot(taken.plan)
+            ids.hold(taken.plan)
             if told.checked:
                 lines.append(_missing_line(taken, told))
     ids.append(lines)

@@ -115,7 +115,7 @@ class Reception:
 
     def _take_out(self, newcomers: Sequence[Newcomer], lane: int, at: Moment) -> OSError | None:
         now = datetime.fromtimestamp(at.wall, UTC)
-        taken = [self._name(newcomer, now) for newcomer in newcomers]
+        taken = self._name_all(newcomers, now)
         trouble: OSError | None = None
         takes = [self._take_of(one, lane) for one in taken]
         for one, take, problem in zip(taken, takes, durable.take_many(takes), strict=True):
@@ -184,6 +184,18 @@ class Reception:
         if trouble is not None and not events:
             raise trouble
         return events
+
+    def _name_all(self, newcomers: Sequence[Newcomer], now: datetime) -> list[Taken]:
+        """Give each its id. Raises OSError where the disk does not say whether one is free; then none is given."""
+        taken: list[Taken] = []
+        try:
+            for newcomer in newcomers:
+                taken.append(self._name(newcomer, now))  # noqa: PERF401 - what was named so far is needed
+        except OSError:
+            for one in taken:
+                self._ids.give_back(one.plan)
+            raise
+        return taken
 
     def _name(self, newcomer: Newcomer, now: datetime) -> Taken:
         return Taken(

@@ -27,12 +27,24 @@ from orchestrd.outbound.requests import docs_facts, docs_request
 from orchestrd.outbound.story import asks_for_docs, has_checkout, keeps_checkout, result_of
 from orchestrd.record import journal
 from orchestrd.record.account import Account, account_of
+from orchestrd.record.archived import archived_folder
 from orchestrd.record.index import Row, row_of
 from orchestrd.record.journal import Record
 
 _months_on_disk: set[str] = set()
 """Folders of months whose name this process has synced. One that is merely there may have been made by a process that
 was killed before its sync; what is moved into it could then be lost with it."""
+
+
+class PlaceTaken(Exception):
+    """Another plan of that id is settled already, so this one's result would take the place of that one's."""
+
+    def __init__(self, root: Root, plan: PlanId, other: Path) -> None:
+        there = other.relative_to(root.path)
+        super().__init__(
+            f"{there} is another plan of that id, so active/{plan} is not settled and results/{plan}.* stay as they "
+            f"are. To do: move {there} and results/{plan}.* out of the root; then this one gets its result"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +63,15 @@ def settle(root: Root, plan_id: PlanId, remove_checkout: Callable[[Path], object
 
     `remove_checkout` is called with the checkout's path where it is not to be kept; it must be repeatable, and is
     expected to see to its own troubles: what it raises puts the rest off. May be repeated after any interruption,
-    also when all was done. Raises OSError (`DurabilityLost` among them), `JournalDamaged`, and ValueError where the
-    journal does not say how the plan ended.
+    also when all was done. Raises OSError (`DurabilityLost` among them), `JournalDamaged`, PlaceTaken, and ValueError
+    where the journal does not say how the plan ended.
     """
     folder = root.plan_folder(plan_id)
     if not looking.is_there(folder):
         return _settled_before(root, plan_id)
+    other = archived_folder(root, plan_id)
+    if other is not None:
+        raise PlaceTaken(root, plan_id, other)
     path = folder / durable.JOURNAL
     records = journal.open_for_append(path)
     account = account_of(records)

@@ -5,16 +5,15 @@ They outlive the plans' folders. Only the daemon appends; whoever reads skips a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from handoff import durable, looking
 from handoff.root import PlanId, Root
+from orchestrd.record.archived import lies_somewhere
 from orchestrd.record.journal import format_time
+from orchestrd.record.register import Register, read_register
 
 _MOST_ORDERS = 2**62
 """A number beyond it is a hand's: what is counted on from it would be no file's name in the end."""
@@ -25,10 +24,11 @@ class IdLine:
     """One plan in `archive/ids.jsonl` (PROTOCOL 3). No `key` for what was rejected, a duplicate or a retry."""
 
     plan: PlanId
-    source: str
+    source: str | None
     key: str | None
     sha256: str | None
-    taken: datetime
+    taken: datetime | None
+    """Neither of where nor of when it was taken is anything known where only a folder is left of it."""
     retry_of: PlanId | None = None
 
     def fields(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class IdLine:
             "source": self.source,
             "key": self.key,
             "sha256": self.sha256,
-            "taken": format_time(self.taken.timestamp()),
+            "taken": format_time(self.taken.timestamp()) if self.taken else None,
             "retry_of": self.retry_of,
         }
         return {name: value for name, value in whole.items() if value is not None}
@@ -75,69 +75,24 @@ class OrderLine:
         return {name: value for name, value in whole.items() if value is not None}
 
 
-class Register:
-    """A file of lines of JSON that only grows. `problems` names the lines that could not be read."""
-
-    def __init__(self, path: Path, raw: bytes) -> None:
-        self._path = path
-        self._whole = raw.rfind(b"\n") + 1
-        self._may_be_torn = self._whole < len(raw)
-        self.problems: list[str] = []
-
-    def append(self, lines: Iterable[dict[str, Any]]) -> None:
-        """Append lines, all with one write and one sync: on the disk when this returns. OSError: none is there."""
-        content = b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
-        if not content:
-            return
-        if self._may_be_torn:
-            self._cut_torn_line()
-        self._may_be_torn = True
-        durable.append_line(self._path, content, sync=True)
-        self._may_be_torn = False
-
-    def _cut_torn_line(self) -> None:
-        """See to it that what is appended next does not join a line that a cut, or a disk that failed, has torn."""
-        there = _read(self._path)
-        whole = there.rfind(b"\n") + 1
-        if whole < len(there):
-            durable.replace(self._path, there[:whole])
-
-    def records(self, raw: bytes) -> list[dict[str, Any]]:
-        """Read all whole lines; one that is no JSON is left out and named in `problems`."""
-        whole = raw[: self._whole]
-        try:
-            # One call for all lines: a quarter of the time of one a line.
-            found: list[Any] = json.loads(b"[%b]" % whole[:-1].replace(b"\n", b","))
-        except (ValueError, RecursionError):
-            return self._one_by_one(whole)
-        if all(isinstance(record, dict) for record in found):
-            return found
-        return self._one_by_one(whole)
-
-    def _one_by_one(self, whole: bytes) -> list[dict[str, Any]]:
-        records = []
-        for number, line in enumerate(whole.splitlines(), 1):
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                record = None
-            if isinstance(record, dict):
-                records.append(record)
-            else:
-                self.problems.append(
-                    f"{self._path}, line {number}: no line of this register; it is passed over"
-                )
-        return records
-
-
 class Ids:
-    """Every id and key that a root has had, in memory: about 25 MB for 100,000."""
+    """Every id and key that a root has had, in memory: about 25 MB for 100,000.
 
-    def __init__(self, register: Register, records: Iterable[dict[str, Any]]) -> None:
+    With a `root`, an id whose folder lies there is never given either, whatever the register knows.
+    """
+
+    def __init__(
+        self, register: Register, records: Iterable[dict[str, Any]], root: Root | None = None
+    ) -> None:
         self._register = register
+        self._root = root
         self._had: set[str] = set()
         self._keys: dict[str, PlanId] = {}
         self._next_number: dict[str, int] = {}
+        self._owed: list[IdLine] = []
+        """Lines that the disk has refused; they are written with the next ones."""
+        self.retries: set[PlanId] = set()
+        """The plans that an order to retry has made."""
         for record in records:
             plan = record.get("id")
             if not isinstance(plan, str):
@@ -146,14 +101,16 @@ class Ids:
             key = record.get("key")
             if isinstance(key, str):
                 self._keys.setdefault(key, PlanId(plan))
+            if "retry_of" in record:
+                self.retries.add(PlanId(plan))
         self._arrivals = len(self._had)
 
     @classmethod
     def load(cls, root: Root) -> Ids:
         """Read `archive/ids.jsonl`; none yet is fine. Raises OSError."""
-        raw = _read(root.ids_log)
+        raw = read_register(root.ids_log)
         register = Register(root.ids_log, raw)
-        return cls(register, register.records(raw))
+        return cls(register, register.records(raw), root)
 
     @property
     def problems(self) -> list[str]:
@@ -176,21 +133,28 @@ class Ids:
         self._keys.setdefault(key, plan)
 
     def next_free(self, wanted: PlanId) -> PlanId:
-        """The id itself, or with the first of -2, -3, … that this root has not had (PROTOCOL 3)."""
-        if wanted not in self._had:
+        """The id itself, or with the first of -2, -3, … that this root has not had (PROTOCOL 3).
+
+        Raises OSError where the disk does not say whether its folder is there.
+        """
+        if not self._was_had(wanted):
             return wanted
         number = self._next_number.get(wanted, 2)
-        while f"{wanted}-{number}" in self._had:
+        while self._was_had(PlanId(f"{wanted}-{number}")):
             number += 1
         # Ids are never free again but by `give_back`, so the search need not begin anew.
         self._next_number[wanted] = number
         return PlanId(f"{wanted}-{number}")
 
     def allot(self, wanted: PlanId) -> PlanId:
-        """Give the next free id to a plan; it counts as had from now on."""
+        """Give the next free id to a plan; it counts as had from now on. Raises OSError, and then none is given."""
         plan = self.next_free(wanted)
         self._had.add(plan)
         return plan
+
+    def hold(self, plan: PlanId) -> None:
+        """Let an id count as had by the plan whose folder lies there."""
+        self._had.add(plan)
 
     def give_back(self, plan: PlanId) -> None:
         """Free an id that was allotted to a plan that could not be taken: it is had once its file is in `active/`."""
@@ -211,11 +175,33 @@ class Ids:
     def append(self, lines: Iterable[IdLine]) -> None:
         """Remember plans for ever, all with one sync. Called before they run or get a result. Raises OSError."""
         lines = list(lines)
-        self._register.append(line.fields() for line in lines)
+        if not lines:
+            return
+        self._register.append(line.fields() for line in (*self._owed, *lines))
+        self._owed.clear()
+        self._remember(lines)
+
+    def take_in(self, lines: Iterable[IdLine]) -> None:
+        """Remember plans again that the register has lost. Raises OSError where it cannot be written.
+
+        They count as had even then, with their keys, and their lines are written with the next ones.
+        """
+        lines = list(lines)
+        self._remember(lines)
+        self._owed += lines
+        self._register.append(line.fields() for line in self._owed)
+        self._owed.clear()
+
+    def _remember(self, lines: Iterable[IdLine]) -> None:
         for line in lines:
             self._had.add(line.plan)
             if line.key is not None:
                 self._keys.setdefault(line.key, line.plan)
+            if line.retry_of is not None:
+                self.retries.add(line.plan)
+
+    def _was_had(self, plan: PlanId) -> bool:
+        return plan in self._had or (self._root is not None and lies_somewhere(self._root, plan))
 
 
 class Orders:
@@ -225,15 +211,20 @@ class Orders:
         self._register = register
         self._known: set[int] = set()
         self._keys: dict[str, int] = {}
+        self._last = 0
+        self.made: set[PlanId] = set()
+        """The plans that orders have made."""
         for record in records:
-            order, key = record.get("order"), record.get("key")
+            order, key, made = record.get("order"), record.get("key"), record.get("new_plan")
             if isinstance(order, int) and 0 <= order < _MOST_ORDERS:
                 self._remember(order, key if isinstance(key, str) else None)
+                if isinstance(made, str):
+                    self.made.add(PlanId(made))
 
     @classmethod
     def load(cls, root: Root) -> Orders:
         """Read `archive/orders.jsonl`; none yet is fine. Raises OSError."""
-        raw = _read(root.orders_log)
+        raw = read_register(root.orders_log)
         register = Register(root.orders_log, raw)
         return cls(register, register.records(raw))
 
@@ -253,7 +244,7 @@ class Orders:
     @property
     def last(self) -> int:
         """The greatest number that an order has had here; 0 before the first."""
-        return max(self._known, default=0)
+        return self._last
 
     def append(self, lines: Iterable[OrderLine]) -> None:
         """Write down what came of orders, all with one sync. Raises OSError."""
@@ -261,15 +252,16 @@ class Orders:
         self._register.append(line.fields() for line in lines)
         for line in lines:
             self._remember(line.order, line.key)
+            if line.new_plan is not None:
+                self.made.add(line.new_plan)
+
+    def count_on(self, order: int) -> None:
+        """Take note of a number that was given by a daemon before: later ones come after it."""
+        if order < _MOST_ORDERS:
+            self._last = max(self._last, order)
 
     def _remember(self, order: int, key: str | None) -> None:
         self._known.add(order)
+        self._last = max(self._last, order)
         if key is not None:
             self._keys.setdefault(key, order)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return looking.read_file(path)
-    except FileNotFoundError:
-        return b""

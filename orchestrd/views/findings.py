@@ -30,6 +30,12 @@ LOOK = (
 )
 """What to do about something that no user can have done."""
 
+TWO_PLACES = (
+    "if it is another plan, move the archived one and results/ID.* out of the root; if a copy, remove that"
+)
+TAKEN_IN = "start the daemon, or restart it if it is at work (runs go on): it takes in what the folders tell"
+"""What to do about a register that was lost, or is older than the archive."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

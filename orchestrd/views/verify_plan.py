@@ -200,6 +200,8 @@ class PlanFolder:
             return  # told above, or moved on
         if content != kept:
             what, remedy = f"it is not what {self.where} keeps", f"believe {self.where}/{self._result_name}"
+            if self.is_archived and self._root.plan_folder(self.plan).exists():
+                remedy = f"it may be that of active/{self.plan}: believe in each folder what lies there"
             yield Finding(RESULT, f"results/{shown.name}", what, remedy, self.plan)
 
 

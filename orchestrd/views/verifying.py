@@ -14,6 +14,7 @@ from pathlib import Path
 
 from handoff.processes import locked_inodes
 from handoff.root import NameKind, PlanId, Root, kind_of
+from orchestrd.record.forgotten import forgotten_orders
 from orchestrd.record.ids import Ids, Orders
 from orchestrd.views import verify_runs
 from orchestrd.views.findings import (
@@ -25,6 +26,8 @@ from orchestrd.views.findings import (
     PROMISES,
     RESULT,
     STATUS,
+    TAKEN_IN,
+    TWO_PLACES,
     Finding,
     Looked,
 )
@@ -144,7 +147,7 @@ class _Look:
             others = [*([self._active[plan]] if plan in self._active else []), *folders[1:]]
             for other in others:
                 what = f"the plan lies in {self._short(folders[0])} as well"
-                yield Finding(ONE_PLACE, self._short(other), what, plan=plan)
+                yield Finding(ONE_PLACE, self._short(other), what, TWO_PLACES, plan)
 
     def _registers(self) -> Iterator[Finding]:
         self._looked.ids, self._looked.orders = len(self._ids), self._orders.last
@@ -155,9 +158,11 @@ class _Look:
             )
         for plan, folders in sorted(self._archived.items()):
             if not self._ids.has(plan):
-                remedy = "hand in no plan of that name before its line in archive/ids.jsonl is brought back"
                 what = "the register of ids does not know this plan"
-                yield Finding(ONE_PLACE, self._short(folders[0]), what, remedy, plan)
+                yield Finding(ONE_PLACE, self._short(folders[0]), what, TAKEN_IN, plan)
+        for lost in forgotten_orders(self._root, self._ids, self._orders):
+            what = f"it does not know order {lost.order}, which made the plan {lost.new_plan}"
+            yield Finding(JOURNALS, "archive/orders.jsonl", what, TAKEN_IN, lost.new_plan)
         keys: dict[str, str] = {}
         for line in self._lines:
             plan, key = PlanId(str(line.get("id"))), line.get("key")

@@ -32,9 +32,10 @@ from orchestrd.daemon.recovering import recover
 from orchestrd.inbound.intake import Accepted, check_plan
 from orchestrd.inbound.reception import Reception
 from orchestrd.record.account import USAGE
-from orchestrd.record.ids import Ids, Orders, Register
+from orchestrd.record.ids import Ids, Orders
 from orchestrd.record.journal import JournalDamaged, read_journal
 from orchestrd.record.journals import Journals
+from orchestrd.record.register import Register
 from orchestrd.runs import recovery
 from orchestrd.runs.closing import ended_fields
 from orchestrd.runs.light_json import parse
