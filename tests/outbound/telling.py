@@ -55,9 +55,8 @@ class Telling:
         self.folder.mkdir()
         self.records = 0
         self.format = file_format
-        self.tell(
-            "taken", source=f"{plan}.plan.{file_format}", format=file_format, arrival=1, size=10, **taken
-        )
+        told = {"source": f"{plan}.plan.{file_format}", "format": file_format, "arrival": 1, "size": 10}
+        self.tell("taken", **told | taken)
 
     def tell(self, event: str, **fields: Any) -> Telling:
         self.records += 1

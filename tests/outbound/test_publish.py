@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -356,3 +357,18 @@ def test_a_checkout_that_was_never_known_to_be_whole_goes_whatever_the_plan_says
     publish.settle(root, PlanId("api"), removed.append)
 
     assert removed == [Path("/checkouts/api")]
+
+
+def test_a_plan_whose_place_in_the_archive_is_another_ones_takes_nothing_of_it(root: Root) -> None:
+    a_success(root)
+    publish.settle(root, PlanId("api"), nothing)
+    shutil.move(root.archive / "2026-11", root.archive / "2026-10")
+    before = {name: content for name, content in tree(root).items() if not name.startswith("active/")}
+    Telling(root).accepted().ended("failed")
+
+    with pytest.raises(publish.PlaceTaken, match=r"move archive/2026-10/api and results/api\.\*"):
+        publish.settle(root, PlanId("api"), nothing)
+
+    assert before.items() <= tree(root).items()
+    shutil.rmtree(root.archive / "2026-10")  # as it was told to do
+    assert publish.settle(root, PlanId("api"), nothing).result.status == "failed"

@@ -111,6 +111,30 @@ def test_what_is_not_as_promised_is_found(root: Root, spoil: Callable[[Root], No
     assert all(finding.where and finding.what and finding.remedy for finding in found)
 
 
+def test_a_register_that_was_lost_is_told_with_what_mends_it(root: Root) -> None:
+    root.ids_log.unlink()
+
+    found = list(verify(root, again_seconds=()))
+
+    assert {(one.invariant, one.plan) for one in found} == {
+        (verifying.ONE_PLACE, "good"),
+        (verifying.ONE_PLACE, "bad"),
+    }
+    assert all(one.remedy.startswith("start the daemon") for one in found)
+
+
+def test_of_two_plans_with_one_id_neither_is_to_be_believed_for_the_other(root: Root) -> None:
+    plan_in_two_places(root)
+    for place in (root.active / "good", root.results):
+        name = "result.toml" if place.name == "good" else "good.toml"
+        (place / name).write_text((place / name).read_text().replace("succeeded", "cancelled"))
+
+    told = {one.where: one.remedy for one in verify(root, again_seconds=())}
+
+    assert told["active/good"].startswith("if it is another plan, move the archived one")
+    assert "it may be that of active/good" in told["results/good.toml"]
+
+
 def test_what_was_looked_at_is_counted(root: Root) -> None:
     looked = Looked()
 
