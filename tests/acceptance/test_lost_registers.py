@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from orchestrd.views.verifying import verify
-from tests.acceptance.stage import drop_plan, give, orders
+from tests.acceptance.stage import drop_plan, give, orders, runs_now
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -87,3 +90,30 @@ def test_an_order_does_not_take_for_its_own_what_one_before_it_had_made(
     assert made["new_plan"] == "y-3"
     assert settled(here, "y-3")
     assert len({line["order"] for line in orders(here)}) == len(orders(here))
+
+
+def test_a_plan_whose_place_another_one_has_waits_and_says_what_to_do(here: Serving, project: Path) -> None:
+    here.start()
+    drop_plan(here, "old", project, "[write a.txt a]")
+    settled(here, "old")
+    drop_plan(here, "y", project, "[block]")
+    run = runs_now(here, "y")
+    place = next(here.root.archive.glob("*/old"))
+    backup = place.with_name("y")
+    shutil.copytree(place, backup)  # brought back from a backup, say
+    (here.root.results / "y.toml").write_bytes(b"# what became of that one\n")
+    os.kill(run.pid, signal.SIGKILL)
+    give(here, "enough", action="cancel", plan="y")
+
+    told = wait_until(
+        lambda: [one for one in here.status("daemon").get("problems", []) if one["word"] == "plan-y"],
+        30,
+        f"the trouble to be told; {here.said()}",
+    )
+
+    assert f"move {backup.relative_to(here.root.path)} and results/y.* out of the root" in told[0]["message"]
+    assert (here.root.results / "y.toml").read_bytes() == b"# what became of that one\n"
+    shutil.rmtree(backup)
+    (here.root.results / "y.toml").unlink()
+    assert here.result("y")["source"] == "y.toml"
+    wait_until(lambda: not here.status("daemon").get("problems"), 15, "the trouble to be over")
