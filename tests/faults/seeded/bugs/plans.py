@@ -9,7 +9,7 @@ BUGS = (
         "id-twice",
         "an id is given again once its plan lies in the archive",
         "orchestrd/record/ids.py",
-        "        if wanted not in self._had:\n            return wanted\n",
+        "        if not self._was_had(wanted):\n            return wanted\n",
         "        return wanted\n",
         caught_by="T1",
         rounds="crash after at: unlink handoff/.orchestrd/orders/1.again",
