@@ -32,11 +32,6 @@ class Disk:
         there = os.statvfs(self.path)
         return there.f_bavail * there.f_frsize
 
-    @property
-    def free_inodes(self) -> int:
-        """How many files may still be made."""
-        return os.statvfs(self.path).f_favail
-
     def fill(self) -> bool:
         """Take every byte: True when the disk has refused one more. What its users free is free again."""
         self._fillers += 1

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -285,14 +284,3 @@ def _become_daemon(here: Serving, environ: Mapping[str, str], prepare: Callable[
         os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(code)
-
-
-def git_worktrees(project: Path) -> list[str]:
-    """The checkouts that git knows of beside the project's own."""
-    told = subprocess.run(
-        ["git", "-C", str(project), "worktree", "list", "--porcelain"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [line for line in told.stdout.splitlines() if line.startswith("worktree ")][1:]
