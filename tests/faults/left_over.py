@@ -17,10 +17,10 @@ from handoff.platform import process_children
 from handoff.root import Root
 from orchestrd.record.journal import JournalDamaged, Record, read_journal
 from tests.faults.campaign import Violation
+from tests.faults.fingerprints import OUR_BRANCHES
 
 OWN = frozenset({"lock", "git.lock", "orders", "reserve", "spare", "paused"})
 """What lies in `.orchestrd/`, with the index."""
-OUR_BRANCHES = "handoff/"
 PASSING_SECONDS = 2.0
 """A look may fall into a moment in which a daemon at rest beats: what is gone so soon was no leftover."""
 

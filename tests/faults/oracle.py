@@ -32,6 +32,7 @@ from orchestrd.record.journal import JournalDamaged, read_journal
 from orchestrd.views import verifying
 from tests.faults import left_over
 from tests.faults.campaign import Violation
+from tests.faults.fingerprints import fingerprint
 
 NAMED = {
     verifying.ONE_PLACE: "I1",
@@ -89,28 +90,6 @@ def judge(evidence: Evidence) -> list[Violation]:
         *_untouched(evidence),
         *_no_secret(evidence),
     ]
-
-
-def fingerprint(place: Path) -> str:
-    """Tell what lies at a path, whole: kinds, modes, contents, link targets; not times. Of a repository: its checkout.
-
-    Git's own files are left out but HEAD, the index' entries being what `git status` says of the checkout.
-    """
-    digest = hashlib.sha256()
-    for folder, folders, names in os.walk(place):
-        if ".git" in folders:
-            folders.remove(".git")
-            digest.update(Path(folder, ".git/HEAD").read_bytes())
-        folders.sort()
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            found = os.lstat(path)
-            digest.update(f"{os.path.relpath(path, place)!r} {found.st_mode:o} ".encode())
-            if os.path.islink(path):
-                digest.update(os.fsencode(os.readlink(path)))
-            elif os.path.isfile(path):
-                digest.update(Path(path).read_bytes())
-    return digest.hexdigest()
 
 
 def contents(root: Root) -> dict[str, str]:
@@ -255,9 +234,19 @@ def _nothing_left(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _untouched(evidence: Evidence) -> Iterator[Violation]:
+    own = _branches_of_plans(evidence.root)
     for name, before in evidence.outside.items():
-        if fingerprint(Path(name)) != before:
+        if fingerprint(Path(name), own) != before:
             yield Violation("I6", name, "it is not as it was")
+
+
+def _branches_of_plans(root: Root) -> set[str]:
+    """The branches that plans' journals name: what becomes of them is told elsewhere."""
+    named: set[str] = set()
+    for folder in _plan_folders(root):
+        with suppress(OSError, JournalDamaged):  # told by verify
+            named |= {str(one["branch"]) for one in read_journal(folder / "journal.jsonl") if "branch" in one}
+    return named
 
 
 def _no_secret(evidence: Evidence) -> Iterator[Violation]:

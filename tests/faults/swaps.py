@@ -31,7 +31,7 @@ from tests.faults.exchanging import (
     links,
     put_others,
 )
-from tests.faults.oracle import fingerprint
+from tests.faults.fingerprints import fingerprint
 from tests.faults.world import World, a_world
 from tests.waiting import wait_until
 

@@ -297,6 +297,80 @@ def a_project_that_stands_elsewhere(scene: Scene) -> None:
     scene.git("checkout", "-q", "--detach")
 
 
+def a_main_branch_that_was_moved(scene: Scene) -> None:
+    tree = scene.git("rev-parse", "main^{tree}")
+    commit = scene.git("-c", "user.name=x", "-c", "user.email=x", "commit-tree", "-m", "x", tree)
+    scene.git("update-ref", "refs/heads/main", commit)
+
+
+def a_branch_that_no_plan_names(scene: Scene) -> None:
+    scene.git("branch", "foreign")
+
+
+def a_tag_that_came(scene: Scene) -> None:
+    scene.git("tag", "v1")
+
+
+def a_branch_that_came_packed(scene: Scene) -> None:
+    a_branch_that_no_plan_names(scene)
+    scene.git("pack-refs", "--all", "--prune")
+
+
+def an_index_with_another_entry(scene: Scene) -> None:
+    scene.git("update-index", "--chmod=+x", "README.md")
+
+
+def an_index_that_looks_away(scene: Scene) -> None:
+    scene.git("update-index", "--assume-unchanged", "README.md")
+
+
+def a_path_for_hooks(scene: Scene) -> None:
+    scene.git("config", "core.hooksPath", "/nowhere")
+
+
+def a_hook(scene: Scene) -> None:
+    (scene.project / ".git/hooks").mkdir(exist_ok=True)
+    (scene.project / ".git/hooks/post-checkout").write_text("#!/bin/sh\n")
+
+
+def a_pattern_to_be_passed_over(scene: Scene) -> None:
+    (scene.project / ".git/info").mkdir(exist_ok=True)
+    with (scene.project / ".git/info/exclude").open("a") as file:
+        file.write("*.txt\n")
+
+
+def a_stash(scene: Scene) -> None:
+    commit = scene.git("-c", "user.name=x", "-c", "user.email=x", "commit-tree", "-m", "x", "main^{tree}")
+    scene.git("-c", "user.name=x", "-c", "user.email=x", "stash", "store", commit)
+
+
+def a_merge_that_was_begun(scene: Scene) -> None:
+    (scene.project / ".git/MERGE_HEAD").write_text(scene.git("rev-parse", "main") + "\n")
+
+
+def an_empty_folder(scene: Scene) -> None:
+    (scene.project / "empty").mkdir()
+
+
+def test_what_git_itself_does_touches_nothing(scene: Scene) -> None:
+    scene.git("pack-refs", "--all", "--prune")
+    os.utime(scene.project / "README.md", (1, 1))
+    scene.git("status")
+
+    assert oracle.judge(scene.evidence) == []
+
+
+def test_a_branch_that_a_plan_names_is_its_own(tmp_path: Path) -> None:
+    with a_world(tmp_path / "world") as world:
+        world.fork()
+        world.submit("named", "[write a.txt b]", workspace={"branch": "topic"})
+        assert world.await_quiet() == []
+        world.stop()
+
+        assert world.here.result("named")["changes"]["branch"] == "topic"
+        assert world.judge() == []
+
+
 # -- I7: journals -------------------------------------------------------------------------------------------------
 
 
@@ -421,7 +495,23 @@ BREAKS: dict[str, tuple[Callable[[Scene], None], ...]] = {
         a_branch_of_nobody,
         a_branch_that_holds_nothing,
     ),
-    "I6": (a_neighbour_that_was_touched, a_project_that_was_touched, a_project_that_stands_elsewhere),
+    "I6": (
+        a_neighbour_that_was_touched,
+        a_project_that_was_touched,
+        a_project_that_stands_elsewhere,
+        a_main_branch_that_was_moved,
+        a_branch_that_no_plan_names,
+        a_branch_that_came_packed,
+        a_tag_that_came,
+        an_index_with_another_entry,
+        an_index_that_looks_away,
+        a_path_for_hooks,
+        a_hook,
+        a_pattern_to_be_passed_over,
+        a_stash,
+        a_merge_that_was_begun,
+        an_empty_folder,
+    ),
     "I7": (
         a_journal_with_a_flipped_bit,
         a_journal_that_misses_a_line,

@@ -22,6 +22,7 @@ from orchestrd.config import root_name
 from tests.acceptance.stage import AGENT, LEDGER, as_toml
 from tests.faults import oracle
 from tests.faults.campaign import PromiseBroken, Violation
+from tests.faults.fingerprints import fingerprint
 from tests.faults.oracle import Evidence
 from tests.serving import MARK, Serving, a_repository, serving
 
@@ -240,7 +241,7 @@ def a_world(
         neighbour.mkdir()
         (neighbour / "keep.txt").write_text("nobody touches this\n")
         untouched = (neighbour, *world.projects)
-        world.outside = {str(place): oracle.fingerprint(place) for place in untouched}
+        world.outside = {str(place): fingerprint(place) for place in untouched}
         try:
             yield world
         finally:
