@@ -76,6 +76,8 @@ class Outcome:
     """Whatever else was counted: plans, starts, rounds, points of this and that. Added up over rounds."""
     worst: dict[str, float] = field(default_factory=dict)
     """The highest of what was measured: seconds until adopted, bytes, descriptors."""
+    names: dict[str, set[str]] = field(default_factory=dict)
+    """What rounds met, for the campaign to compare when all are done; no report tells of it."""
 
     def breaks(self, wanted: Collection[str]) -> bool:
         """Whether one of these was seen broken."""
@@ -88,6 +90,8 @@ class Outcome:
         self.figures.update(other.figures)
         for name, value in other.worst.items():
             self.worst[name] = max(value, self.worst.get(name, value))
+        for word, met in other.names.items():
+            self.names.setdefault(word, set()).update(met)
 
 
 @dataclass(frozen=True, slots=True)

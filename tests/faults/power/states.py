@@ -99,6 +99,15 @@ def cuts_without(recording: Recording, site: str, most: int) -> Iterator[tuple[D
                 yield without, cut
 
 
+def with_the_sync(recording: Recording, cut: Cut) -> tuple[Disk, Cut]:
+    """The same cut with the sync in place: lost is only what may be lost all the same."""
+    disk = Disk(recording)
+    loose = {one.number for one in disk.loose_names(cut.step)}
+    nodes = set(disk.loose_contents(cut.step))
+    contents = tuple(one for one in cut.contents if one[0] in nodes)
+    return disk, Cut(cut.step, cut.lost & loose, contents)
+
+
 def _cuts_of_occurrence(with_it: Disk, without: Disk, occurrence: Sync) -> Iterator[Cut]:
     step = occurrence.step
     names, nodes = with_it.made_durable_by(step)

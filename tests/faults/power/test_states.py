@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import pytest
 
 from handoff import durable
 from handoff.effects import Effects
+from tests.faults.campaign import Violation
+from tests.faults.power.campaign import Share, broken_by
 from tests.faults.power.disk import Disk, Recording, Tree
 from tests.faults.power.reading import read_recording
 from tests.faults.power.recorder import Recorder, take_out
-from tests.faults.power.states import cuts_at, cuts_without, some_cuts, told
+from tests.faults.power.states import cuts_at, cuts_without, some_cuts, told, with_the_sync
 from tests.faults.power.story import snapshot
 
 Recorded = Callable[[Callable[[Path], object]], Recording]
@@ -173,6 +176,41 @@ def test_what_others_did_between_two_looks_is_lost_together(tmp_path: Path, reco
     found = {frozenset(os.path.basename(path) for path in files(tree)) for tree in after(recorded(work))}
 
     assert found == {frozenset({"a.toml"}), frozenset({"a.toml", "one", "two"})}
+
+
+def test_with_the_sync_in_place_the_same_cut_takes_what_it_could_have_taken_all_the_same(
+    recorded: Recorded,
+) -> None:
+    def write(top: Path) -> None:
+        durable.replace(top / "active" / "a", b"x" * 100)
+        durable.replace(top / "inbox" / "b", b"y", sync=False)
+
+    recording = recorded(write)
+    site = next(site for site in recording.sites() if site.startswith("content of active/.a.tmp"))
+    pairs = [
+        (files(disk.tree(cut)), files(other.tree(same)))
+        for disk, cut in cuts_without(recording, site, 100)
+        for other, same in [with_the_sync(recording, cut)]
+    ]
+
+    assert any(without.get("active/a") == b"" for without, _ in pairs)
+    assert all(with_it.get("active/a") in (None, b"x" * 100) for _, with_it in pairs)
+    assert all(without.get("inbox/b") == with_it.get("inbox/b") for without, with_it in pairs)
+
+
+@pytest.mark.parametrize("of", [2, 8, 40])
+def test_each_sync_is_one_shares_to_leave_out(of: int) -> None:
+    shares = [Share(number, of, 0, 0) for number in range(of)]
+
+    for number in range(100):
+        assert sum(share.has(f"names in active: durable.take < {number}") for share in shares) == 1
+
+
+def test_what_breaks_with_the_sync_in_place_is_not_noticed_by_leaving_it_out() -> None:
+    left = Violation("I5", "pid 7", "it was left over")
+
+    assert broken_by([left]) - broken_by([replace(left, where="pid 8", what="another")]) == set()
+    assert broken_by([left, Violation("I1", "a", "gone")]) - broken_by([left]) == {("I1", "a")}
 
 
 def test_the_recorder_takes_what_the_effects_take() -> None:
