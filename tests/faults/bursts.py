@@ -21,7 +21,16 @@ from typing import Self
 
 from handoff.root import Root
 from tests.acceptance.stage import as_toml
-from tests.faults.campaign import Campaign, Ground, Outcome, PromiseBroken, Size, Violation, run_rounds
+from tests.faults.campaign import (
+    Campaign,
+    Ground,
+    Outcome,
+    PromiseBroken,
+    Size,
+    Violation,
+    run_rounds,
+    too_few,
+)
 from tests.faults.disks import be_own_user
 from tests.faults.world import World, a_world
 from tests.waiting import wait_until
@@ -203,7 +212,14 @@ def run_lanes(ground: Ground) -> Outcome:
     """Lanes and watches come and go; whatever is handed in runs."""
     times = ground.pick(1, 3, 20)
     todo = [(kind, f"{ground.seed}/{kind}/{number}") for kind in LANES for number in range(times)]
-    return run_rounds(ground, todo, one_of_lanes, workers=4)
+    total = run_rounds(ground, todo, one_of_lanes, workers=4)
+    if not total.breaks(ground.until):
+        for kind in TROUBLED:
+            skipped = sum(
+                total.figures[name] for name in total.figures if name.startswith(f"skipped: {kind} ")
+            )
+            total.violations += too_few(kind, total.figures[f"faults: {kind}"], times - skipped)
+    return total
 
 
 def one_of_lanes(folder: Path, todo: tuple[str, str]) -> Outcome:
@@ -215,6 +231,7 @@ def one_of_lanes(folder: Path, todo: tuple[str, str]) -> Outcome:
         outcome.violations += world.await_quiet()
         outcome.violations += world.judge(settled=not outcome.violations)
         outcome.figures["plans"] = len(world.handed_in)
+        outcome.figures[f"faults: {kind}"] = outcome.fired
         for file in world.handed_in:
             if world.here.result(file.removesuffix(".toml"))["status"] != "succeeded":
                 outcome.violations.append(Violation("-", file, "it did not succeed"))
@@ -252,10 +269,11 @@ def _moved_away(world: World, outcome: Outcome) -> None:
         _until_empty(world)
 
 
-def _without(limit: str, allowed: int, world: World, outcome: Outcome) -> None:
+def _without(kind: str, limit: str, allowed: int, world: World, outcome: Outcome) -> None:
     """The system allows that many watches, or instances, and no more."""
     why = without_user_namespaces()
     if why is not None:
+        outcome.figures[f"skipped: {kind} ({why})"] += 1
         return
     world.fork(partial(limit_watches, limit, allowed), LANES__SCAN_SECONDS="1")
     world.await_up()
@@ -267,22 +285,24 @@ def _without(limit: str, allowed: int, world: World, outcome: Outcome) -> None:
 
 
 def _polling(world: World, outcome: Outcome) -> None:
-    """There are no watches by choice."""
+    """There are no watches by choice, which is no fault: here the plans alone are looked at."""
     world.fork(LANES__POLLING="true", LANES__SCAN_SECONDS="1")
     world.await_up()
     for number in range(3):
         world.submit(f"polled-{number}")
-        outcome.fired += 1
+        outcome.figures["plans by polling"] += 1
         _until_empty(world, 5.0)
 
 
 LANES: dict[str, Callable[[World, Outcome], None]] = {
     "made again": _made_again,
     "moved away": _moved_away,
-    "no instance": partial(_without, "max_inotify_instances", 0),
-    "one watch": partial(_without, "max_inotify_watches", 1),
+    "no instance": partial(_without, "no instance", "max_inotify_instances", 0),
+    "one watch": partial(_without, "one watch", "max_inotify_watches", 1),
     "polling": _polling,
 }
+TROUBLED = tuple(kind for kind in LANES if kind != "polling")
+"""Those with a fault in each round."""
 
 
 def limit_watches(limit: str, allowed: int) -> None:

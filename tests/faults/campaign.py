@@ -5,11 +5,12 @@ A campaign that fired no fault has failed (RELIABILITY: the sweep that "passed" 
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -154,6 +155,15 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), "passed": self.passed}
+
+
+def too_few(what: str, fired: int, asked: int, least: float = 1.0) -> Iterator[Violation]:
+    """A row, or a kind within it, of whose faults fewer happened than that share of what was asked for."""
+    wanted = math.ceil(asked * least)
+    if fired < wanted:
+        yield Violation(
+            "-", what, f"{fired} faults happened of {asked} that were asked for; {wanted} have to"
+        )
 
 
 def run_campaign(campaign: Campaign, ground: Ground) -> Report:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds
+from tests.faults.campaign import Campaign, Ground, Outcome, Violation, run_rounds, too_few
 from tests.faults.watching import (
     await_none_left,
     is_alive,
@@ -80,7 +80,12 @@ def run(ground: Ground) -> Outcome:
             runs = tuple(kind for _ in range(min(most, each - first)) for kind in kinds)
             daemon = list(Daemon)[number % 3]
             rounds.append(Round(f"{ground.seed}/{kinds[0]}/{number}", runs, daemon))
-    return run_rounds(ground, rounds, one_round, WORKERS)
+    total = run_rounds(ground, rounds, one_round, WORKERS)
+    if not total.breaks(ground.until):
+        for kind in Struck:
+            asked = sum(one.runs.count(kind) for one in rounds)
+            total.violations += too_few(kind, total.figures[kind], asked)
+    return total
 
 
 def one_round(folder: Path, what: Round) -> Outcome:

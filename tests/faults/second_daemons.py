@@ -90,7 +90,6 @@ def one_rush(folder: Path, rush: Rush) -> Outcome:
             outcome.fired += 1
             outcome.figures["locks removed"] += 1
         crowd += [_start(world, commands if rush.is_real else None) for _ in range(rush.daemons)]
-        outcome.fired += rush.daemons
         if rush.moment is Moment.UNLINKED_BEFORE:
             removed = _remove_lock(world, chance)
             outcome.fired += removed
@@ -102,6 +101,8 @@ def one_rush(folder: Path, rush: Rush) -> Outcome:
         time.sleep(0.2 * chance.random())
         gate.touch()
         outcome.add(_await_one(world, crowd, rush))
+        if not outcome.fired:
+            outcome.violations.append(Violation("-", str(world.folder), "no daemon met another one"))
         outcome.violations += world.await_quiet()
         outcome.violations += await_none_left(world)
         outcome.violations += world.judge()
@@ -169,6 +170,8 @@ def _await_one(world: World, crowd: list[int], rush: Rush) -> Outcome:
         time.sleep(0.005)
     late = world.here.log.read_text("utf-8", "replace").count(TOO_LATE)
     left = sum(code == 0 for code in codes.values())
+    # A start is no fault; that a daemon met another one is.
+    outcome.fired = late
     outcome.figures["too late"] += late
     outcome.figures["left without their lock"] += left
     if late + left != len(codes):

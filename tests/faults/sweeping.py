@@ -28,6 +28,7 @@ from tests.faults.campaign import (
     Violation,
     run_rounds,
     spread,
+    too_few,
 )
 from tests.faults.oracle import contents, differences
 from tests.faults.steps import PROCESSES, Fault, Kind, Step
@@ -58,6 +59,8 @@ MOST_TIMES = 2
 AGAIN_AND_AGAIN = ("handoff/status/", "handoff/.orchestrd/reserve", "handoff/.orchestrd/spare")
 MOST_LINES = 12
 """The log says one thing at most so often in a round; it is told once, and again when it came back."""
+REACHED = 0.95
+"""Of the steps that are chosen: a timer or a thread may have gone another way than when they were written down."""
 AT_ONCE = 4
 """Rounds at a time: more than cores, for most of a round is waiting."""
 SETTINGS = {"LANES__PATIENCE_SECONDS": "0.3", "LANES__SCAN_SECONDS": "0.4", "LIMITS__MAX_PARALLEL": "2"}
@@ -363,6 +366,9 @@ def _swept(ground: Ground, rounds: list[Round], most: int) -> Outcome:
     chosen = spread(ground, rounds, most)
     total = run_rounds(ground, chosen, play, workers=AT_ONCE)
     total.figures["points"] = len(rounds)
+    if not ground.until and not ground.rounds:
+        # A bug that is put in may end a story before its step; and whoever asks for one round sees what it came to.
+        total.violations += too_few("steps that were reached", total.fired, total.figures["rounds"], REACHED)
     return total
 
 
