@@ -12,7 +12,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -350,16 +350,27 @@ def runners(ground: Ground) -> Outcome:
 
 
 def errors(ground: Ground) -> Outcome:
-    """T3: every step of daemon and runner, with every error."""
-    rounds = [
-        Round(story, Fault(step, kind, number, runner=who == 1))
+    """T3: every step of daemon and runner, with every error; in the long form each step once, with one of them."""
+    by_step = [
+        [
+            Round(story, Fault(step, kind, number, runner=who == 1))
+            for kind in (Kind.ONCE, Kind.EVER)
+            for number in ERRORS
+        ]
         for story in range(len(STORIES))
         for who, found in enumerate(record(ground.folder / "told", story))
         for step in points(found)
-        for kind in (Kind.ONCE, Kind.EVER)
-        for number in ERRORS
     ]
-    return _swept(ground, rounds, ground.pick(35, 80, 1641))
+    if ground.size is Size.LONG and not ground.rounds:
+        rounds = one_of_each(ground, by_step)
+        return _swept(ground, rounds, len(rounds))
+    return _swept(ground, [one for rounds in by_step for one in rounds], ground.pick(35, 80, len(by_step)))
+
+
+def one_of_each(ground: Ground, by_step: Iterable[Sequence[Round]]) -> list[Round]:
+    """Exactly one round for each step, by chance."""
+    chance = ground.random("one of each")
+    return [chance.choice(rounds) for rounds in by_step]
 
 
 def _swept(ground: Ground, rounds: list[Round], most: int) -> Outcome:

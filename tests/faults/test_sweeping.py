@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from handoff.platform import PLATFORM
+from tests.faults.campaign import Ground, Size
 from tests.faults.steps import Fault, Kind, Step
-from tests.faults.sweeping import Round, play
+from tests.faults.sweeping import ERRORS, Round, one_of_each, play
 
 ACCEPTED = Step("rename", "handoff/active/a/.accepted.json.tmp → handoff/active/a/accepted.json")
 RUN = "handoff/active/a/runs/main.1"
@@ -40,3 +41,17 @@ def test_a_step_that_fails_breaks_no_promise(tmp_path: Path, told: Round) -> Non
 
     assert outcome.fired == 1
     assert outcome.violations == []
+
+
+def test_the_long_form_of_the_errors_meets_every_step_once(tmp_path: Path) -> None:
+    steps = [Step("write", f"file-{number}") for number in range(200)]
+    kinds = (Kind.ONCE, Kind.EVER)
+    by_step = [[Round(0, Fault(step, kind, error)) for kind in kinds for error in ERRORS] for step in steps]
+
+    chosen = one_of_each(Ground(Size.LONG, 7, tmp_path), by_step)
+
+    faults = [one.fault for one in chosen if one.fault]
+    assert [fault.step for fault in faults] == steps
+    assert {(fault.kind, fault.number) for fault in faults} == {
+        (kind, error) for kind in kinds for error in ERRORS
+    }
