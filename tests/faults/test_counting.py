@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import bursts, killed_runs, sweeping
+from tests.faults import bursts, killed_runs, sweeping, syscalls
 from tests.faults.campaign import Ground, Outcome, Size, too_few
 from tests.faults.killed_runs import Struck
 
@@ -46,3 +46,12 @@ def test_a_kind_of_lanes_without_a_fault_is_told(tmp_path: Path, monkeypatch: py
     total = bursts.run_lanes(Ground(Size.SHORT, 1, tmp_path))
 
     assert [one.where for one in total.violations] == ["one watch"]
+
+
+def test_a_kill_of_a_child_is_none_of_the_daemon() -> None:
+    def kills(daemon: int, child: int) -> Outcome:
+        return Outcome(daemon, figures=Counter({syscalls.OF_A_CHILD: child}))
+
+    assert [*syscalls.missed(kills(15, 5), 20)] == []
+    assert [one.where for one in syscalls.missed(kills(5, 15), 20)] == ["kills of the daemon itself"]
+    assert [one.where for one in syscalls.missed(kills(15, 4), 20)] == ["strace"]
