@@ -39,6 +39,10 @@ CANARY = b"canary-1f0c8e77"
 PLANS = 6
 AWAY_SECONDS = 0.002
 STUCK_SECONDS = 20.0
+LOOK_SECONDS = 5.0
+"""The longest time between two looks at the lanes (`scan_seconds`): each of them may meet one, and a daemon that polls
+looks no sooner because something came."""
+BEGIN_SECONDS = 60.0
 SETTINGS = {"LANES__PATIENCE_SECONDS": "0.5", "LANES__SETTLE_SECONDS": "0.05", "LIMITS__MAX_PARALLEL": "2"}
 _LONG_AGO = 1e9
 
@@ -122,7 +126,9 @@ def one_round(folder: Path, asked: Swapping) -> Outcome:
                 if asked.what is What.FILES:
                     # It must have met the daemon between its look and its take, several times.
                     wait_until(
-                        lambda: len(_odd(world)) >= asked.odd, 60, f"{asked.odd} taken as something else"
+                        lambda: len(_odd(world)) >= asked.odd,
+                        BEGIN_SECONDS + asked.odd * LOOK_SECONDS,
+                        f"{asked.odd} taken as something else",
                     )
         for lane in lanes:
             os.close(lane)
