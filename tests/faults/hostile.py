@@ -13,13 +13,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import get_native_id
 
 from handoff.settling import shown
 from tests.faults.campaign import Campaign, Ground, Outcome, Violation
-from tests.faults.objects import WRITTEN_FOR_EVER, Cannot, Fate, Holder, Kind, kinds
+from tests.faults.objects import RENAMED_WHILE_WRITTEN, WRITTEN_FOR_EVER, Cannot, Fate, Holder, Kind, kinds
 from tests.faults.world import World, a_world
 
 PATIENCE_SECONDS = 1.0
@@ -68,21 +68,22 @@ def run(ground: Ground) -> Outcome:
 
 def _patiently(folder: Path, crowd: int, settings: Mapping[str, str], chance: random.Random) -> Outcome:
     """Try once more where only a time was missed: the disk may have been somebody else's."""
-    outcome = _one_world(folder, crowd, settings, chance)
+    outcome = one_world(folder, crowd, settings, chance)
     if outcome.violations and all(one.what.startswith("late: ") for one in outcome.violations):
-        again = _one_world(folder.with_name(f"{folder.name}-again"), crowd, settings, chance)
+        again = one_world(folder.with_name(f"{folder.name}-again"), crowd, settings, chance)
         again.figures["tried once more"] += 1
         return again
     return outcome
 
 
-def _one_world(folder: Path, crowd: int, settings: Mapping[str, str], chance: random.Random) -> Outcome:
+def one_world(folder: Path, crowd: int, settings: Mapping[str, str], chance: random.Random) -> Outcome:
+    """Lay every kind into each lane of a world under these settings; then so many more, and a good plan."""
     outcome = Outcome()
     with a_world(folder) as world, _holder(world.folder / "outside") as holder:
         turns = world.folder / "turns"
         world.fork(lambda: _measure_turns(turns), **{**SETTINGS, **settings})
         world.await_up()
-        placed = list(_place_all(world, holder, outcome, portable="PORTABLE" in settings))
+        placed = list(_place_all(world, holder, outcome, settings))
         outcome.violations += _await_fates(world, placed, outcome)
         if crowd:
             _place_crowd(world, holder, crowd, chance)
@@ -133,8 +134,23 @@ def _waited() -> float:
     return int(Path(f"/proc/self/task/{get_native_id()}/schedstat").read_text().split()[1]) / 1e9
 
 
-def _place_all(world: World, holder: Holder, outcome: Outcome, *, portable: bool) -> Iterator[Placed]:
-    everything = [*kinds(), *(() if portable else WRITTEN_FOR_EVER)]
+def kinds_for(settings: Mapping[str, str]) -> list[Kind]:
+    """All kinds, with what becomes of each under these settings."""
+    if "PORTABLE" in settings:
+        return [*kinds()]
+    # Whoever polls sees no rename, and the proof says that somebody writes: it waits, and is no more than that.
+    polls = settings.get("LANES__POLLING") == "true"
+    found = (
+        replace(kind, fate=Fate.UNSEEN) if polls and kind.name == RENAMED_WHILE_WRITTEN else kind
+        for kind in kinds()
+    )
+    return [*found, *WRITTEN_FOR_EVER]
+
+
+def _place_all(
+    world: World, holder: Holder, outcome: Outcome, settings: Mapping[str, str]
+) -> Iterator[Placed]:
+    everything = kinds_for(settings)
     for lane in LANES:
         for number, kind in enumerate(everything):
             name = kind.file_name or f"object-{number}.{('toml', 'json')[number % 2]}".encode()

@@ -253,6 +253,9 @@ def kinds() -> Iterator[Kind]:
     yield from _UNSEEN
 
 
+RENAMED_WHILE_WRITTEN = "renamed while it is written for ever"
+"""Taken at once where its rename is seen; by polling it waits as what is written in its place does."""
+
 _IGNORED = (
     Kind("a link to nothing", Fate.IGNORED, _link("nowhere")),
     Kind("a link to itself", Fate.IGNORED, lambda path, _: path.symlink_to(path)),
@@ -295,7 +298,7 @@ _REFUSED = (
     Kind("the largest that is read, of NUL", Fate.REFUSED, _sized(LARGEST)),
     Kind("the largest that is read, full of values", Fate.REFUSED, _content(b"k = 1\n" * (LARGEST // 6))),
     Kind("nested without end", Fate.REFUSED, _content(b"a = " + b"[" * 500_000)),
-    Kind("renamed while it is written for ever", Fate.REFUSED, _renamed_while_written),
+    Kind(RENAMED_WHILE_WRITTEN, Fate.REFUSED, _renamed_while_written),
 )
 
 _UNREAD = (
