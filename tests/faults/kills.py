@@ -26,14 +26,12 @@ from tests.faults.watching import (
     started_once,
     succeeded,
 )
-from tests.faults.world import World, a_world
+from tests.faults.world import TELLING, World, a_world
 from tests.waiting import wait_until
 
 WORKERS = 3
 """Rounds at a time: each waits more than it works."""
 KILLS_A_ROUND = 10
-TELLING = "[tell ANTHROPIC_API_KEY]"
-"""The agent says its secret, on every way and in two pieces; nobody may write it down (I9)."""
 LINGERING = ("[detach 300]", "[child 300]", "[detach 300] [child 300]", "[ignore-term] [detach 300]", TELLING)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -68,7 +69,9 @@ class Evidence:
     secret: bytes | None = None
     """Bytes that no file may hold."""
     places: tuple[Path, ...] = ()
-    """Where else than in the root the secret is looked for: logs, state."""
+    """Where else than in the root the secret is looked for: logs, state, what agents work in."""
+    repositories: tuple[Path, ...] = ()
+    """Those in whose commits it is looked for, whatever branch they are on."""
     checkouts: Path | None = None
     """Where the checkouts of this root's plans lie."""
     consumed: frozenset[str] = frozenset()
@@ -256,6 +259,10 @@ def _no_secret(evidence: Evidence) -> Iterator[Violation]:
         for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             if path.is_file() and not path.is_symlink() and evidence.secret in path.read_bytes():
                 yield Violation("I9", str(path), "it holds the secret")
+    for repository in evidence.repositories:
+        words = ("git", "-C", str(repository), "log", "--all", "--patch", "--text", "--format=fuller")
+        if evidence.secret in subprocess.run(words, capture_output=True, check=True).stdout:
+            yield Violation("I9", str(repository), "a commit holds the secret")
 
 
 def _ledger(path: Path | None) -> list[list[str]]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
+from handoff.platform import PLATFORM
 from tests.faults.hostile import one_world
+
+pytestmark = pytest.mark.skipif(
+    not PLATFORM.proc, reason="how long turns wait for a processor is read in /proc"
+)
 
 
 def test_each_kind_meets_its_fate_by_polling(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from orchestrd.record.journal import encode_line, read_journal
 from orchestrd.views import verifying
 from tests.faults import left_over, oracle
 from tests.faults.oracle import Evidence
-from tests.faults.world import SECRET, World, a_world
+from tests.faults.world import SECRET, TELLING, World, a_world
 from tests.serving import MARK
 from tests.waiting import wait_until
 
@@ -67,11 +67,12 @@ class Scene:
                 }
                 file.write(encode_line(record["seq"], record["event"], fields)[0])
 
-    def git(self, *words: str) -> str:
-        told = subprocess.run(
-            ["git", "-C", str(self.project), *words], capture_output=True, text=True, check=True
+    def git(self, *words: str, told: str | None = None) -> str:
+        """Run git in the project, with this on its standard input."""
+        ended = subprocess.run(
+            ["git", "-C", str(self.project), *words], input=told, capture_output=True, text=True, check=True
         )
-        return told.stdout.strip()
+        return ended.stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A root in which plans ended in every way; its daemon is stopped."""
     with a_world(tmp_path_factory.mktemp("oracle") / "world") as world:
         world.fork()
-        world.submit("good", "[write a.txt b]", key="once")
+        world.submit("good", f"{TELLING} [write a.txt b]", key="once")
         world.submit("docs", "[write d.txt b]", docs={"request": True})
         world.submit("fails", "[write f.txt b] [fail no]", limits={"attempts": 1})
         world.submit("empty")
@@ -455,6 +456,31 @@ def a_secret_in_the_log(scene: Scene) -> None:
         file.write(f"the key is {SECRET}")
 
 
+def a_secret_in_a_checkout(scene: Scene) -> None:
+    assert scene.evidence.checkouts
+    (scene.evidence.checkouts / "fails" / "notes.txt").write_text(f"the key is {SECRET}")
+
+
+def a_secret_in_a_project(scene: Scene) -> None:
+    (scene.world.plain / "notes.txt").write_text(f"the key is {SECRET}")
+
+
+def a_secret_in_a_file_of_a_commit(scene: Scene) -> None:
+    blob = scene.git("hash-object", "-w", "--stdin", told=f"\0 the key is {SECRET}")
+    tree = scene.git("mktree", told=f"100644 blob {blob}\tnotes.bin\n")
+    _commit(scene, tree, "x")
+
+
+def a_secret_in_a_commits_message(scene: Scene) -> None:
+    _commit(scene, scene.git("rev-parse", "main^{tree}"), f"the key is {SECRET}")
+
+
+def _commit(scene: Scene, tree: str, message: str) -> None:
+    who = ("-c", "user.name=x", "-c", "user.email=x")
+    commit = scene.git(*who, "commit-tree", "-p", "handoff/good", "-m", message, tree)
+    scene.git("update-ref", "refs/heads/handoff/good", commit)
+
+
 BREAKS: dict[str, tuple[Callable[[Scene], None], ...]] = {
     "I1": (
         a_plan_in_two_places,
@@ -528,7 +554,14 @@ BREAKS: dict[str, tuple[Callable[[Scene], None], ...]] = {
         a_file_that_is_still_in_the_inbox,
         an_order_that_was_never_carried_out,
     ),
-    "I9": (a_secret_in_a_result, a_secret_in_the_log),
+    "I9": (
+        a_secret_in_a_result,
+        a_secret_in_the_log,
+        a_secret_in_a_checkout,
+        a_secret_in_a_project,
+        a_secret_in_a_file_of_a_commit,
+        a_secret_in_a_commits_message,
+    ),
 }
 
 

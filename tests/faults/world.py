@@ -29,6 +29,8 @@ from tests.serving import MARK, Serving, a_repository, serving
 QUIET_SECONDS = 30.0
 """I8."""
 SECRET = "sk-canary-7f3a9c51e2d84b06"
+TELLING = "[tell ANTHROPIC_API_KEY]"
+"""The agent says its secret, on every way and in two pieces; nobody may write it down (I9)."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,8 @@ class World:
     untold: set[str] = field(default_factory=set)
     """Those of which nothing was seen to come yet."""
     outside: dict[str, str] = field(default_factory=dict)
+    tells_secret: bool = False
+    """An agent was told to say it: then it is looked for in projects and commits, too."""
     consumed: set[str] = field(default_factory=set)
     """The results that were taken away once they had been read, by their files' names."""
     forked: int | None = None
@@ -90,6 +94,7 @@ class World:
             **fields,
         }
         text = as_toml(plan)
+        self.tells_secret = self.tells_secret or TELLING in text
         self.handed_in[f"{name}.toml"] = hashlib.sha256(text.encode()).hexdigest()
         return text
 
@@ -193,7 +198,12 @@ class World:
             outside=self.outside,
             secret=SECRET.encode(),
             consumed=frozenset(self.consumed),
-            places=(self.here.log, self.here.home),
+            places=(
+                self.here.log,
+                self.here.home,
+                *((self.plain, *self.projects) if self.tells_secret else ()),
+            ),
+            repositories=self.projects if self.tells_secret else (),
             checkouts=self.here.home / "state" / "orchestrd" / "checkouts" / root_name(self.root.path),
         )
 
