@@ -1,6 +1,6 @@
 """`python -m tests.faults.figures`: put the figures of the last runs into docs/reliability.md, between its two marks.
 
-From `build/faults/SIZE.json` and `build/faults/seeded.json`; what was not run is not told of.
+From `build/faults/SIZE.json`, `build/faults/soak.json` and `build/faults/seeded.json`; what was not run is not told of.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from tests.faults.report import HEADS, cells
 
 PAGE = Path("docs/reliability.md")
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+GROWTHS = 2
+"""Lines of a soak: of the storm and of the peace."""
 COMMANDS = {"long": "make torture-long", "middle": "make torture", "short": "the short form, in `make test`"}
 
 
@@ -49,6 +51,9 @@ def figures(reports: Path) -> Iterator[str]:
         path = reports / f"{size}.json"
         if path.exists():
             yield from _campaigns(json.loads(path.read_text("utf-8")), command)
+    path = reports / "soak.json"
+    if path.exists():
+        yield from _soak(json.loads(path.read_text("utf-8")))
     path = reports / "seeded.json"
     if path.exists():
         yield from _seeded(json.loads(path.read_text("utf-8")))
@@ -59,6 +64,10 @@ def _campaigns(told: dict[str, Any], command: str) -> Iterator[str]:
     fired, broken = sum(row.fired for row in rows), sum(len(row.violations) for row in rows)
     yield f"### {command}, {told['time'][:10]}: {fired:,} faults, {broken} violations, {_span(told['seconds'])}"
     yield ""
+    yield from _table(rows)
+
+
+def _table(rows: Sequence[Report]) -> Iterator[str]:
     yield f"| {' | '.join(HEADS)} |"
     yield f"|{'---|' * len(HEADS)}"
     for row in rows:
@@ -69,6 +78,18 @@ def _campaigns(told: dict[str, Any], command: str) -> Iterator[str]:
 def _report(row: dict[str, Any]) -> Report:
     kept = {name: value for name, value in row.items() if name not in {"passed", "violations"}}
     return Report(**kept, violations=[Violation(**one) for one in row["violations"]])
+
+
+def _soak(told: dict[str, Any]) -> Iterator[str]:
+    rows = [_report(row) for row in told["rows"]]
+    fired, broken = sum(row.fired for row in rows), sum(len(row.violations) for row in rows)
+    span = f"{told['minutes']:g} min"
+    yield f"### make soak, {told['time'][:10]}: {fired:,} faults, {broken} violations, {span}"
+    yield ""
+    yield from _table(rows)
+    # The last lines say what has grown; those before them, how far it was.
+    yield from (f"- {line}" for line in told["said"][-GROWTHS:])
+    yield ""
 
 
 def _seeded(told: dict[str, Any]) -> Iterator[str]:

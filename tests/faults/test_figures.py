@@ -58,3 +58,22 @@ def test_what_was_run_is_told_and_nothing_else(tmp_path: Path) -> None:
     assert "### make seeded, 2026-11-25: 1 of 2 caught, 5 s" in lines
     assert "| b: w | T4 | 1 | 2 | I1 |" in lines
     assert "| b: w | T4 | 1 | 2 | **missed** |" in lines
+
+
+def test_a_soak_is_told_with_what_has_grown(tmp_path: Path) -> None:
+    found = Outcome(300, worst={"MiB": 70.5})
+    report = run_campaign(Campaign("soak", "30 minutes", lambda _: found), Ground(Size.LONG, 1, tmp_path))
+    told = {
+        "time": "2026-11-25T01:00:00+00:00",
+        "minutes": 30.0,
+        "rows": [report.as_dict()],
+        "said": ["after 60 s: 7 plans", "storm: 60.0 → 60.5 MiB", "peace: 60.5 → 60.5 MiB"],
+    }
+    (tmp_path / "soak.json").write_text(json.dumps(told))
+
+    lines = list(figures(tmp_path))
+
+    assert lines[0] == "### make soak, 2026-11-25: 300 faults, 0 violations, 30 min"
+    assert "| soak | 30 minutes | 300 | 0 | 0 | MiB ≤ 70.5 |" in lines
+    # A line directly below a table would be a row of it.
+    assert lines[-4:] == ["", "- storm: 60.0 → 60.5 MiB", "- peace: 60.5 → 60.5 MiB", ""]

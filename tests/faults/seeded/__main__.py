@@ -28,8 +28,8 @@ from tests.faults.seeded.bug import Bug
 from tests.faults.seeded.bugs import BUGS
 from tests.faults.seeded.workshop import Workshop
 
-SHARE = 24 / 25
-"""Of the bugs, so many have to be caught."""
+MAY_BE_MISSED = 1 / 25
+"""Of the bugs; of a few, none."""
 MOST_SECONDS = 240.0
 """A campaign that takes longer has caught nothing."""
 TIDY_SECONDS = 20.0
@@ -62,9 +62,14 @@ def main() -> int:
     _write(asked.report, verdicts, seconds)
     Console().print(_table(verdicts))
     caught = sum(verdict.outcome == CAUGHT for verdict in verdicts)
-    wanted = int(len(verdicts) * SHARE)
+    wanted = have_to_be_caught(len(verdicts))
     Console().print(f"{caught} of {len(verdicts)} caught in {seconds:.0f} s ({wanted} have to be)")
     return 0 if verdicts and caught >= wanted else 1
+
+
+def have_to_be_caught(bugs: int) -> int:
+    """How many of so many."""
+    return bugs - int(bugs * MAY_BE_MISSED)
 
 
 def _asked() -> argparse.Namespace:

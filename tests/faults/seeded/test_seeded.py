@@ -73,3 +73,8 @@ def test_only_the_promise_that_the_bug_breaks_is_a_catch(
     monkeypatch.setattr(seeded, "_run", ran)
 
     assert seeded._by_campaign(None, bug, "T1", tmp_path)[0] == outcome  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("bugs", "wanted"), [(1, 1), (24, 24), (25, 24), (26, 25), (50, 48)])
+def test_of_a_few_bugs_none_may_be_missed(bugs: int, wanted: int) -> None:
+    assert seeded.have_to_be_caught(bugs) == wanted
