@@ -165,16 +165,16 @@ def look_at_temporaries(root: Root) -> Iterator[Violation]:
     for place in (root.results, root.requests, root.active, root.archive, root.private, root.status):
         for path in sorted(place.rglob(".*.tmp")):
             inode = _inode(path)
-            if inode is not None and not _passes(lambda path=path, inode=inode: _inode(path) != inode):  # type: ignore[misc]
+            if inode is not None and not passes(lambda path=path, inode=inode: _inode(path) != inode):  # type: ignore[misc]
                 yield Violation("I4", str(path.relative_to(root.path)), "a temporary was left behind")
 
 
 def look_at_daemon(root: Root, pid: int) -> Iterator[Violation]:
     """A daemon with nothing to do has no child, dead or alive, and holds nothing of a plan open."""
-    if not _passes(lambda: not process_children(pid)):
+    if not passes(lambda: not process_children(pid)):
         for child in process_children(pid):
             yield Violation("I5", f"pid {child}", "a child of a daemon that has nothing to do")
-    if not _passes(lambda: not _held(root, pid)):
+    if not passes(lambda: not _held(root, pid)):
         for what in _held(root, pid):
             yield Violation("I5", f"pid {pid}", f"a daemon that has nothing to do holds open: {what}")
 
@@ -195,7 +195,8 @@ def _held(root: Root, pid: int) -> list[str]:
     return sorted(held)
 
 
-def _passes(is_over: Callable[[], bool]) -> bool:
+def passes(is_over: Callable[[], bool]) -> bool:
+    """Whether what may be so for a moment is over soon."""
     deadline = time.monotonic() + PASSING_SECONDS
     while not is_over():
         if time.monotonic() > deadline:
