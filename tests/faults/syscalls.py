@@ -35,8 +35,8 @@ OF_THE_REAL_COMMAND = frozenset({"fsync", "rename", "renameat2", "unlink", "writ
 """Calls of which Python's start makes few."""
 SETTINGS = {"LIMITS__MAX_PARALLEL": "2"}
 OF_A_CHILD = "kills of a child before it was itself"
-OF_THE_DAEMON = 0.5
-"""So many of the kills have to meet the daemon itself: `execve` is called by children alone, `close` mostly."""
+OF_THE_DAEMON = 0.75
+"""So many of the kills have to meet the daemon itself: `execve` is called by children alone."""
 TRIES = 4
 STORY_SECONDS = 30.0
 _PR_SET_PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(2**64 - 1)
