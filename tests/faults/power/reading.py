@@ -19,7 +19,8 @@ PLACES = (
     (re.compile(r"/runs/[a-z]+\.\d+"), "/runs/RUN"),
     (re.compile(r"orders/\d+[^/]*$"), "orders/N"),
     (re.compile(r"^handoff/?"), ""),
-    (re.compile(r"(checkouts/\w+)/[^/]+"), "checkouts/ID"),
+    (re.compile(r"checkouts/\w+/[^/]+"), "checkouts/ID"),
+    (re.compile(r"checkouts/[0-9a-f]{12}$"), "checkouts"),
     (re.compile(r"worktrees/[^/]+"), "worktrees/ID"),
     (
         re.compile(

@@ -16,7 +16,7 @@ from handoff.effects import Effects
 from tests.faults.campaign import Violation
 from tests.faults.power.campaign import Share, broken_by
 from tests.faults.power.disk import Disk, Recording, Tree
-from tests.faults.power.reading import read_recording
+from tests.faults.power.reading import read_recording, site_of
 from tests.faults.power.recorder import Recorder, take_out
 from tests.faults.power.states import cuts_at, cuts_without, some_cuts, told, with_the_sync
 from tests.faults.power.story import snapshot
@@ -196,6 +196,18 @@ def test_with_the_sync_in_place_the_same_cut_takes_what_it_could_have_taken_all_
     assert any(without.get("active/a") == b"" for without, _ in pairs)
     assert all(with_it.get("active/a") in (None, b"x" * 100) for _, with_it in pairs)
     assert all(without.get("inbox/b") == with_it.get("inbox/b") for without, with_it in pairs)
+
+
+def test_a_sync_has_one_name_in_all_recordings() -> None:
+    by = [("/x/orchestrd/workspaces/worktree.py", "remove", 1)]
+    places = [f"home/state/orchestrd/checkouts/{root}" for root in ("2596dff80cbd", "4d65d273d527")]
+
+    assert {site_of("dir", place, by) for place in places} == {
+        "names in home/state/orchestrd/checkouts: worktree.remove"
+    }
+    assert {site_of("dir", f"{place}/a", by) for place in places} == {
+        "names in home/state/orchestrd/checkouts/ID: worktree.remove"
+    }
 
 
 @pytest.mark.parametrize("of", [2, 8, 40])
