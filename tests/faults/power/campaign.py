@@ -63,7 +63,7 @@ def recovers_from_cuts(ground: Ground) -> Outcome:
     ]
     total = run_rounds(ground, shares, _round)
     if not total.breaks(ground.until):
-        for site in sorted(total.names["recorded"] - total.names["left out"]):
+        for site in sorted(total.names.get("recorded", set()) - total.names.get("left out", set())):
             what = "a recording has this sync, and that of the share that it belongs to has not: nobody left it out"
             total.violations.append(Violation("-", site, what))
     return total
