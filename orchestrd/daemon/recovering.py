@@ -22,6 +22,7 @@ from orchestrd.inbound.taken import Taken
 from orchestrd.inbound.twice import remove_old_names
 from orchestrd.record import journal
 from orchestrd.record.archived import PLAN_FILES, status_of
+from orchestrd.record.cut_takes import is_cut_take, may_be_cut_take
 from orchestrd.record.ids import IdLine, Ids
 from orchestrd.record.journal import JournalDamaged
 from orchestrd.record.journals import Journals
@@ -102,7 +103,7 @@ def _read_all(root: Root, names: Iterable[str], found: Recovered) -> Iterator[tu
         # Plain texts: with 20,000 plans pathlib would be a quarter of the start.
         folder = f"{active}/{name}"
         try:
-            if not _holds_plan(folder, likely):
+            if not _holds_plan(folder, likely) and _is_cut_take(folder):
                 durable.remove_tree(folder)  # the file still lies in its lane
                 continue
             records = journal.open_for_append(f"{folder}/{durable.JOURNAL}")
@@ -129,6 +130,15 @@ def _holds_plan(folder: str, likely: str) -> bool:
     """Whether a plan was moved in. `likely` is what its file is called if it is like the one before."""
     # A name that cannot be asked for (a failing disk) is not one that is not there: before a folder goes, it is listed.
     return looking.is_there(f"{folder}/{likely}") or not PLAN_FILES.isdisjoint(effects.list(folder))
+
+
+def _is_cut_take(folder: str) -> bool:
+    """Whether a folder without a plan's file may go. Of a plan whose file somebody removed it is all that there is."""
+    names = effects.list(folder)
+    if not may_be_cut_take(names):
+        return False
+    records = journal.read_journal(f"{folder}/{durable.JOURNAL}") if durable.JOURNAL in names else []
+    return is_cut_take(names, records)
 
 
 def _place(taken: Taken, told: Told, found: Recovered, reception: Reception, event: Event | None) -> None:

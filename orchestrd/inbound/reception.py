@@ -225,6 +225,11 @@ class Reception:
                 raw = read_settled(folder, one.file_name, MAX_DOCUMENT_BYTES)
         except BadFile as error:
             return self._refuse(one, _bad_file(error.why), None, at)
+        except FileNotFoundError as error:
+            if error.filename != one.file_name:
+                raise
+            # Somebody removed it; waiting for it would keep all the others waiting.
+            return self._refuse(one, _bad_file("was removed after it was taken"), None, at)
         except StillWritten:
             if at.boot < self._give_up_at.setdefault(one.plan, at.boot + self._patience):
                 raise

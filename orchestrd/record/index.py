@@ -17,6 +17,7 @@ from handoff import durable, looking
 from handoff.effects import effects
 from handoff.root import PlanId, Root
 from orchestrd.record.account import account_of, printable
+from orchestrd.record.cut_takes import is_cut_take
 from orchestrd.record.journal import JournalDamaged, read_journal
 
 BUSY_SECONDS = 5.0
@@ -203,7 +204,7 @@ def row_on_disk(root: Root, folder: str, problems: list[str]) -> Row | None:
         problems.append(f"{journal}: {error.strerror}; the plan is not in the index")
         return None
     place, _, name = folder.rpartition("/")
-    if not records or (place == "active" and not _holds_plan(root.path / folder, records[0])):
+    if not records or (place == "active" and is_cut_take(effects.list(root.path / folder), records)):
         return None  # a start that was cut: its plan lies in the inbox still
     return row_of(PlanId(name), records, folder)
 
@@ -215,10 +216,6 @@ def _rows_on_disk(root: Root, problems: list[str]) -> Iterator[Row]:
             row = row_on_disk(root, f"{place}/{name}", problems)
             if row is not None:
                 yield row
-
-
-def _holds_plan(folder: Path, taken: Mapping[str, Any]) -> bool:
-    return looking.is_there(folder / f"plan.{taken.get('format')}")
 
 
 def _open_to_write(path: Path) -> sqlite3.Connection:

@@ -21,6 +21,7 @@ from orchestrd.core.commands import Join, Prepare, StartRun
 from orchestrd.core.events import (
     CostTold,
     Event,
+    EvidenceGathered,
     Joined,
     LimitTold,
     Moment,
@@ -38,7 +39,7 @@ from orchestrd.runs import recovery
 from orchestrd.runs.environment import claude_folder
 from orchestrd.runs.judging import fields_of_end
 from orchestrd.runs.launch import Launch
-from orchestrd.runs.launching import Launching, command_of
+from orchestrd.runs.launching import Launching, command_of, unreadable
 from orchestrd.runs.recovery import Found
 from orchestrd.runs.running import Key, Running
 from orchestrd.runs.start import start_runner
@@ -126,19 +127,21 @@ class Executions:
         plan = command.plan
         accepted = self._plan_of(plan)
         if accepted is None:
-            folder = self._root.plan_folder(plan)
-            return WorkspaceFailed(self._now(), plan, f"{folder}: accepted.json cannot be read", command.step)
+            return WorkspaceFailed(self._now(), plan, self._unreadable(plan), command.step)
         return self._places.prepare(plan, accepted, project, command)
 
     def gather(self, plan: PlanId) -> Event:
         """Commit and compare what the run left."""
-        return self._places.gather(plan, self._plan_of(plan))
+        accepted = self._plan_of(plan)
+        if accepted is None:
+            return EvidenceGathered(self._now(), plan, changed=None, problem=self._unreadable(plan))
+        return self._places.gather(plan, accepted)
 
     def gather_step(self, plan: PlanId, step: str) -> Event:
         """Commit what a step left, for those that come after it."""
         accepted = self._plan_of(plan)
         if accepted is None:
-            return StepGathered(self._now(), plan, step, problem="accepted.json cannot be read")
+            return StepGathered(self._now(), plan, step, problem=self._unreadable(plan))
         own = steps_of(accepted, self._journals.read(plan))[step]
         writes = facts_of_step(accepted, own).writes
         title = own.title or f"{accepted.title or plan}: {step}"
@@ -148,7 +151,7 @@ class Executions:
         """Merge what steps have left that ran side by side."""
         accepted = self._plan_of(command.plan)
         if accepted is None:
-            return Joined(self._now(), command.plan, problem="accepted.json cannot be read")
+            return Joined(self._now(), command.plan, problem=self._unreadable(command.plan))
         return self._places.join(command.plan, accepted, command.steps)
 
     def checkout_remover(self, plan: PlanId) -> Callable[[Path], None]:
@@ -388,6 +391,9 @@ class Executions:
             command.plan, "run-ended", step=command.step, n=command.number, **fields
         )
         return RunEnded(self._now(), command.plan, outcome_of(record), command.step)
+
+    def _unreadable(self, plan: PlanId) -> str:
+        return unreadable(self._root.plan_folder(plan))
 
     def _booked(self, plan: PlanId, session: str | None) -> float:
         if session is None:

@@ -52,7 +52,7 @@ class Launching:
         """
         plan = self._plan_of(command.plan)
         if plan is None:
-            return "accepted.json cannot be read"
+            return unreadable(run_folder.parent.parent)
         argv = command_of(plan, command.step, records)
         try:
             if argv is not None:
@@ -110,6 +110,15 @@ class Launching:
             environ=self._environ,
             settings=self._settings,
         )
+
+
+def unreadable(folder: Path) -> str:
+    """Say that a plan which was accepted cannot be read any more; `folder` is its own."""
+    return (
+        f"{folder}: the plan cannot be read any more, neither from accepted.json nor from its own file, "
+        "which lay there when it was accepted. What a run of it left stays in its checkout. "
+        "To do: look who removes files there, and hand the plan in anew"
+    )
 
 
 def command_of(plan: Plan, step: str, records: Records) -> Sequence[str] | None:

@@ -18,6 +18,8 @@ from handoff.result import Result
 from handoff.root import PlanId, Root
 from orchestrd.core.facts import MAIN
 from orchestrd.record.account import Account, account_of, printable
+from orchestrd.record.archived import PLAN_FILES
+from orchestrd.record.cut_takes import is_cut_take
 from orchestrd.record.journal import JournalDamaged, Record, read_journal
 from orchestrd.views.findings import JOURNALS, NO_TORN_FILE, ONE_START, RESULT, Finding, Looked
 
@@ -26,6 +28,11 @@ ONCE = ("taken", "settled")
 AFTER_THE_END = frozenset({"settling", "settled", "cancel-asked"})
 RESTORE = (
     "bring the file back from a backup if there is one; the work is on the plan's branch, and stays there"
+)
+
+BRING_BACK = (
+    "bring it back from a copy if there is one, and restart the daemon; without it the plan is gone on with as "
+    "far as accepted.json and the journal tell"
 )
 
 
@@ -38,6 +45,7 @@ class PlanFolder:
         self.is_archived = is_archived
         self.where = str(folder.relative_to(root.path))
         self.records: list[Record] = []
+        self._is_damaged = False
         self._root = root
         self._looked = looked
 
@@ -47,10 +55,13 @@ class PlanFolder:
             names = set(os.listdir(self.folder))
         except FileNotFoundError:
             return  # it has moved on meanwhile
-        if self._holds_no_plan(names):
-            # A take that was cut off, or is under way: the plan is in its lane, and the next daemon tidies up.
+        told = list(self._look_at_journal())
+        if self._is_cut_take(names):
+            # Or one that is under way: the plan is in its lane, and the next daemon tidies up.
             return
-        yield from self._look_at_journal()
+        yield from told
+        if not self.is_archived and PLAN_FILES.isdisjoint(names):
+            yield self._found_no_plan_file()
         if not self.records:
             return
         yield from self._look_at_starts()
@@ -71,8 +82,14 @@ class PlanFolder:
             invariant, f"{self.where}/{where}" if where else self.where, what, plan=self.plan, **remedy
         )
 
-    def _holds_no_plan(self, names: set[str]) -> bool:
-        return not self.is_archived and not any(f"plan.{kind.value}" in names for kind in Format)
+    def _is_cut_take(self, names: set[str]) -> bool:
+        # A journal that cannot be believed has no records either, and is told.
+        return not self.is_archived and not self._is_damaged and is_cut_take(names, self.records)
+
+    def _found_no_plan_file(self) -> Finding:
+        language = self.records[0].get("format", "toml") if self.records else "toml"
+        what = "the plan's own file is gone from its folder"
+        return self._found(RESULT, what, f"plan.{language}", remedy=BRING_BACK)
 
     # -- the journal ----------------------------------------------------------------------------------------------
 
@@ -84,6 +101,7 @@ class PlanFolder:
                 yield self._found(JOURNALS, "there is no journal", remedy=RESTORE)
             return
         except JournalDamaged as error:
+            self._is_damaged = True
             yield self._found(JOURNALS, f"line {error.line} of the journal was changed after it was written")
             return
         self._looked.journals += 1

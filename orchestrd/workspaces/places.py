@@ -112,10 +112,10 @@ class Places:
             return Joined(self._now(), name, problem=conflict.sentence(), is_conflict=True)
         return Joined(self._now(), name)
 
-    def gather(self, name: PlanId, plan: Plan | None) -> Event:
+    def gather(self, name: PlanId, plan: Plan) -> Event:
         """Commit what a run left (where the plan says so), compare, and write the patch."""
         intent = self._intents.get(name) or self._intended(name)
-        if intent is None or plan is None:
+        if intent is None:
             return EvidenceGathered(self._now(), name, changed=None)
         folder = self._root.plan_folder(name)
         try:

@@ -13,6 +13,7 @@ from runpy import run_path
 import pytest
 
 from handoff.platform import PLATFORM, lock_holders
+from orchestrd.record import journal
 from orchestrd.runs.recovery import follow_pid
 from orchestrd.views.verifying import verify
 from tests.acceptance.stage import AGENT, LEDGER, as_toml, drop_plan, entries, git, orders, runs_now, starts
@@ -363,3 +364,63 @@ def test_a_run_that_died_before_it_had_a_log_names_none_in_its_result(tmp_path: 
         assert "log" not in result["steps"][0]
         wait_until(lambda: not (at.here.root.active / "x").exists())
         assert list(verify(at.here.root)) == []
+
+
+@pytest.mark.parametrize("also", [(), ("accepted.json",)])
+def test_a_run_whose_plan_was_removed_from_its_folder_is_followed_and_settled(
+    tmp_path: Path, also: tuple[str, ...]
+) -> None:
+    with faulty(tmp_path, "") as at:
+        gate = tmp_path / "gate"
+        drop_plan(at.here, "x", at.project, f"[write a.txt b] [await {gate}]")
+        runs_now(at.here, "x")
+        at.here.kill()
+        for name in ("plan.toml", *also):
+            (at.here.root.active / "x" / name).unlink()
+        assert [(one.where, one.plan) for one in verify(at.here.root, again_seconds=())] == [
+            ("active/x/plan.toml", "x")
+        ]
+
+        at.here.start()
+        gate.touch()
+
+        result = at.here.result("x", 20)
+        assert (result["status"], "log" in result["steps"][0]) == ("failed" if also else "succeeded", True)
+        if also:
+            assert "cannot be read" in result["summary"]
+        assert len(starts(at.here, "x")) == 1
+        wait_until(lambda: not at.here.processes(), what="the run to be over")
+
+
+def test_a_plan_whose_file_is_gone_before_it_was_looked_at_is_refused(tmp_path: Path) -> None:
+    with faulty(tmp_path, "open|accepted.json|kill|1") as at:
+        at.here.stop()
+        at.arm()
+        drop_plan(at.here, "x", at.project)
+        at.here.start_to_die()
+        at.wait_for_fault()
+        at.disarm()
+        (at.here.root.active / "x" / "plan.toml").unlink()
+        journal.append(at.here.root.active / "x" / "journal.jsonl", 2, "cancel-asked", why="a doubt")
+
+        at.here.start()
+
+        assert at.here.result("x", 20)["reason"] == "bad-file"
+        drop_plan(at.here, "y", at.project)
+        assert at.here.result("y")["status"] == "succeeded"
+
+
+def test_a_folder_that_holds_more_than_a_take_that_was_cut_is_left_alone_and_told(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        at.here.stop()
+        folder = at.here.root.active / "x"
+        (folder / "runs" / "main.1").mkdir(parents=True)
+        (at.here.root.active / "cut").mkdir()
+
+        at.here.start()
+
+        (problem,) = at.here.status("daemon")["problems"]
+        assert problem["word"] == "journal-damaged"
+        assert str(folder) in problem["message"]
+        assert (folder / "runs" / "main.1").is_dir()
+        assert not (at.here.root.active / "cut").exists()

@@ -160,9 +160,19 @@ def test_what_is_gone_at_a_second_look_is_not_told(root: Root) -> None:
 def test_a_take_that_was_cut_off_is_as_promised(root: Root) -> None:
     (root.active / "begun").mkdir()
     (root.active / "further").mkdir()
-    shutil.copy(folder_of(root, "good") / "journal.jsonl", root.active / "further")
+    journal = (folder_of(root, "good") / "journal.jsonl").read_bytes()
+    (root.active / "further" / "journal.jsonl").write_bytes(journal.splitlines(keepends=True)[0])
 
     assert list(verify(root, again_seconds=())) == []
+
+
+def test_a_plan_at_work_whose_file_was_removed_is_told(root: Root) -> None:
+    shutil.copytree(folder_of(root, "good"), root.active / "x")
+    (root.active / "x" / "plan.toml").unlink()
+
+    found = [one.where for one in verify(root, again_seconds=()) if one.plan == "x"]
+
+    assert "active/x/plan.toml" in found
 
 
 def test_a_plan_that_was_pruned_is_missed_only_while_it_must_be_kept(root: Root) -> None:
