@@ -262,7 +262,7 @@ def temporary_of(path: StrPath, random: str = "") -> str:
 
 
 def _open_to_append(name: str, mode: int) -> tuple[int, bool]:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
         return effects.open(name, flags, mode), False
     except FileNotFoundError:
@@ -280,7 +280,7 @@ def _cut(name: str, size: int) -> None:
 def sync_or_write_anew(name: str) -> None:
     """Bring a file to the disk, as a new file where its sync failed; one that vanished is left out."""
     try:
-        fd = effects.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = effects.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return
     try:

@@ -18,18 +18,45 @@ if TYPE_CHECKING:
 
 _NO = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 _CHUNK_BYTES = 1 << 20
-_OURS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+# A FIFO is opened without waiting for somebody who writes into it.
+_OURS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _ANY = os.O_RDONLY | os.O_CLOEXEC
 
 
+class NotRegular(OSError):
+    """Something else lies where a regular file should; `strerror` says what."""
+
+
+def open_regular(path: StrPath) -> int:
+    """Open a file of ours to read it. Raises OSError; NotRegular for a link, a folder, a FIFO, a socket, a device."""
+    try:
+        fd = effects.open(path, _OURS)
+    except OSError as error:
+        if error.errno in _BY_OPENING:
+            raise _not_regular(path, _BY_OPENING[error.errno]) from None
+        raise
+    try:
+        mode = effects.fstat(fd).st_mode
+        if not stat.S_ISREG(mode):
+            raise _not_regular(path, _KINDS.get(stat.S_IFMT(mode), "a device"))
+    except OSError as error:
+        let_go(fd)
+        error.filename = os.fspath(path)
+        raise
+    return fd
+
+
 def read_file(path: StrPath, most_bytes: int | None = None, *, follow: bool = False) -> bytes:
-    """Read a whole file, or its beginning. Raises OSError, FileNotFoundError among them; a link is one, too.
+    """Read a whole file, or its beginning. Raises OSError with the path; FileNotFoundError and NotRegular are some.
 
     `follow` is for files that are the user's own, where a link is nothing strange.
     """
-    fd = effects.open(path, _ANY if follow else _OURS)
+    fd = effects.open(path, _ANY) if follow else open_regular(path)
     try:
         return read_open(fd, most_bytes)
+    except OSError as error:
+        error.filename = os.fspath(path)  # read() does not know it
+        raise
     finally:
         let_go(fd)
 
@@ -84,6 +111,14 @@ def folders_in(path: StrPath, names: Sequence[str] | None = None) -> list[str]:
         if mode is not None and stat.S_ISDIR(mode):
             found.append(name)
     return found
+
+
+def _not_regular(path: StrPath, kind: str) -> NotRegular:
+    return NotRegular(errno.EINVAL, f"is {kind}, where a regular file is expected", os.fspath(path))
+
+
+_BY_OPENING = {errno.ELOOP: "a symbolic link", errno.ENXIO: "a socket"}
+_KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 
 
 def _mode(path: StrPath, *, follow: bool) -> int | None:

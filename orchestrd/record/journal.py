@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, cast
 
-from handoff import durable
+from handoff import durable, looking
 from handoff.effects import StrPath, clock, effects, let_go
 
 Record = dict[str, Any]
@@ -44,6 +44,16 @@ class JournalDamaged(Exception):
         self.path = path
         self.line = line
         self.records = records
+
+
+class NotAJournal(JournalDamaged):
+    """Something that is no regular file lies in a journal's place."""
+
+    def __init__(self, error: looking.NotRegular) -> None:
+        Exception.__init__(self, f"{error.filename}: {error.strerror}")
+        self.path = str(error.filename)
+        self.line = 0
+        self.records = []
 
 
 def encode_line(
@@ -81,7 +91,7 @@ def append(
 def read_journal(journal: StrPath) -> list[Record]:
     """Read all events in order, skipping a tail that was torn by a cut; the file is not changed.
 
-    Raises JournalDamaged for a bad line in the middle, and OSError (FileNotFoundError: no such plan).
+    Raises JournalDamaged for a bad line in the middle, NotAJournal where no file lies there, and OSError (FileNotFoundError: no such plan).
     """
     path = os.fspath(journal)
     return _decode(path, _read(path))[0]
@@ -111,7 +121,10 @@ def time_of(record: Mapping[str, Any]) -> datetime:
 
 
 def _read(path: str) -> bytes:
-    fd = effects.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fd = looking.open_regular(path)
+    except looking.NotRegular as error:
+        raise NotAJournal(error) from None
     try:
         chunk = effects.read(fd, CHUNK_BYTES)
         if len(chunk) < CHUNK_BYTES:
@@ -121,6 +134,9 @@ def _read(path: str) -> bytes:
             chunk = effects.read(fd, 1 << 20)
             chunks.append(chunk)
         return b"".join(chunks)
+    except OSError as error:
+        error.filename = path  # read() does not know it
+        raise
     finally:
         let_go(fd)
 

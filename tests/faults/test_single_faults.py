@@ -424,3 +424,28 @@ def test_a_folder_that_holds_more_than_a_take_that_was_cut_is_left_alone_and_tol
         assert str(folder) in problem["message"]
         assert (folder / "runs" / "main.1").is_dir()
         assert not (at.here.root.active / "cut").exists()
+
+
+def test_a_fifo_as_the_journal_of_one_plan_stops_neither_a_daemon_at_work_nor_its_start(
+    tmp_path: Path,
+) -> None:
+    with faulty(tmp_path, "") as at:
+        drop_plan(at.here, "x", at.project)
+        at.here.result("x")
+        wait_until(lambda: not (at.here.root.active / "x").exists(), what="x to be settled")
+        path = at.here.plan_folder("x") / "journal.jsonl"
+        path.unlink()
+        os.mkfifo(path)
+        at.give("r", action="retry", plan="x")
+
+        outcome = at.outcome("retry")
+
+        assert (outcome["outcome"], str(path) in outcome["message"]) == ("refused", True)
+        at.here.stop()
+        (at.here.root.active / "z").mkdir()
+        os.mkfifo(at.here.root.active / "z" / "journal.jsonl")
+        at.here.start()
+        assert "z/journal.jsonl: is a FIFO" in str(at.here.status("daemon")["problems"])
+        drop_plan(at.here, "y", at.project)
+        assert at.here.result("y")["status"] == "succeeded"
+        assert (at.here.root.active / "z").exists()

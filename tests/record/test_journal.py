@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,9 +111,27 @@ def test_an_empty_journal_has_no_events(tmp_path: Path) -> None:
     assert journal.open_for_append(tmp_path / "journal.jsonl") == []
 
 
-def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
-    link = tmp_path / "link.jsonl"
-    link.symlink_to(path)
+def a_link(path: Path) -> None:
+    path.symlink_to(path.with_name("other"))
 
-    with pytest.raises(OSError, match="link"):
-        journal.read_journal(link)
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(os.path.relpath(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [(a_link, "a symbolic link"), (os.mkfifo, "a FIFO"), (Path.mkdir, "a directory"), (a_socket, "a socket")],
+)
+def test_what_is_no_file_is_damage_that_is_told_at_once_with_its_path(
+    tmp_path: Path, make: Callable[[Path], None], what: str
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    make(path)
+
+    for read in (journal.read_journal, journal.open_for_append):
+        with pytest.raises(JournalDamaged) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: is {what}")
+        assert caught.value.records == []
