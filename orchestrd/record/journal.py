@@ -51,6 +51,7 @@ class NotAJournal(JournalDamaged):
 
     def __init__(self, error: looking.NotRegular) -> None:
         Exception.__init__(self, f"{error.filename}: {error.strerror}")
+        self.what = str(error.strerror)
         self.path = str(error.filename)
         self.line = 0
         self.records = []
@@ -91,7 +92,8 @@ def append(
 def read_journal(journal: StrPath) -> list[Record]:
     """Read all events in order, skipping a tail that was torn by a cut; the file is not changed.
 
-    Raises JournalDamaged for a bad line in the middle, NotAJournal where no file lies there, and OSError (FileNotFoundError: no such plan).
+    Raises JournalDamaged for a bad line in the middle, NotAJournal where no file lies there, and OSError
+    (FileNotFoundError: no such plan).
     """
     path = os.fspath(journal)
     return _decode(path, _read(path))[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from handoff.looking import NotRegular
 from handoff.root import PlanId
 
 ONE_PLACE = "one-place"
@@ -35,6 +36,18 @@ TWO_PLACES = (
 )
 TAKEN_IN = "start the daemon, or restart it if it is at work (runs go on): it takes in what the folders tell"
 """What to do about a register that was lost, or is older than the archive."""
+READABLE = (
+    "see what was put there, or why the disk does not give it; bring the file back from a backup if there is one, "
+    "otherwise put that aside"
+)
+"""What to do about a file that cannot be read."""
+
+
+def unreadable(error: OSError) -> str:
+    """Say why a file cannot be looked at."""
+    if isinstance(error, NotRegular):
+        return f"it {error.strerror}"
+    return f"it cannot be read: {error.strerror}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,27 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from handoff import durable
+from handoff import durable, looking
 from handoff.formats import DocumentError, Format, read_document
 from handoff.result import Result
 from handoff.root import PlanId, Root
 from orchestrd.core.facts import MAIN
-from orchestrd.record.account import Account, account_of, printable
+from orchestrd.record.account import Account, account_of
 from orchestrd.record.archived import PLAN_FILES
 from orchestrd.record.cut_takes import is_cut_take
-from orchestrd.record.journal import JournalDamaged, Record, read_journal
-from orchestrd.views.findings import JOURNALS, NO_TORN_FILE, ONE_START, RESULT, Finding, Looked
+from orchestrd.record.journal import JournalDamaged, NotAJournal, Record, read_journal
+from orchestrd.views.findings import (
+    JOURNALS,
+    NO_TORN_FILE,
+    ONE_START,
+    READABLE,
+    RESULT,
+    Finding,
+    Looked,
+    unreadable,
+)
+from orchestrd.views.verify_result import differences
 
 ONCE = ("taken", "settled")
 """Events that a journal tells once. `settling` may come again: a daemon that was cut off decides again, and alike."""
@@ -82,6 +91,9 @@ class PlanFolder:
             invariant, f"{self.where}/{where}" if where else self.where, what, plan=self.plan, **remedy
         )
 
+    def _unreadable(self, invariant: str, error: OSError, where: str) -> Finding:
+        return self._found(invariant, unreadable(error), where, remedy=READABLE)
+
     def _is_cut_take(self, names: set[str]) -> bool:
         # A journal that cannot be believed has no records either, and is told.
         return not self.is_archived and not self._is_damaged and is_cut_take(names, self.records)
@@ -99,6 +111,14 @@ class PlanFolder:
         except FileNotFoundError:
             if self.folder.is_dir():
                 yield self._found(JOURNALS, "there is no journal", remedy=RESTORE)
+            return
+        except OSError as error:
+            self._is_damaged = True
+            yield self._unreadable(JOURNALS, error, durable.JOURNAL)
+            return
+        except NotAJournal as error:
+            self._is_damaged = True
+            yield self._found(JOURNALS, f"it {error.what}", durable.JOURNAL, remedy=READABLE)
             return
         except JournalDamaged as error:
             self._is_damaged = True
@@ -139,8 +159,12 @@ class PlanFolder:
             step, _, number = start.name.rpartition(".")
             if not number.isdigit() or int(number) not in numbers.get(step, ()):
                 yield self._found(JOURNALS, "the journal does not know this start", f"runs/{start.name}")
-            if not _is_whole(start / "exit.json"):
-                yield self._found(NO_TORN_FILE, "it is not whole", f"runs/{start.name}/exit.json")
+            exit_file = f"runs/{start.name}/exit.json"
+            try:
+                if not _is_whole(start / "exit.json"):
+                    yield self._found(NO_TORN_FILE, "it is not whole", exit_file)
+            except OSError as error:
+                yield self._unreadable(NO_TORN_FILE, error, exit_file)
 
     # -- the result -----------------------------------------------------------------------------------------------
 
@@ -156,41 +180,32 @@ class PlanFolder:
         self._looked.results += 1
         try:
             kind = Format.JSON if name.endswith("json") else Format.TOML
-            result = read_document(Result, (self.folder / name).read_bytes(), kind)
+            result = read_document(Result, looking.read_file(self.folder / name), kind)
         except DocumentError as error:
             yield self._found(RESULT, f"it is no result: {error.errors[0]}", name, remedy=RESTORE)
             return
         except FileNotFoundError:
             return  # pruned meanwhile
+        except OSError as error:
+            yield self._unreadable(RESULT, error, name)
+            return
         account = account_of(self.records)
-        for field, value in self._expected(account).items():
-            if getattr(result, field) != value:
-                yield self._found(
-                    RESULT, f"it says {field} = {getattr(result, field)!s}, not {value!s}", name
-                )
+        for difference in differences(result, self.plan, account):
+            yield self._found(RESULT, difference, name)
         yield from self._look_at_plan_file(result, account)
         yield from self._look_at_named_files(result)
-
-    def _expected(self, account: Account) -> dict[str, Any]:
-        """What a result has to say, by the journal."""
-        return {
-            "plan": self.plan,
-            "source": printable(account.taken["source"]),
-            "status": account.status,
-            "reason": account.reason,
-            "sha256": account.checked.get("sha256"),
-            "retry_of": account.taken.get("retry_of"),
-            "duplicate_of": account.checked.get("duplicate_of"),
-        }
 
     def _look_at_plan_file(self, result: Result, account: Account) -> Iterator[Finding]:
         if result.sha256 is None:
             return  # never opened
         name = f"plan.{account.taken.get('format')}"
         try:
-            content = (self.folder / name).read_bytes()
+            content = looking.read_file(self.folder / name)
         except FileNotFoundError:
             yield self._found(RESULT, "the plan's own file is gone", name, remedy=RESTORE)
+            return
+        except OSError as error:
+            yield self._unreadable(RESULT, error, name)
             return
         if hashlib.sha256(content).hexdigest() != result.sha256:
             yield self._found(RESULT, "it is not what was carried out: its checksum is another", name)
@@ -204,17 +219,20 @@ class PlanFolder:
     def _look_at_shown_result(self) -> Iterator[Finding]:
         shown = self._root.results / f"{self.plan}.{self._result_name.rpartition('.')[2]}"
         try:
-            content = shown.read_bytes()
+            content = looking.read_file(shown)
         except FileNotFoundError:
             return  # not yet, or whoever wanted it has it
+        except OSError as error:
+            yield Finding(RESULT, f"results/{shown.name}", unreadable(error), READABLE, self.plan)
+            return
         if not self.is_archived and not any(record["event"] == "settling" for record in self.records):
             yield Finding(
                 RESULT, f"results/{shown.name}", "it is out, and its plan is still in work", plan=self.plan
             )
             return
         try:
-            kept = (self.folder / self._result_name).read_bytes()
-        except FileNotFoundError:
+            kept = looking.read_file(self.folder / self._result_name)
+        except OSError:
             return  # told above, or moved on
         if content != kept:
             what, remedy = f"it is not what {self.where} keeps", f"believe {self.where}/{self._result_name}"
@@ -226,8 +244,8 @@ class PlanFolder:
 def _is_whole(path: Path) -> bool:
     """Whether a file that is written in one piece is one; one that is not there yet is no matter."""
     try:
-        return isinstance(json.loads(path.read_bytes()), dict)
+        return isinstance(json.loads(looking.read_file(path)), dict)
     except FileNotFoundError:
         return True
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

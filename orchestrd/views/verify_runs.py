@@ -6,7 +6,7 @@ No lock is tried: to the daemon a try would look like a run. What cannot be told
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +32,15 @@ class RunProcess:
 
 
 def look_at_starts(
-    plan: PlanId, starts: Iterable[Path], locked: frozenset[int], *, is_archived: bool, root: Root
+    plan: PlanId,
+    starts: Callable[[], Iterable[Path]],
+    locked: frozenset[int],
+    *,
+    is_archived: bool,
+    root: Root,
 ) -> Iterator[Finding]:
     """Compare the locks of a plan's starts with the processes that should hold them; `locked`: `locked_inodes`."""
-    for start in starts:
+    for start in starts():
         where = str(start.relative_to(root.path))
         if is_archived:
             # Of many plans: one list of locks answers for all of them, and only a hit is asked about.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
+from typing import TypeVar
 
 from handoff.processes import locked_inodes
 from handoff.root import NameKind, PlanId, Root, kind_of
@@ -24,12 +25,14 @@ from orchestrd.views.findings import (
     ONE_PLACE,
     ONE_START,
     PROMISES,
+    READABLE,
     RESULT,
     STATUS,
     TAKEN_IN,
     TWO_PLACES,
     Finding,
     Looked,
+    unreadable,
 )
 from orchestrd.views.present import read_daemon, read_plans
 from orchestrd.views.verify_plan import PlanFolder
@@ -54,6 +57,7 @@ AGAIN_SECONDS = (0.3, 1.0, 3.0)
 FRESH_SECONDS = 60.0
 """A temporary file that is younger may be about to be renamed."""
 
+T = TypeVar("T")
 Progress = Callable[[int, int], object]
 """Told how many plans were looked at, of how many."""
 
@@ -101,31 +105,59 @@ class _Look:
         self._plans = plans
         # The registers first, then the folders in the direction in which plans move: so a plan that moves meanwhile
         # may be seen twice, and never nowhere.
-        self._ids = Ids.load(root)
-        self._orders = Orders.load(root)
-        self._lines = read_lines(root.ids_log)
+        self._unread: list[Finding] = []
+        self._ids = self._loaded(root.ids_log, lambda: Ids.load(root))
+        self._orders = self._loaded(root.orders_log, lambda: Orders.load(root))
+        self._lines = read_lines(root.ids_log) if self._ids is not None else []
         self._locked = locked_inodes() or frozenset()
         self._active = _folders(root.active)
         self._archived: dict[PlanId, list[Path]] = {}
         for month in sorted(_folders(root.archive).values()):
-            for plan, folder in _folders(month).items():
+            there = self._loaded(month, lambda month=month: _folders(month))  # type: ignore[misc]
+            for plan, folder in (there or {}).items():
                 self._archived.setdefault(plan, []).append(folder)
 
     def findings(self) -> Iterator[Finding]:
-        """Look at everything."""
-        yield from self._places()
-        yield from self._registers()
+        """Look at everything; what cannot be looked at is told, and the rest is."""
+        yield from self._unread
+        yield from self._looked_at(self._root.path, self._places())
+        yield from self._looked_at(self._root.archive, self._registers())
         for plan, folder, is_archived in self._chosen():
             one = PlanFolder(self._root, plan, folder, self._looked, is_archived=is_archived)
-            yield from one.look()
-            yield from verify_runs.look_at_starts(
-                plan, one.starts(), self._locked, is_archived=is_archived, root=self._root
+            yield from self._looked_at(folder, one.look(), plan)
+            starts = verify_runs.look_at_starts(
+                plan, one.starts, self._locked, is_archived=is_archived, root=self._root
             )
-        yield from verify_runs.look_at_processes(self._root, verify_runs.processes(self._root, self._looked))
-        yield from verify_runs.look_at_daemon(self._root)
-        yield from self._lanes()
-        yield from self._status()
+            yield from self._looked_at(folder, starts, plan)
+        running = verify_runs.processes(self._root, self._looked)
+        yield from self._looked_at(self._root.active, verify_runs.look_at_processes(self._root, running))
+        yield from self._looked_at(self._root.status, verify_runs.look_at_daemon(self._root))
+        yield from self._looked_at(self._root.results, self._lanes())
+        yield from self._looked_at(self._root.status, self._status())
         yield from self._temporaries()
+
+    def _loaded(self, path: Path, load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except OSError as error:
+            self._unread.append(Finding(JOURNALS, self._short(path), unreadable(error), READABLE))
+            return None
+
+    def _looked_at(
+        self, place: Path, look: Iterator[Finding], plan: PlanId | None = None
+    ) -> Iterator[Finding]:
+        """The border of one look: what stops it, the disk or a record that no daemon wrote, is a finding as well."""
+        try:
+            yield from look
+        except OSError as error:
+            where = (
+                os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else os.fspath(place)
+            )
+            where = where.removeprefix(f"{self._root.path}/")
+            yield Finding(JOURNALS, where, unreadable(error), READABLE, plan)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            what = f"what it tells cannot be: {type(error).__name__}: {error!s:.200}"
+            yield Finding(JOURNALS, self._short(place), what, plan=plan)
 
     def _chosen(self) -> Iterator[tuple[PlanId, Path, bool]]:
         everything = [(plan, folder, False) for plan, folder in self._active.items()]
@@ -150,17 +182,22 @@ class _Look:
                 yield Finding(ONE_PLACE, self._short(other), what, TWO_PLACES, plan)
 
     def _registers(self) -> Iterator[Finding]:
-        self._looked.ids, self._looked.orders = len(self._ids), self._orders.last
-        for register in (self._ids, self._orders):
+        self._looked.ids = len(self._ids) if self._ids is not None else 0
+        self._looked.orders = self._orders.last if self._orders is not None else 0
+        for register in (one for one in (self._ids, self._orders) if one is not None):
             yield from (
                 Finding(JOURNALS, "archive", problem, "look at that line; the others hold")
                 for problem in register.problems
             )
         for plan, folders in sorted(self._archived.items()):
-            if not self._ids.has(plan):
+            if self._ids is not None and not self._ids.has(plan):
                 what = "the register of ids does not know this plan"
                 yield Finding(ONE_PLACE, self._short(folders[0]), what, TAKEN_IN, plan)
-        for lost in forgotten_orders(self._root, self._ids, self._orders):
+        ids, orders = self._ids, self._orders
+        lost_orders = (
+            forgotten_orders(self._root, ids, orders) if ids is not None and orders is not None else ()
+        )
+        for lost in lost_orders:
             what = f"it does not know order {lost.order}, which made the plan {lost.new_plan}"
             yield Finding(JOURNALS, "archive/orders.jsonl", what, TAKEN_IN, lost.new_plan)
         keys: dict[str, str] = {}

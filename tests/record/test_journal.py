@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -115,14 +114,9 @@ def a_link(path: Path) -> None:
     path.symlink_to(path.with_name("other"))
 
 
-def a_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(os.path.relpath(path))
-
-
 @pytest.mark.parametrize(
     ("make", "what"),
-    [(a_link, "a symbolic link"), (os.mkfifo, "a FIFO"), (Path.mkdir, "a directory"), (a_socket, "a socket")],
+    [(a_link, "a symbolic link"), (os.mkfifo, "a FIFO"), (Path.mkdir, "a directory")],
 )
 def test_what_is_no_file_is_damage_that_is_told_at_once_with_its_path(
     tmp_path: Path, make: Callable[[Path], None], what: str

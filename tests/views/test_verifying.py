@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from handoff.effects import effects
 from handoff.platform import PLATFORM, lock_holders
 from handoff.root import Root
 from orchestrd.runs.recovery import follow_pid
@@ -238,3 +240,54 @@ def test_a_daemon_whose_lock_was_removed_is_told(tmp_path: Path) -> None:
         here.root.lock.touch()
 
         assert [one.where for one in verify(here.root, again_seconds=())] == [".orchestrd/lock"]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "archive/*/good/journal.jsonl",
+        "archive/*/good/result.toml",
+        "archive/*/good/plan.toml",
+        "archive/*/good/runs/main.1/exit.json",
+        "results/good.toml",
+        "archive/ids.jsonl",
+    ],
+)
+def test_what_cannot_be_read_is_told_and_the_rest_is_looked_at(
+    root: Root, name: str, make: Callable[[Path], None]
+) -> None:
+    path = next(root.path.glob(name))
+    path.unlink()
+    make(path)
+    no_result(root)
+
+    found = list(verify(root, again_seconds=()))
+
+    short = str(path.relative_to(root.path))
+    assert any(one.where == short and "is a" in one.what and one.remedy for one in found), found
+    assert any(one.plan == "bad" and "without a result" in one.what for one in found)
+
+
+@pytest.mark.parametrize("name", ["journal.jsonl", "result.toml", "plan.toml"])
+def test_what_the_disk_does_not_give_is_told_and_the_rest_is_looked_at(
+    root: Root, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder_of(root, "good") / name
+    monkeypatch.setattr(effects, "open", failing_for(path, effects.open))
+    no_result(root)
+
+    found = list(verify(root, again_seconds=()))
+
+    short = str(path.relative_to(root.path))
+    assert any(one.where == short and "Input/output error" in one.what for one in found), found
+    assert any(one.plan == "bad" and "without a result" in one.what for one in found)
+
+
+def failing_for(path: Path, opens: Callable[..., int]) -> Callable[..., int]:
+    def open_(name: os.PathLike[str] | str, *rest: int, **how: int) -> int:
+        if os.fspath(name) == str(path):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return opens(name, *rest, **how)
+
+    return open_
