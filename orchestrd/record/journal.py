@@ -99,6 +99,14 @@ def read_journal(journal: StrPath) -> list[Record]:
     return _decode(path, _read(path))[0]
 
 
+def read_with_tail(journal: StrPath) -> tuple[list[Record], bytes]:
+    """Read as `read_journal` does, and return what follows the last good line, too: nothing, or what was torn."""
+    path = os.fspath(journal)
+    raw = _read(path)
+    records, good = _decode(path, raw)
+    return records, raw[good:]
+
+
 def open_for_append(journal: StrPath) -> list[Record]:
     """Read all events and cut a torn tail off, so that what is appended next begins a line of its own.
 

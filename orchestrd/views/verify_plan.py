@@ -19,7 +19,7 @@ from orchestrd.core.facts import MAIN
 from orchestrd.record.account import Account, account_of
 from orchestrd.record.archived import PLAN_FILES
 from orchestrd.record.cut_takes import is_cut_take
-from orchestrd.record.journal import JournalDamaged, NotAJournal, Record, read_journal
+from orchestrd.record.journal import JournalDamaged, NotAJournal, Record, read_with_tail
 from orchestrd.views.findings import (
     JOURNALS,
     NO_TORN_FILE,
@@ -107,7 +107,7 @@ class PlanFolder:
 
     def _look_at_journal(self) -> Iterator[Finding]:
         try:
-            self.records = read_journal(self.folder / durable.JOURNAL)
+            self.records, tail = read_with_tail(self.folder / durable.JOURNAL)
         except FileNotFoundError:
             if self.folder.is_dir():
                 yield self._found(JOURNALS, "there is no journal", remedy=RESTORE)
@@ -130,6 +130,10 @@ class PlanFolder:
             yield self._found(JOURNALS, "the journal is empty", remedy=RESTORE)
             return
         yield from self._look_at_order()
+        # A journal at work may have been cut while it was written; the next daemon cuts that off.
+        if self.is_archived and not _may_be_cut(self.records, tail):
+            what = "what follows its last good line is no line of a journal"
+            yield self._found(JOURNALS, what, durable.JOURNAL)
 
     def _look_at_order(self) -> Iterator[Finding]:
         events = [record["event"] for record in self.records]
@@ -239,6 +243,14 @@ class PlanFolder:
             if self.is_archived and self._root.plan_folder(self.plan).exists():
                 remedy = f"it may be that of active/{self.plan}: believe in each folder what lies there"
             yield Finding(RESULT, f"results/{shown.name}", what, remedy, self.plan)
+
+
+def _may_be_cut(records: list[Record], tail: bytes) -> bool:
+    """Whether a kept journal ends as it may: whole, or without the only line that is not brought to the disk.
+
+    A power cut may take `settled`, or leave a part of it or zeroes: that the plan is in the archive says the same.
+    """
+    return not tail or (records[-1]["event"] != "settled" and b"\n" not in tail)
 
 
 def _is_whole(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import time
@@ -291,3 +292,73 @@ def failing_for(path: Path, opens: Callable[..., int]) -> Callable[..., int]:
         return opens(name, *rest, **how)
 
     return open_
+
+
+def last_line_flipped(lines: list[bytes]) -> bytes:
+    return b"".join([*lines[:-1], lines[-1].replace(b"settled", b"sottled", 1)])
+
+
+def half_a_line_more(lines: list[bytes]) -> bytes:
+    return b"".join([*lines, lines[-1][:30]])
+
+
+def nothing_after_the_runs(lines: list[bytes]) -> bytes:
+    return b"".join(lines[:-2])
+
+
+@pytest.mark.parametrize("spoil", [last_line_flipped, half_a_line_more, nothing_after_the_runs])
+def test_the_end_of_a_kept_journal_that_no_daemon_wrote_is_told(
+    root: Root, spoil: Callable[[list[bytes]], bytes]
+) -> None:
+    journal = folder_of(root, "good") / "journal.jsonl"
+    journal.write_bytes(spoil(journal.read_bytes().splitlines(keepends=True)))
+
+    found = list(verify(root, again_seconds=()))
+
+    assert (verifying.JOURNALS, "good") in {(one.invariant, one.plan) for one in found}
+
+
+def no_last_line(lines: list[bytes]) -> bytes:
+    return b"".join(lines[:-1])
+
+
+def half_a_last_line(lines: list[bytes]) -> bytes:
+    return b"".join([*lines[:-1], lines[-1][:30]])
+
+
+def zeroes_for_a_last_line(lines: list[bytes]) -> bytes:
+    return b"".join([*lines[:-1], bytes(len(lines[-1]))])
+
+
+@pytest.mark.parametrize("cut", [no_last_line, half_a_last_line, zeroes_for_a_last_line])
+def test_the_one_line_that_a_power_cut_may_take_of_a_kept_journal_is_not_missed(
+    root: Root, cut: Callable[[list[bytes]], bytes]
+) -> None:
+    journal = folder_of(root, "good") / "journal.jsonl"
+    journal.write_bytes(cut(journal.read_bytes().splitlines(keepends=True)))
+
+    assert list(verify(root, again_seconds=())) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        (r"(?m)^cost_usd = .*$", "cost_usd = 99.0"),
+        (r'(?m)^head = "\w+"$', f'head = "{"0" * 40}"'),
+        (r"(?m)^insertions = \d+$", "insertions = 7"),
+        (r'(?m)^id = "main"$', 'id = "other"'),
+        (r'(?m)^status = "succeeded"$', 'status = "cancelled"'),
+    ],
+)
+def test_a_kept_result_that_says_another_thing_than_its_journal_is_told(
+    root: Root, line: str, instead: str
+) -> None:
+    for path in (folder_of(root, "good") / "result.toml", root.results / "good.toml"):
+        text, count = re.subn(line, instead, path.read_text(), count=1)
+        assert count == 1, text
+        path.write_text(text)
+
+    found = list(verify(root, again_seconds=()))
+
+    assert {(one.invariant, one.plan) for one in found} == {(verifying.RESULT, "good")}
+    assert any("it says" in one.what for one in found)
