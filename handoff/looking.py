@@ -24,7 +24,14 @@ _ANY = os.O_RDONLY | os.O_CLOEXEC
 
 
 class NotRegular(OSError):
-    """Something else lies where a regular file should; `strerror` says what."""
+    """Something else lies where a regular file should: `kind` says what."""
+
+    def __init__(self, kind: str, path: str) -> None:
+        super().__init__(errno.EINVAL, f"is {kind}, where a regular file is expected", path)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"
 
 
 def open_regular(path: StrPath) -> int:
@@ -33,12 +40,12 @@ def open_regular(path: StrPath) -> int:
         fd = effects.open(path, _OURS)
     except OSError as error:
         if error.errno in _BY_OPENING:
-            raise _not_regular(path, _BY_OPENING[error.errno]) from None
+            raise NotRegular(_BY_OPENING[error.errno], os.fspath(path)) from None
         raise
     try:
         mode = effects.fstat(fd).st_mode
         if not stat.S_ISREG(mode):
-            raise _not_regular(path, _KINDS.get(stat.S_IFMT(mode), "a device"))
+            raise NotRegular(_KINDS.get(stat.S_IFMT(mode), "a device"), os.fspath(path))
     except OSError as error:
         let_go(fd)
         error.filename = os.fspath(path)
@@ -111,10 +118,6 @@ def folders_in(path: StrPath, names: Sequence[str] | None = None) -> list[str]:
         if mode is not None and stat.S_ISDIR(mode):
             found.append(name)
     return found
-
-
-def _not_regular(path: StrPath, kind: str) -> NotRegular:
-    return NotRegular(errno.EINVAL, f"is {kind}, where a regular file is expected", os.fspath(path))
 
 
 _BY_OPENING = {errno.ELOOP: "a symbolic link", errno.ENXIO: "a socket"}

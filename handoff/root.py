@@ -207,7 +207,7 @@ def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
         effects.chmod(root.path, 0o700)
         for folder in FOLDERS:
             durable.make_folder(root.path / folder, sync=False)
-        reserve_of(root).keep()
+        _keep_reserve(root)
         for folder in ("", ".orchestrd"):
             effects.sync_dir(str(root.path / folder))
     except OSError as error:
@@ -233,6 +233,22 @@ def open_root(path: str | Path, *, allow_network: bool = False) -> Root:
 def reserve_of(root: Root) -> Reserve:
     """What a root has set aside for a full disk."""
     return Reserve(root.reserve, root.spare)
+
+
+def _keep_reserve(root: Root) -> None:
+    if looking.is_there(root.reserve) and not looking.is_file(root.reserve):
+        raise RootError(
+            "is no regular file", root.reserve, "a file that is kept for a full disk", _anew(root.reserve)
+        )
+    if looking.is_there(root.spare) and not looking.is_folder(root.spare):
+        raise RootError(
+            "is no folder", root.spare, "a folder that is kept for a full disk", _anew(root.spare)
+        )
+    reserve_of(root).keep()
+
+
+def _anew(place: Path) -> str:
+    return f"move {place} away; it is made anew"
 
 
 def _check_lanes(root: Root) -> None:

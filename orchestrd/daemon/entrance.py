@@ -12,6 +12,7 @@ from handoff.reserve import NO_SPACE, Reserve
 from handoff.root import PlanId, Root
 from orchestrd.core.events import Event, Moment
 from orchestrd.daemon.errands import AGAIN_SECONDS
+from orchestrd.daemon.machine import ROOT
 from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.orders import Orders
@@ -93,7 +94,9 @@ class Entrance:
             self._decide(self._look_at_machine(at))
         self._take_in_orders(at)
         if looked:
-            lanes = self._doorway.problems
+            told = {one.remedy for one in self._troubles if one.word == ROOT}
+            # A lane that others can write to is what is wrong with the root, too.
+            lanes = [one for one in self._doorway.problems if one.remedy not in told]
             self._troubles.settle("lanes", [Trouble(one.word, one.message, one.remedy) for one in lanes])
         if not self._takes_plans():
             self._doorway.leave_plans()

@@ -19,7 +19,8 @@ from loguru import logger
 
 from handoff import platform
 from handoff.effects import clock
-from handoff.root import PlanId, Root, create_root, reserve_of
+from handoff.looking import NotRegular
+from handoff.root import PlanId, Root, RootError, create_root, reserve_of
 from orchestrd.config import Config
 from orchestrd.core.commands import (
     Command,
@@ -64,6 +65,10 @@ from orchestrd.workspaces.git import GitLock
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
 STATUS = "status"
+LEFT_ALONE = (
+    "the plan is left alone: bring its journal back from a backup and restart the daemon. Without one: end what "
+    "`orchestrd verify` shows of its runs, move its folder out of active/, and hand the plan in anew"
+)
 
 
 def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
@@ -78,10 +83,19 @@ def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
     # Nothing of what is read at the start is garbage; with 20,000 plans the collector would take a quarter of it.
     gc.disable()
     try:
-        return Daemon(config, root, lock, environ).run()
+        return _daemon(config, root, lock, environ).run()
     finally:
         gc.enable()
         lock.release()
+
+
+def _daemon(config: Config, root: Root, lock: RootLock, environ: Mapping[str, str]) -> Daemon:
+    try:
+        return Daemon(config, root, lock, environ)
+    except NotRegular as error:
+        place = Path(error.filename)
+        remedy = f"move {place} away, or bring it back from a backup; what the folders tell of it is taken in"
+        raise RootError(f"is {error.kind}", place, "a regular file that the daemon keeps", remedy) from None
 
 
 class Daemon:
@@ -97,6 +111,7 @@ class Daemon:
         self._leaving = False
         self._troubles = Troubles()
         self._noted_endings: set[PlanId] = set()
+        self._left_alone: list[Trouble] = []
         self._unread: Recovered | None = None
         """With plans whose journals the disk did not give; they are asked for again at `_unread_due` (boot seconds)."""
         self._unread_due = 0.0
@@ -189,10 +204,8 @@ class Daemon:
 
     def _go_on_with(self, found: Recovered, events: Sequence[Event] = ()) -> None:
         """Tell the engine what was found, and have runs followed."""
-        for problem in found.damaged:
-            self._troubles.raise_(
-                Trouble("journal-damaged", problem, "look at that file; the plan is left alone")
-            )
+        self._left_alone += [Trouble("journal-damaged", problem, LEFT_ALONE) for problem in found.damaged]
+        self._troubles.settle("left alone", self._left_alone)
         for plan, problem in found.unread.items():
             remedy = f"repair the disk; it is tried again every {AGAIN_SECONDS:g} s"
             self._troubles.raise_(Trouble(f"plan-{plan}", f"{plan}: {problem}", remedy))

@@ -112,8 +112,12 @@ def _read_all(root: Root, names: Iterable[str], found: Recovered) -> Iterator[tu
                 found.left_alone.append(plan)
                 continue
             one = Taken.from_record(plan, records[0]), read_history(records)
-        except (JournalDamaged, NotADirectoryError, FileNotFoundError) as error:
-            found.damaged.append(str(error))
+        except JournalDamaged as error:
+            found.damaged.append(error.problem)
+            found.left_alone.append(plan)
+            continue
+        except (NotADirectoryError, FileNotFoundError) as error:
+            found.damaged.append(f"{error.filename or folder}: {error.strerror}")
             found.left_alone.append(plan)
             continue
         except OSError as error:

@@ -37,10 +37,12 @@ class JournalDamaged(Exception):
     def __init__(
         self, path: str, line: int, records: list[Record], what: str = "the checksum does not fit"
     ) -> None:
-        super().__init__(
+        self.problem = (
             f"{path}, line {line}: {what}, so the file was changed after it was written "
-            f"(expected: a line as the daemon wrote it). To do: look at that line; the {len(records)} before it hold"
+            f"(expected: a line as the daemon wrote it)"
         )
+        """What is wrong, without what to do: whoever leaves a plan alone for it has more to say."""
+        super().__init__(f"{self.problem}. To do: look at that line; the {len(records)} before it hold")
         self.path = path
         self.line = line
         self.records = records
@@ -50,7 +52,8 @@ class NotAJournal(JournalDamaged):
     """Something that is no regular file lies in a journal's place."""
 
     def __init__(self, error: looking.NotRegular) -> None:
-        Exception.__init__(self, f"{error.filename}: {error.strerror}")
+        self.problem = f"{error.filename}: {error.strerror}"
+        Exception.__init__(self, self.problem)
         self.what = str(error.strerror)
         self.path = str(error.filename)
         self.line = 0

@@ -449,3 +449,51 @@ def test_a_fifo_as_the_journal_of_one_plan_stops_neither_a_daemon_at_work_nor_it
         drop_plan(at.here, "y", at.project)
         assert at.here.result("y")["status"] == "succeeded"
         assert (at.here.root.active / "z").exists()
+
+
+@pytest.mark.parametrize("register", ["ids.jsonl", "orders.jsonl"])
+def test_a_folder_in_the_place_of_a_register_is_told_with_what_to_do(tmp_path: Path, register: str) -> None:
+    with faulty(tmp_path, "") as at:
+        at.here.stop()
+        path = at.here.root.archive / register
+        path.unlink(missing_ok=True)
+        path.mkdir()
+
+        at.here.start_to_die()
+
+        said = at.here.said()
+        assert f"{path}: is a directory (expected: a regular file" in said
+        assert f"To do: move {path} away" in said
+
+
+def test_each_plan_that_is_left_alone_is_told_once_with_one_thing_to_do(tmp_path: Path) -> None:
+    with faulty(tmp_path, "", max_parallel=3) as at:
+        for name in ("x", "y"):
+            drop_plan(at.here, name, at.project, "[block]")
+            runs_now(at.here, name)
+        at.here.kill()
+        for name in ("x", "y"):
+            path = at.here.root.active / name / "journal.jsonl"
+            content = bytearray(path.read_bytes())
+            content[30] ^= 1
+            path.write_bytes(content)
+
+        at.here.start()
+
+        told = at.here.status("daemon")["problems"]
+        assert [one["word"] for one in told] == ["journal-damaged"] * 2
+        assert [f"active/{name}/journal.jsonl, line 1" in str(told) for name in ("x", "y")] == [True, True]
+        assert not any("To do" in one["message"] for one in told)
+        assert all("hand the plan in anew" in one["remedy"] for one in told)
+
+
+def test_a_lane_that_others_can_write_to_is_told_once(tmp_path: Path) -> None:
+    with faulty(tmp_path, "") as at:
+        at.here.root.inbox.chmod(0o777)
+
+        told = wait_until(lambda: at.here.status("daemon")["problems"], 20, "the trouble")
+
+        assert [one["remedy"] for one in told] == [f"chmod go-w {at.here.root.inbox}"]
+        at.here.root.inbox.chmod(0o700)
+        drop_plan(at.here, "x", at.project)
+        assert at.here.result("x")["status"] == "succeeded"

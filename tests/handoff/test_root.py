@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -231,3 +232,24 @@ def test_a_result_answers_in_the_language_of_the_question(tmp_path: Path, format
     made = create_root(tmp_path / "h")
 
     assert made.result_path(PlanId("x"), format) == made.results / f"x.{ending}"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("reserve", "a file"), ("spare", "a folder")])
+def test_what_lies_in_the_place_of_the_reserve_is_told_with_what_should(
+    tmp_path: Path, name: str, expected: str
+) -> None:
+    made = create_root(tmp_path / "h")
+    place = made.private / name
+    if place.is_dir():
+        shutil.rmtree(place)
+        place.touch()
+    else:
+        place.unlink()
+        place.mkdir()
+
+    with pytest.raises(RootError) as refused:
+        create_root(made.path)
+
+    assert refused.value.where == place
+    assert refused.value.expected.startswith(expected)
+    assert f"move {place} away" in refused.value.remedy
