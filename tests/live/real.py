@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import tomli_w
 
-from orchestrd.rehearsal import Rehearsal, Request, parse_script
+from orchestrd.rehearsal import Rehearsal, Request, Script, parse_script
 from tests.serving import Serving, serving
 from tests.waiting import wait_until
 
@@ -83,7 +83,7 @@ class Live:
 def live(
     folder: Path,
     claude: Path,
-    script: str = "",
+    script: str | Script = "",
     *,
     credential: str | None = "key",
     **settings: str,
@@ -93,7 +93,7 @@ def live(
     `credential` is "key", "token" or None. Nothing of a run may be alive at the end.
     """
     folder.mkdir(exist_ok=True)
-    with Rehearsal(parse_script(script)) as model:
+    with Rehearsal(parse_script(script) if isinstance(script, str) else script) as model:
         environ = model.environment(token=credential == "token")
         if credential is None:
             environ = {name: value for name, value in environ.items() if name != "ANTHROPIC_API_KEY"}
