@@ -14,6 +14,7 @@ With nothing told it says a word and succeeds. FAKE_LEDGER names a file that gai
     ignore-term       SIGTERM is ignored           eat MIB         memory, held
     fail TEXT         the result says is_error     no-result       end without a result
     exit CODE         exit code                    signal N        end by that signal
+    cost USD          what the result says that it has cost
     linger SECONDS    go on after the result       torn TEXT       a last line without an end
     environment FILE  write NAME=value lines       read-all        wait for the end of stdin
 """
@@ -24,7 +25,7 @@ import sys
 import time
 
 VERSION = "2.1.330"
-SETTINGS = ("exit", "no-result", "linger", "fail", "torn", "signal", "read-all")
+SETTINGS = ("exit", "no-result", "linger", "fail", "torn", "signal", "read-all", "cost")
 
 
 def main():
@@ -64,6 +65,7 @@ def end(settings):
     if "no-result" not in settings:
         say("Done.")
         failed = "fail" in settings
+        cost = float(settings.get("cost", 0.01))
         emit(
             {
                 "type": "result",
@@ -76,9 +78,9 @@ def end(settings):
                 "api_error_status": None,
                 "session_id": session(),
                 "duration_ms": 10,
-                "total_cost_usd": 0.01,
+                "total_cost_usd": cost,
                 "usage": {"input_tokens": 100, "output_tokens": 10},
-                "modelUsage": {"fake": {"inputTokens": 100, "outputTokens": 10, "costUSD": 0.01}},
+                "modelUsage": {"fake": {"inputTokens": 100, "outputTokens": 10, "costUSD": cost}},
                 "permission_denials": [],
             }
         )

@@ -78,14 +78,13 @@ def remaining_usd(plan: PlanInHand, step: StepInHand) -> float | None:
     if plan.facts.max_usd is None:
         return own
     others = [one for one in plan.own_steps() if one is not step and not one.facts.is_command]
-    given = sum(one.given_usd or 0.0 for one in others if one.state in _RUNNING)
+    given = sum(one.given_usd or 0.0 for one in others if one.is_alive)
     share = max(0.0, plan.facts.max_usd - plan.spent_usd - given) / (
         1 + sum(one.state in _READY for one in others)
     )
     return share if own is None else min(own, share)
 
 
-_RUNNING = frozenset({StepState.RUNNING, StepState.ASKING})
 _READY = frozenset({StepState.READY, StepState.PREPARING})
 
 

@@ -163,10 +163,13 @@ class Budget:
         if purse.left is not None and self.has_caps:
             self._reserve(purse, min([purse.left, *self._caps()]))
 
-    def hand(self, plan: PlanId, run: str, usd: float | None) -> None:
-        """A run of an admitted plan was started, or found alive, and may cost so much."""
+    def hand(self, plan: PlanId, run: str, usd: float | None, *, booked_usd: float = 0.0) -> None:
+        """A run of an admitted plan was started, or found alive, and may cost so much.
+
+        `booked_usd` of it was booked before: its end was known already when the daemon started.
+        """
         purse = self._purses[plan]
-        purse.runs.setdefault(run, Run(None if usd is None else micros(usd)))
+        purse.runs.setdefault(run, Run(None if usd is None else micros(usd), micros(booked_usd)))
         if self.has_caps:
             self._reserve(purse, purse.reserved)
 

@@ -218,20 +218,29 @@ class Engine:
         """Go on with a plan of which something was started before."""
         self._plans.place(plan, take_up(plan, history))
         self._park_again(plan, history, at)
-        self._take_up_money(plan)
+        self._take_up_money(plan, history)
         if plan.cancelled is not None:
             return self._steps.stop(plan)
         return self._steps.go_on(plan, at) if plan.life is Life.OPEN else []
 
-    def _take_up_money(self, plan: PlanInHand) -> None:
+    def _take_up_money(self, plan: PlanInHand, history: told.History) -> None:
         """What it may still cost is reserved again, and what its runs were handed is theirs."""
         if not self.budget.has_caps:
             return
         facts = plan.facts
-        self.budget.take_up(facts.plan, facts.project, facts.max_usd, plan.spent_usd)
+        # The end of a run that stands in the journal is among what was spent, also where it was not acted upon yet.
+        booked = {
+            name: before.outcome.cost_usd
+            for name, before in history.steps.items()
+            if before.in_hand and before.outcome is not None
+        }
+        self.budget.take_up(facts.plan, facts.project, facts.max_usd, plan.spent_usd + sum(booked.values()))
         for step in plan.own_steps():
-            if step.state is StepState.RUNNING and not step.facts.is_command:
-                self.budget.hand(facts.plan, f"{step.name}.{step.starts}", step.given_usd)
+            if step.is_alive and not step.facts.is_command:
+                told_usd = booked.get(step.name, 0.0)
+                self.budget.hand(
+                    facts.plan, f"{step.name}.{step.starts}", step.given_usd, booked_usd=told_usd
+                )
 
     def _park_again(self, plan: PlanInHand, history: told.History, at: Moment) -> None:
         """Let steps wait on that waited for the account's limit; what is over by now is over."""
@@ -305,7 +314,11 @@ class Engine:
 
     def _cost_told(self, event: told.CostTold) -> None:
         plan = self._plans.get(event.plan)
-        if plan is not None and self.budget.has_caps:
+        step = plan.steps.get(event.step) if plan is not None else None
+        if plan is None or step is None or not self.budget.has_caps:
+            return
+        # What a run tells last is told after its end, with which it was booked.
+        if step.is_alive and step.starts == event.number:
             run = f"{event.step}.{event.number}"
             self.budget.book(event.plan, plan.facts.project, run, event.cost_usd, event.at.wall)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from orchestrd.core.events import RunOutcome, StepHistory
 from orchestrd.core.facts import StepFacts
-from orchestrd.core.step_life import StepState, StepTrigger, next_step_state
+from orchestrd.core.step_life import ALIVE, StepState, StepTrigger, next_step_state
 
 
 class Wait(NamedTuple):
@@ -54,6 +54,11 @@ class StepInHand:
     def name(self) -> str:
         """Its name in the plan."""
         return self.facts.step
+
+    @property
+    def is_alive(self) -> bool:
+        """Its last start is not over."""
+        return self.state in ALIVE
 
     def move(self, trigger: StepTrigger) -> None:
         """Follow the table; raises `IllegalTransitionError` and changes nothing where it has no way."""

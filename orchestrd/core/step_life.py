@@ -84,6 +84,8 @@ STEP_TABLE: MappingProxyType[tuple[StepState, StepTrigger], StepState] = Mapping
 
 BUSY = frozenset({_S.PREPARING, _S.RUNNING, _S.GATHERING})
 """The states that count against `max_parallel`."""
+ALIVE = frozenset({_S.RUNNING, _S.ASKING})
+"""The states in which its last start is not over."""
 OVER = frozenset({_S.DONE, _S.FAILED, _S.SKIPPED})
 NOT_BEGUN = frozenset({_S.PENDING, _S.WAITING, _S.READY})
 """The states in which nothing is at work for it, and something may be later."""
