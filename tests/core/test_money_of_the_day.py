@@ -37,7 +37,7 @@ def at(seconds: float = 0) -> Moment:
 
 
 def facts(name: str, **fields: Any) -> PlanFacts:
-    given = {"arrival": 1, "accepted": at().wall, "project": PROJECT, "max_usd": 1.0}
+    given: dict[str, Any] = {"arrival": 1, "accepted": at().wall, "project": PROJECT, "max_usd": 1.0}
     return PlanFacts(plan=PlanId(name), **(given | fields))
 
 
