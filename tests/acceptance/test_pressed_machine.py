@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.stage import drop_plan, runs_now, shown_plans, starts, waits_for
+from tests.acceptance.stage import drop_plan, give, runs_now, shown_plans, starts, waits_for
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -98,6 +98,42 @@ def test_a_daemon_that_starts_on_a_machine_with_little_memory_left_starts_nothin
     machine.has(available_gib=4)
 
     assert {here.result(name)["status"] for name in ("first", "second")} == {"succeeded"}
+
+
+def test_where_the_machine_is_dying_one_run_yields_and_goes_on_afterwards_as_the_same_attempt(
+    here: Serving, machine: Machine, project: Path, tmp_path: Path
+) -> None:
+    start(here, machine)
+    gate = tmp_path / "go-on"
+    for name, priority in (("urgent", 80), ("patient", 20)):
+        drop_plan(here, name, project, f"[again] [await {gate}] [write done.txt yes]", priority=priority)
+        runs_now(here, name)
+
+    machine.has(available_gib=0.1)
+    wait_until(lambda: waits_for(here, "patient") == "pressure", 15, "one of the runs to yield")
+
+    shown = shown_plans(here)
+    assert shown["patient"]["state"] == "waiting"
+    assert shown["patient"]["runs"] == []
+    assert shown["urgent"]["state"] == "running"
+    assert problems(here)["pressure"]["message"].endswith("no run is started, and one at a time is stopped")
+
+    machine.has()
+    wait_until(lambda: not problems(here), 15, "the machine to be well again")
+    gate.touch()
+    # It would go on by itself half a minute later.
+    give(here, "now", action="retry", plan="patient")
+
+    for name, runs in (("urgent", 1), ("patient", 2)):
+        result = here.result(name)
+        assert (result["status"], result["steps"][0]["attempts"]) == ("succeeded", 1)
+        assert len(starts(here, name)) == runs
+    sessions = {
+        record["session_id"] for record in here.journal("patient") if record["event"] == "run-intended"
+    }
+    assert len(sessions) == 1
+    stopped = next(one for one in here.journal("patient") if one["event"] == "run-ended")
+    assert stopped["reason"] == "cancelled"
 
 
 def test_where_the_figures_cannot_be_read_plans_run(here: Serving, machine: Machine, project: Path) -> None:

@@ -74,7 +74,11 @@ def test_a_plans_cap_holds_where_the_daemon_is_killed_between_its_steps(
     with live(tmp_path / "live", claude_binary, SCRIPT) as there:
         submit_steps(there, "steps", project)
         for number in (2, 3):
-            wait_until(lambda n=number: len(so_far(there)) >= n, 60, f"start {number}; {there.here.said()}")
+            wait_until(
+                lambda n=number: len(so_far(there)) >= n,  # type: ignore[misc]
+                60,
+                f"start {number}; {there.here.said()}",
+            )
             there.here.kill()
             there.here.start()
         assert_held(there.result("steps", 120), *money(there, "steps"))
