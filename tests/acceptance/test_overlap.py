@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -13,7 +14,7 @@ from tests.waiting import wait_until
 SETTINGS = {"LIMITS__MAX_PARALLEL": "4"}
 
 
-def touching(*rules: str) -> dict[str, object]:
+def touching(*rules: str) -> dict[str, Any]:
     return {"workspace": {"mode": "worktree", "touches": list(rules)}}
 
 
