@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,10 +62,13 @@ def submit(root: Root | str | Path, content: bytes | str, name: str, *, unique: 
     return plan
 
 
-def foresee(root: Root, name: str) -> PlanId:
-    """Tell which id a file of that name will get (PROTOCOL 3): certain unless somebody else is quicker."""
+def foresee(root: Root, name: str, besides: Collection[PlanId] = ()) -> PlanId:
+    """Tell which id a file of that name will get (PROTOCOL 3): certain unless somebody else is quicker.
+
+    `besides`: ids that others will have got before.
+    """
     plan = plan_id_of(name)
-    had = _ids_like(root, plan)
+    had = _ids_like(root, plan).union(besides)
     if plan not in had:
         return plan
     number = 2
@@ -134,7 +137,8 @@ def order(
         raise ClientError(f"{action} {'needs' if plan is None else 'takes no'} plan")
     fields = {"handoff": 1, "action": action, "plan": plan, "why": why, "key": key}
     said = {name: value for name, value in fields.items() if value is not None}
-    name = f"{action}-{secrets.token_hex(8)}.json"
+    # Of two within one tick of the file system's clock the daemon takes the one with the lesser name first.
+    name = f"{action}-{time.time_ns():x}{secrets.token_hex(4)}.json"
     durable.publish_new(_opened(root).control / name, _json(said), alone=False)
     return name
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
     from handoff.root import Root
 
 PATIENCE_SECONDS = 10.0
-"""How long the outcome of an order is waited for; the daemon takes one within a fraction of a second."""
+"""How long the next outcome of an order is waited for; the daemon takes one within a fraction of a second."""
+MOST_LOOKS = 5
+"""So often `cancel --all` looks for plans that were handed in meanwhile: a writer that goes on outlasts any number."""
+_FILE = re.compile(rb'"file": ?"([^"]*)"')
 
 Why = Annotated[str | None, typer.Option("--why", help="Noted with the order.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="The order's line as JSON.")]
@@ -29,9 +34,25 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def cancel(context: typer.Context, plan: Plan, why: Why = None, as_json: AsJson = False) -> None:
-    """Stop a plan, wherever it is. The work done so far stays on its branch."""
-    _give(context.obj, "cancel", plan, why, as_json=as_json)
+def cancel(
+    context: typer.Context,
+    plan: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The plan's id. None with --all.", show_default=False)
+    ] = None,
+    all_plans: Annotated[
+        bool,
+        typer.Option("--all", help="Stop every plan: those at work, those that wait, those in the inbox."),
+    ] = False,
+    why: Why = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a plan, wherever it is, or all. The work done so far stays on its branch."""
+    if (plan is None) != all_plans:
+        raise Complaint("cancel stops one plan, or --all: give an ID or --all, and not both")
+    if plan is not None:
+        _give(context.obj, "cancel", plan, why, as_json=as_json)
+    else:
+        _cancel_all(context.obj.root, why, as_json=as_json)
 
 
 def retry(context: typer.Context, plan: Plan, why: Why = None, as_json: AsJson = False) -> None:
@@ -61,16 +82,56 @@ def _give(call: Call, action: str, plan: str | None, why: str | None, *, as_json
     plan = plan_named(root, plan) if plan else None
     alive = read_daemon(root).alive
     name = order(root, action, plan=plan, why=why)
-    outcome = _await_outcome(root, name) if alive else None
+    outcome = _await_outcomes(root, {name}).get(name) if alive else None
     if as_json:
-        show_json(outcome or {"file": name, "action": action, "plan": plan, "outcome": "waiting"})
+        show_json(outcome or _waiting(name, action, plan))
     elif outcome:
         print(_in_words(action, plan, outcome))
     else:
-        because = "no daemon serves this root now" if not alive else "the daemon has not taken it yet"
-        note(f"{action}: the order lies in control/{name}; {because}")
+        note(f"{action}: the order lies in control/{name}; {_why_it_waits(alive=alive)}")
     if outcome and outcome.get("outcome") == "refused":
         raise Complaint(plain(outcome.get("message") or f"{action} was refused"), 1)
+
+
+def _cancel_all(root: Root, why: str | None, *, as_json: bool) -> None:
+    """Give an order for each plan (the protocol has none for all), and tell what came of each."""
+    from handoff.client import order
+    from orchestrd.views.looking import unsettled_plans
+
+    alive = read_daemon(root).alive
+    told: list[dict[str, Any]] = []
+    done: set[str] = set()
+    for _ in range(MOST_LOOKS):
+        plans = [plan for plan in unsettled_plans(root) if plan not in done]
+        if not plans:
+            break
+        done.update(plans)
+        given = {order(root, "cancel", plan=plan, why=why): plan for plan in plans}
+        outcomes = _await_outcomes(root, given) if alive else {}
+        for name, plan in given.items():
+            outcome = outcomes.get(name)
+            told.append(outcome or _waiting(name, "cancel", plan))
+            if outcome and not as_json:
+                print(_in_words("cancel", plan, outcome))
+    left = sum(one["outcome"] == "waiting" for one in told)
+    if as_json:
+        show_json(told)
+    elif not told:
+        note(f"cancel --all: no plan is in work in {root.path}, and none lies in the inbox")
+    elif left:
+        orders = f"{left} orders lie" if left > 1 else "1 order lies"
+        note(f"cancel --all: {orders} in control/; {_why_it_waits(alive=alive)}")
+    refused = sum(one["outcome"] == "refused" for one in told)
+    if refused:
+        raise Complaint(f"cancel --all: {refused} of {len(told)} orders were refused", 1)
+
+
+def _waiting(name: str, action: str, plan: str | None) -> dict[str, Any]:
+    return {"file": name, "action": action, "plan": plan, "outcome": "waiting"}
+
+
+def _why_it_waits(*, alive: bool) -> str:
+    return "the daemon has not taken it yet" if alive else "no daemon serves this root now"
 
 
 def _in_words(action: str, plan: str | None, outcome: dict[str, Any]) -> str:
@@ -81,11 +142,12 @@ def _in_words(action: str, plan: str | None, outcome: dict[str, Any]) -> str:
     return f"{words}: {outcome.get('outcome')}" + (f" ({plain(message)})" if message else "")
 
 
-def _await_outcome(root: Root, name: str) -> dict[str, Any] | None:
-    """Wait for the order's line in `archive/orders.jsonl`; only what is new there is read again."""
+def _await_outcomes(root: Root, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Wait for the orders' lines in `archive/orders.jsonl`; only what is new there is read again."""
+    found: dict[str, dict[str, Any]] = {}
     deadline = time.monotonic() + PATIENCE_SECONDS
     offset = 0
-    while time.monotonic() < deadline:
+    while len(found) < len(names) and time.monotonic() < deadline:
         try:
             with root.orders_log.open("rb") as log:
                 log.seek(offset)
@@ -94,10 +156,17 @@ def _await_outcome(root: Root, name: str) -> dict[str, Any] | None:
             fresh = b""
         whole = fresh[: fresh.rfind(b"\n") + 1]
         offset += len(whole)
-        for line in reversed(whole.splitlines()):
-            if name.encode() in line:
-                found = json.loads(line)
-                if found.get("file") == name:
-                    return dict(found)
-        time.sleep(0.05)
-    return None
+        ours = (line for line in whole.splitlines() if _file_in(line) in names)
+        fresh_ones = {line["file"]: dict(line) for line in map(json.loads, ours)}
+        if fresh_ones:
+            found |= fresh_ones
+            deadline = time.monotonic() + PATIENCE_SECONDS
+        else:
+            time.sleep(0.05)
+    return found
+
+
+def _file_in(line: bytes) -> str | None:
+    """Whose order a line is of: of the many that a root has had only those that are asked for are read."""
+    named = _FILE.search(line)
+    return named[1].decode("utf-8", "replace") if named else None

@@ -261,14 +261,20 @@ class Orders:
         return self._reception.is_unread(plan) or plan in coming
 
     def _find_in_inbox(self, plan: PlanId) -> Newcomer | None:
+        """Find the file that would get this id; of several the one that would be taken first."""
+        found = []
         with opened(self._root.inbox) as folder:
             for name in effects.list(folder):
-                if not kind_of(name).is_document or plan_id_of(name) != plan:
+                # Whose name was had before would become `name-2`: by that it is meant, and by no other id.
+                if not kind_of(name).is_document or self._ids.next_free(plan_id_of(name)) != plan:
                     continue
                 seen = look(folder, name)
                 if seen.kind is FileKind.REGULAR:
-                    return Newcomer(name, seen.size)
-        return None
+                    found.append((seen.mtime_ns, name, seen.size))
+        if not found:
+            return None
+        _, name, size = min(found)
+        return Newcomer(name, size)
 
     def _retry(self, plan: PlanId, one: OrderInHand, at: Moment) -> Answer:
         held = self._in_hand(plan)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from handoff.root import PlanId, Root
+from handoff.client import foresee
+from handoff.root import PlanId, Root, kind_of
+from orchestrd.views.present import read_plans
 from orchestrd.views.words import plain
 
 
@@ -57,6 +61,38 @@ def waits_for(root: Root, work: dict[str, Any]) -> str | None:
         return "plans"
     missing = [plan for plan in after if read_result(root, PlanId(plan)) is None]
     return f"plans: {', '.join(missing or after)}"
+
+
+def unsettled_plans(root: Root) -> list[PlanId]:
+    """Return the ids of all plans that are not settled: first those in the inbox, last those that run.
+
+    Of a file in the inbox it is the id that its plan will have, unless others are handed in before.
+    """
+    at_work = {plan.get("id") for plan in read_plans(root) if plan.get("state") in {"running", "asking"}}
+    in_hand = [PlanId(name) for name in _names(root.active) if not name.startswith(".")]
+    open_ones = [plan for plan in in_hand if read_result(root, plan) is None]
+    return [*_offered(root), *sorted(open_ones, key=lambda plan: (plan in at_work, plan))]
+
+
+def _offered(root: Root) -> list[PlanId]:
+    """Foresee the ids of what lies in the inbox, in the order in which it will be taken."""
+    files = []
+    for name in _names(root.inbox):
+        with suppress(OSError):  # taken this moment
+            seen = os.lstat(root.inbox / name)
+            if kind_of(name).is_document and stat.S_ISREG(seen.st_mode):
+                files.append((seen.st_mtime_ns, name))
+    found: list[PlanId] = []
+    for _, name in sorted(files):
+        found.append(foresee(root, name, besides=found))
+    return found
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _months(root: Root) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
 import pytest
@@ -182,6 +183,45 @@ def test_an_order_lies_in_control_until_a_daemon_comes(orchestrd, root):
     (file,) = (root / "control").iterdir()
     order = json.loads(file.read_text())
     assert (order["action"], order["plan"], order["why"]) == ("cancel", "some-plan", "changed my mind")
+
+
+def test_all_plans_are_cancelled_by_an_order_for_each_those_in_the_inbox_first(orchestrd, root):
+    (root / "archive/ids.jsonl").write_text('{"id":"had"}\n')
+    for number, name in enumerate(("new.toml", "had.toml", "new.md", ".half-written.toml", "no-plan.txt")):
+        (root / "inbox" / name).touch()
+        os.utime(root / "inbox" / name, (number, number))
+    for name in ("works", "waits", "is-settled"):
+        (root / "active" / name).mkdir()
+    (root / "results/is-settled.toml").write_text('handoff = 1\nplan = "is-settled"\nstatus = "succeeded"\n')
+    shown = [{"id": "works", "state": "running"}, {"id": "waits", "state": "waiting"}]
+    (root / "status/plans.json").write_text(json.dumps({"plans": shown}))
+
+    said = orchestrd("cancel", "--all", "--why", "enough")
+
+    assert (said.code, said.out) == (0, "")
+    assert said.err == "orchestrd: cancel --all: 5 orders lie in control/; no daemon serves this root now\n"
+    files = sorted((root / "control").iterdir())
+    orders = [json.loads(file.read_text()) for file in files]
+    assert {(order["action"], order["why"]) for order in orders} == {("cancel", "enough")}
+    plans = [order["plan"] for order in orders]
+    assert plans == ["new", "had-2", "new-2", "waits", "works"]
+
+
+def test_where_there_is_nothing_to_cancel_that_is_said(orchestrd, root):
+    said = orchestrd("cancel", "--all")
+
+    assert (said.code, said.out) == (0, "")
+    assert said.err == f"orchestrd: cancel --all: no plan is in work in {root}, and none lies in the inbox\n"
+    assert orchestrd("cancel", "--all", "--json").out == "[]\n"
+
+
+@pytest.mark.parametrize("words", [(), ("some-plan", "--all")])
+def test_either_one_plan_is_cancelled_or_all(orchestrd, root, words):
+    said = orchestrd("cancel", *words)
+
+    assert (said.code, said.out) == (2, "")
+    assert "give an ID or --all, and not both" in said.err
+    assert not list((root / "control").iterdir())
 
 
 @pytest.mark.parametrize("action", ["cancel", "retry"])

@@ -168,6 +168,43 @@ def test_an_order_for_a_plan_that_nobody_knows_is_told(session):
     assert "done" not in said.out
 
 
+def test_all_plans_are_cancelled_and_what_came_of_each_is_told(session):
+    running = session.submit_and_hold()
+    waiting = [session.submit("say Hello.", title=f"Waiting {number}") for number in range(3)]
+    wait_until(lambda: all(session.state(plan) == "waiting" for plan in waiting), 20, "the others to wait")
+
+    said = session("cancel", "--all", "--why", "enough for today")
+
+    assert (said.code, said.err) == (0, "")
+    told = [line.partition(" (")[0] for line in said.out.splitlines()]
+    assert sorted(told) == sorted(f"cancel {plan}: done" for plan in (running, *waiting))
+    assert told[-1] == f"cancel {running}: done"
+    for plan in (running, *waiting):
+        assert session("wait", plan, "--timeout", "20").out == f"{plan}: cancelled (cancelled)\n"
+    assert "Held" in session("show", running).out
+    wait_until(lambda: not list(session.here.root.active.iterdir()), 10, "all to be archived")
+    assert "no plan is in work" in session("cancel", "--all").err
+
+
+def test_plans_that_no_daemon_has_seen_yet_are_cancelled_by_the_next_one(session):
+    plan = session.submit("say Hello.", title="Twice")
+    assert session("wait", plan, "--timeout", "30").code == 0
+    assert session.here.stop() == 0
+    content = f'handoff = 1\nproject = "{session.project}"\nprompt = "[say Never.]"\n'
+    # The name was had before: it will be another plan.
+    names = (f"{plan}.toml", "fresh.toml", "fresh.plan.toml")
+    for name in names:
+        session.here.drop(name, content)
+
+    assert session("cancel", "--all").code == 0
+    session.here.start()
+
+    for name in (f"{plan}-2", "fresh", "fresh-2"):
+        result = session.here.result(name)
+        assert (result["status"], "started" in result) == ("cancelled", False), name
+    assert not list(session.here.root.inbox.iterdir())
+
+
 def test_the_index_is_not_made_anew_under_a_running_daemon(session):
     said = session("reindex")
 
