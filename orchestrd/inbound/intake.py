@@ -30,6 +30,7 @@ from orchestrd.core.steps_of_plan import with_whole_steps
 from orchestrd.inbound.caps import inert_caps
 from orchestrd.inbound.making_out import MadeOut, make_out, problems_of_naming
 from orchestrd.inbound.touches import name_folders
+from orchestrd.inbound.uncommitted import unjoinable
 from orchestrd.library.finding import SHIPPED, Library
 from orchestrd.library.roles import problems_of_roles
 
@@ -186,7 +187,7 @@ def _wrong_with_project(written: Plan, project: Path) -> list[Wrong]:
     in_git = lies_in_git(project)
     wrong = _wishes_of_a_worktree(written, in_place=written.workspace.mode == "directory" or not in_git)
     if in_git:
-        return wrong
+        return [*wrong, *(Wrong(*one) for one in unjoinable(written))]
     if written.workspace.mode == "worktree":
         hint = 'make it one with "git init" and a first commit, or use mode = "directory"'
         wrong.append(Wrong("workspace.mode", f"{project} is not in a git repository", hint))

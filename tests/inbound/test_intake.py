@@ -57,6 +57,62 @@ def test_what_a_plan_leaves_out_is_filled_in(repository: Path) -> None:
     assert found.project == repository.resolve()
 
 
+UNCOMMITTED = """handoff = 1
+project = "{project}"
+[workspace]
+commit = false
+"""
+STEP = """[[steps]]
+id = "{id}"
+prompt = "Do it."
+"""
+
+
+def steps(*ids: str, **more: str) -> str:
+    return "".join(STEP.format(id=name) + more.get(name, "") for name in ids)
+
+
+@pytest.mark.parametrize(
+    "told, names",
+    [
+        (steps("a", "b"), ("'a' and 'b'",)),
+        (steps("a", "b", "c", b='needs = ["a"]\n', c='needs = ["a"]\n'), ("'b' and 'c'",)),
+        # Who reads beside somebody who writes in the plan's own checkout begins with a commit.
+        (
+            steps(
+                "a",
+                "r",
+                "b",
+                r='needs = ["a"]\npermissions.mode = "plan"\n',
+                b='needs = ["a"]\n',
+            ),
+            ("'r' and 'b'",),
+        ),
+        (steps("a", a="expands = true\n"), ("'a' returns",)),
+    ],
+)
+def test_steps_side_by_side_cannot_leave_their_work_uncommitted(
+    repository: Path, told: str, names: tuple[str, ...]
+) -> None:
+    found = refused(UNCOMMITTED.format(project=repository) + told)
+
+    assert found.reason is Reason.INVALID
+    (error,) = found.errors
+    assert (error.path, error.line) == ("workspace.commit", 4)
+    assert all(name in error.message for name in names), error.message
+    assert "leave it out" in (error.hint or "")
+
+
+def test_steps_one_after_the_other_may_leave_their_work_uncommitted_and_so_may_readers(
+    repository: Path,
+) -> None:
+    begin = UNCOMMITTED.format(project=repository)
+    assert accepted(begin + steps("a", "b", b='needs = ["a"]\n')).plan.workspace.commit is False
+    reads = 'permissions.mode = "plan"\n'
+    accepted(begin + steps("a", "b", "c", a=reads, b=reads, c='needs = ["a", "b"]\n'))
+    accepted(begin.replace("[workspace]\ncommit = false\n", "") + steps("a", "b"))
+
+
 def test_a_limit_of_money_that_nothing_can_reach_is_refused_with_its_line(repository: Path) -> None:
     head = f'handoff = 1\nproject = "{repository}"\nlimits.max_usd = 1.0\n'
     command = '[[steps]]\nid = "test"\nrun = ["make", "test"]\n'
