@@ -42,6 +42,20 @@ class Settled:
         return told[-1] if told and told[-1]["mode"] == "worktree" else {}
 
     @property
+    def steps_apart(self) -> list[dict[str, Any]]:
+        """The places that steps had of their own, beside the plan's."""
+        last = {record["step"]: record for record in self.records if record["event"] == "step-place"}
+        return [place for place in last.values() if place["own"]]
+
+    @property
+    def branches_of_steps(self) -> set[str]:
+        """Those that such steps began on, and those to which their work was brought."""
+        apart = {place["step"]: place["branch"] for place in self.steps_apart}
+        told = [record for record in self.records if record["event"] == "step-gathered"]
+        gathered = {record["branch"] for record in told if record["step"] in apart and "branch" in record}
+        return set(apart.values()) | gathered
+
+    @property
     def changes(self) -> dict[str, Any]:
         """What the result says of them."""
         return dict(self.result.get("changes") or {})
@@ -84,6 +98,7 @@ def look_at_workspaces(plans: list[Settled], checkouts: Path | None) -> Iterator
         repository = plan.workspace["repository"]
         yield from _checkout(plan, Path(plan.workspace["path"]), _worktrees(repository))
         yield from _branch(plan, _branches(repository))
+        yield from _steps_apart(plan, repository)
     yield from _nobodys(plans, checkouts)
     _worktrees.cache_clear()
     _branches.cache_clear()
@@ -112,12 +127,31 @@ def _branch(plan: Settled, branches: dict[str, str]) -> Iterator[Violation]:
         yield Violation("I3", plan.where, f"its branch {named} is not at the commit that its result names")
 
 
+def _steps_apart(plan: Settled, repository: str) -> Iterator[Violation]:
+    """What steps had of their own goes with the plan's checkout; a branch stays that holds what the plan's does not."""
+    if "workspace" in plan.changes:
+        return
+    for place in plan.steps_apart:
+        if os.path.lexists(place["path"]):
+            yield Violation(
+                "I5", plan.where, f"the checkout of step {place['step']} was left over: {place['path']}"
+            )
+        if place["path"] in _worktrees(repository):
+            yield Violation("I5", plan.where, f"the registration of {place['path']} was left over")
+    branches, head = _branches(repository), plan.changes.get("head")
+    for name in sorted(plan.branches_of_steps & branches.keys()):
+        if head is not None and not _git(repository, "rev-list", "-1", branches[name], f"^{head}"):
+            yield Violation("I5", plan.where, f"the branch {name} was left over: its plan's has all of it")
+
+
 def _nobodys(plans: list[Settled], checkouts: Path | None) -> Iterator[Violation]:
     """Checkouts and branches that no result accounts for."""
     known = {plan.workspace["path"] for plan in plans if plan.workspace}
+    known |= {place["path"] for plan in plans for place in plan.steps_apart}
     named = {plan.changes.get("branch") for plan in plans} | {
         plan.workspace["branch"] for plan in plans if plan.workspace
     }
+    named = named.union(*(plan.branches_of_steps for plan in plans))
     if checkouts is not None and checkouts.is_dir():
         for path in sorted(checkouts.iterdir()):
             if str(path) not in known:

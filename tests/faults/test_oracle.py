@@ -35,7 +35,12 @@ def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifying, "AGAIN_SECONDS", (0.05,))
 
 
-NAMES = ("good", "docs", "fails", "empty", "bad", "again", "plain")
+NAMES = ("good", "docs", "fails", "empty", "bad", "again", "plain", "graph", "conflict")
+
+
+def side_by_side(left: str, right: str) -> list[dict[str, str]]:
+    """Steps of which each works in a checkout of its own."""
+    return [{"id": "left", "prompt": f"[write {left} l]"}, {"id": "right", "prompt": f"[write {right} r]"}]
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,8 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         world.submit("empty")
         world.submit("bad", handoff=2)
         world.submit("plain", project=world.plain)
+        world.submit("graph", steps=side_by_side("l.txt", "r.txt"))
+        world.submit("conflict", steps=side_by_side("same.txt", "same.txt"))
         assert world.await_quiet() == []
         world.submit("again", key="once")
         assert world.await_quiet() == []
@@ -109,6 +116,13 @@ def broken(evidence: Evidence) -> set[str]:
 def test_a_healthy_root_breaks_nothing(scene: Scene) -> None:
     assert {path.name for path in scene.root.archive.glob("*/*")} == set(NAMES)
     assert oracle.judge(scene.evidence) == []
+    # Nothing of a plan whose steps worked apart is left over, and all of one that was kept is there.
+    apart = ("conflict+left", "conflict+right", "graph+left", "graph+right")
+    branches = scene.git("branch", "--list", "--format=%(refname:short)", "handoff/*+*").split()
+    assert scene.evidence.checkouts
+    checkouts = sorted(path.name for path in scene.evidence.checkouts.glob("*+*"))
+    assert checkouts == [name for name in apart if name.startswith("conflict")]
+    assert branches == [f"handoff/{name}" for name in checkouts]
 
 
 # -- I1: in exactly one place -------------------------------------------------------------------------------------
@@ -281,6 +295,27 @@ def a_branch_of_nobody(scene: Scene) -> None:
 
 def a_branch_that_holds_nothing(scene: Scene) -> None:
     scene.git("branch", "handoff/empty")
+
+
+def a_checkout_of_a_step_that_stayed(scene: Scene) -> None:
+    assert scene.evidence.checkouts
+    (scene.evidence.checkouts / "graph+left").mkdir()
+
+
+def a_registration_of_a_step_that_stayed(scene: Scene) -> None:
+    assert scene.evidence.checkouts
+    place = scene.evidence.checkouts / "graph+right"
+    scene.git("worktree", "add", "-q", "--detach", str(place), "handoff/graph")
+    shutil.rmtree(place)
+
+
+def a_branch_of_a_step_that_its_plans_has_all_of(scene: Scene) -> None:
+    scene.git("branch", "handoff/graph+left", "handoff/graph")
+
+
+def a_checkout_of_a_step_of_nobody(scene: Scene) -> None:
+    assert scene.evidence.checkouts
+    (scene.evidence.checkouts / "good+left").mkdir()
 
 
 # -- I6: nothing else is touched ----------------------------------------------------------------------------------
@@ -520,6 +555,10 @@ BREAKS: dict[str, tuple[Callable[[Scene], None], ...]] = {
         a_checkout_of_nobody,
         a_branch_of_nobody,
         a_branch_that_holds_nothing,
+        a_checkout_of_a_step_that_stayed,
+        a_registration_of_a_step_that_stayed,
+        a_branch_of_a_step_that_its_plans_has_all_of,
+        a_checkout_of_a_step_of_nobody,
     ),
     "I6": (
         a_neighbour_that_was_touched,

@@ -87,12 +87,9 @@ class World:
         self, name: str, prompt: str = "Say hello.", project: Path | None = None, **fields: Any
     ) -> str:
         """Tell the text of a plan that is going to be handed in as `NAME.toml`, by whoever asks."""
-        plan = {
-            "handoff": 1,
-            "project": str(project or self.projects[0]),
-            "prompt": f"{name}: {prompt}",
-            **fields,
-        }
+        plan = {"handoff": 1, "project": str(project or self.projects[0]), "title": name, **fields}
+        if "steps" not in fields:
+            plan["prompt"] = f"{name}: {prompt}"
         text = as_toml(plan)
         self.tells_secret = self.tells_secret or TELLING in text
         self.handed_in[f"{name}.toml"] = hashlib.sha256(text.encode()).hexdigest()
