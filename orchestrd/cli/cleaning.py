@@ -1,7 +1,8 @@
 """What may go, and why; what stays, and why. Work that is nowhere else always stays.
 
 A checkout goes when its plan is settled and git finds nothing uncommitted in it; a branch when all of it is in the
-branch that the project stands on; an archived plan when it is older than the configuration keeps.
+branch that the project stands on, one of a step also when all of it is in its plan's; an archived plan when it is older
+than the configuration keeps.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from orchestrd.config import checkouts_folder
 from orchestrd.outbound.archive import OldPlan, find_old, prune
 from orchestrd.record.index import Index
 from orchestrd.views.looking import plan_folder, read_result, settled_plans
-from orchestrd.views.words import how_long, read_json, read_time
+from orchestrd.views.words import how_long, read_json, read_lines, read_time
 from orchestrd.workspaces.git import GitFailed, run_git
+from orchestrd.workspaces.step_places import BETWEEN
+from orchestrd.workspaces.step_work import branches_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +40,23 @@ class Old:
     project: Path | None = None
     plan: OldPlan | None = None
     """Of an archived plan."""
+    into: str | None = None
+    """Of a branch: the one that holds all of it, where that is not what the project stands on."""
 
 
 def look_for_old(root: Root, age_seconds: float, archive_keep_seconds: float) -> list[Old]:
     """Look at everything that a settled plan may have left behind. Changes nothing."""
     now = datetime.now(UTC)
     checkouts = list(_checkouts(root, now, age_seconds))
-    held = {one.name for one in checkouts if not one.goes}
-    branches = []
+    going = {one.name for one in checkouts if one.goes}
+    branches: list[Old] = []
     for plan in settled_plans(root):
         result = read_result(root, plan) or {}
         settled = read_time(result.get("settled"))
         if settled is None:
             continue
         if (now - settled).total_seconds() >= age_seconds:
-            branches += _branch(root, plan, result, held)
+            branches += _branches(root, plan, result, going)
     archives = [
         Old("archive", str(one.folder), one.goes, one.reason, plan=one)
         for one in find_old(root, archive_keep_seconds, now.timestamp())
@@ -67,8 +72,7 @@ def remove(root: Root, one: Old) -> str | None:
             case "checkout":
                 _remove_checkout(Path(one.name), one.project)
             case "branch" if one.project:
-                # -d, not -D: git looks once more whether it is merged.
-                _git(one.project, "branch", "-d", "--", one.name)
+                _remove_branch(one.project, one.name, one.into)
             case _ if one.plan:
                 _prune(root, one.plan)
             case _:
@@ -90,7 +94,8 @@ def _prune(root: Root, old: OldPlan) -> None:
 def _checkouts(root: Root, now: datetime, age_seconds: float) -> Iterator[Old]:
     folder = checkouts_folder(root.path)
     for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
-        plan, path = PlanId(name), folder / name
+        # A step's own is called PLAN+STEP.
+        plan, path = PlanId(name.partition(BETWEEN)[0]), folder / name
         if root.plan_folder(plan).is_dir():
             yield Old("checkout", str(path), goes=False, why="its plan is in work")
             continue
@@ -126,28 +131,60 @@ def _unsaved(checkout: Path) -> str | None:
     return None
 
 
-def _branch(root: Root, plan: PlanId, result: dict[str, Any], held: set[str]) -> list[Old]:
-    name = (result.get("changes") or {}).get("branch")
-    project = _project(root, plan)
-    if (
-        not name
-        or project is None
-        or not _is_so(project, "rev-parse", "--verify", "--quiet", f"refs/heads/{name}")
-    ):
-        return []
-    if str(checkouts_folder(root.path) / plan) in held:
-        return [Old("branch", name, goes=False, why="its checkout stays", project=project)]
-    if not _is_so(project, "merge-base", "--is-ancestor", f"refs/heads/{name}", "HEAD"):
-        return [
-            Old(
-                "branch",
-                name,
-                goes=False,
-                why=f"is not merged into what {project} stands on",
-                project=project,
-            )
-        ]
-    return [Old("branch", name, goes=True, why=f"is merged into what {project} stands on", project=project)]
+def _branches(root: Root, plan: PlanId, result: dict[str, Any], going: set[str]) -> Iterator[Old]:
+    """Look at a plan's branch, and first at those that its steps had of their own."""
+    own, project = (result.get("changes") or {}).get("branch"), _project(root, plan)
+    names = [*_branches_of_steps(root, plan, result), *([own] if own else [])]
+    if not names or project is None:
+        return
+    for name, checkout in _standing(project, names).items():
+        old = Old("branch", name, goes=False, why="", project=project)
+        stands_on = f"what {project} stands on"
+        if checkout and checkout not in going:
+            yield replace(old, why=f"is checked out in {checkout}")
+        elif _is_held(project, name, "HEAD"):
+            yield replace(old, goes=True, why=f"is merged into {stands_on}")
+        elif own and name != own and _is_held(project, name, f"refs/heads/{own}"):
+            yield replace(old, goes=True, why=f"all of it is in {own}", into=own)
+        else:
+            yield replace(old, why=f"is not merged into {stands_on}")
+
+
+def _branches_of_steps(root: Root, plan: PlanId, result: dict[str, Any]) -> list[str]:
+    folder = plan_folder(root, plan)
+    if folder is None or len(result.get("steps") or ()) < 2:
+        return []  # a step that is alone has the plan's
+    return branches_of(read_lines(folder / "journal.jsonl"))
+
+
+def _standing(project: Path, names: list[str]) -> dict[str, str]:
+    """Those of the branches that there are, in this order, each with its checkout ('': none)."""
+    refs = [f"refs/heads/{name}" for name in names]
+    try:
+        there = set(_git(project, "for-each-ref", "--format=%(refname)", "--", *refs).split())
+        places = _git(project, "worktree", "list", "--porcelain").split("\n\n")
+    except GitFailed:
+        return {}
+    checkouts = {}
+    for place in places:
+        told = dict(line.partition(" ")[::2] for line in place.splitlines())
+        checkouts[told.get("branch", "")] = told.get("worktree", "")
+    found = zip(names, refs, strict=True)
+    return {name: checkouts.get(ref, "") for name, ref in found if ref in there}
+
+
+def _is_held(project: Path, name: str, into: str) -> bool:
+    return _is_so(project, "merge-base", "--is-ancestor", f"refs/heads/{name}", into)
+
+
+def _remove_branch(project: Path, name: str, into: str | None) -> None:
+    if into is None:
+        # -d, not -D: git looks once more whether it is merged.
+        _git(project, "branch", "-d", "--", name)
+    elif _is_held(project, name, f"refs/heads/{into}"):
+        _git(project, "branch", "-D", "--", name)
+    else:
+        raise GitFailed(f"{name}: not all of it is in {into} any more")
 
 
 def _project(root: Root, plan: PlanId) -> Path | None:

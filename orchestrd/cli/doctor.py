@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 OLDEST_GIT = (2, 17)
 """`git worktree remove` came with it."""
+MERGING_GIT = (2, 38)
+"""`git merge-tree` came with it."""
 SPACE_WANTED = 2 << 30
 WATCHES_WANTED = 1024
 
@@ -65,6 +67,9 @@ def _git() -> Finding:
     version = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
     if version < OLDEST_GIT:
         return Finding("missing", "git", f"{text} ({path})", "worktrees need git 2.17 or newer")
+    if version < MERGING_GIT:
+        remedy = "plans whose steps work side by side need git 2.38 or newer: it merges what they leave"
+        return Finding("note", "git", f"{text} ({path})", remedy)
     return Finding("ok", "git", f"{text} ({path})")
 
 

@@ -7,7 +7,6 @@ call can be repeated after a crash anywhere in it. It blocks, so it is called in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from handoff.plan import Plan
@@ -173,7 +172,9 @@ def _last(
     )
 
 
-def checkouts_of(records: Records) -> list[Path]:
-    """Where the steps of a plan have checkouts of their own."""
+def branches_of(records: Records) -> list[str]:
+    """Name the branches that steps of a plan had of their own, with those to which their work was brought."""
     places = [StepPlace.from_fields(r) for r in records if r["event"] == "step-place"]
-    return list(dict.fromkeys(place.intent.path for place in places if place.own))
+    own = {place.step: place.intent.branch for place in places if place.own}
+    gathered = [r.get("branch") for r in records if r["event"] == "step-gathered" and r["step"] in own]
+    return [name for name in dict.fromkeys((*own.values(), *gathered)) if name is not None]

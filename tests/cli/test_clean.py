@@ -32,16 +32,22 @@ class Past:
         self.checkouts = orchestrd.home / ".local/state/orchestrd/checkouts" / name
         self.checkouts.mkdir(parents=True)
 
-    def plan(self, plan: str, days: int = 30) -> Path:
+    def plan(self, plan: str, days: int = 30, steps: tuple[str, ...] = ()) -> Path:
+        """One that was settled so long ago. Each of its `steps` had a checkout and a branch of its own."""
         settled = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
         folder = self.root / "archive/2026-01" / plan
         folder.mkdir(parents=True)
         branch = f'[changes]\nbranch = "handoff/{plan}"\n'
         fields = f'handoff = 1\nplan = "{plan}"\nstatus = "succeeded"\nsettled = {settled}\n'
-        (folder / "result.toml").write_text(fields + branch)
-        ending = {"status": "succeeded", "settled": settled}
-        lines = (encode_line(1, "taken", {"source": f"{plan}.toml"}), encode_line(2, "settling", ending))
-        (folder / "journal.jsonl").write_bytes(b"".join(line for line, _ in lines))
+        told = "".join(f'[[steps]]\nid = "{step}"\nstatus = "failed"\n' for step in steps)
+        (folder / "result.toml").write_text(fields + branch + told)
+        records = [
+            ("taken", {"source": f"{plan}.toml"}),
+            *(("step-place", self.place(plan, step)) for step in steps),
+            ("settling", {"status": "succeeded", "settled": settled}),
+        ]
+        lines = [encode_line(number, *record)[0] for number, record in enumerate(records, 1)]
+        (folder / "journal.jsonl").write_bytes(b"".join(lines))
         (folder / "accepted.json").write_text(json.dumps({"project": str(self.project)}))
         return folder
 
@@ -52,6 +58,12 @@ class Past:
         git(path, "add", "--all")
         git(path, "commit", "--quiet", "--message", plan)
         return path
+
+    def place(self, plan: str, step: str) -> dict[str, object]:
+        """What the journal says of the place of a step that works apart."""
+        path, project = str(self.checkouts / f"{plan}+{step}"), str(self.project)
+        where = {"project": project, "repository": project, "path": path, "cwd": path}
+        return {"step": step, "own": True, "mode": "worktree", "branch": f"handoff/{plan}+{step}", **where}
 
     def branches(self) -> set[str]:
         return set(git(self.project, "branch", "--format=%(refname:short)").split())
@@ -139,3 +151,37 @@ def test_a_dry_run_says_the_same_and_changes_nothing(orchestrd, past):
         ("archive", True),
         ("branch", False),
     }
+
+
+def test_what_steps_had_of_their_own_goes_as_what_plans_have(orchestrd, past):
+    past.plan("failed", steps=("left", "right"))
+    own, left, right = (past.checkout(name) for name in ("failed", "failed+left", "failed+right"))
+    git(own, "merge", "--quiet", "handoff/failed+left")
+    (right / "half.txt").write_text("not committed\n")
+
+    said = orchestrd("clean")
+
+    assert said.code == 0, said.err
+    assert (own.exists(), left.exists(), right.exists()) == (False, False, True)
+    assert f"kept      checkout  {right} — holds work that is not committed" in said.out
+    assert "removed   branch    handoff/failed+left — all of it is in handoff/failed" in said.out
+    assert f"kept      branch    handoff/failed+right — is checked out in {right}" in said.out
+    assert past.branches() == {"main", "handoff/failed", "handoff/failed+right"}
+
+    git(right, "add", "--all")
+    git(right, "commit", "--quiet", "--message", "the rest")
+    assert "handoff/failed+right — is not merged into what" in orchestrd("clean").out
+    assert not right.exists()
+    git(past.project, "merge", "--quiet", "handoff/failed", "handoff/failed+right")
+    orchestrd("clean")
+    assert past.branches() == {"main"}
+
+
+def test_what_steps_have_of_their_own_stays_while_their_plan_is_in_work(orchestrd, past):
+    (past.root / "active/working").mkdir()
+    checkout = past.checkout("working+left")
+
+    said = orchestrd("clean")
+
+    assert checkout.is_dir()
+    assert f"kept      checkout  {checkout} — its plan is in work" in said.out

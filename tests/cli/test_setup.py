@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import stat
 
+import pytest
+
 
 def test_init_makes_a_root_that_only_its_user_may_enter_and_can_be_repeated(orchestrd):
     first, second = orchestrd("init"), orchestrd("init")
@@ -51,8 +53,23 @@ def test_doctor_has_a_remedy_for_everything_that_is_not_ok(orchestrd):
     assert all(one["remedy"] for one in findings if one["is"] != "ok")
     found = {one["what"]: one for one in findings}
     assert found["Claude Code"]["is"] == "missing"
-    assert found["git"]["is"] == "ok"
+    assert found["git"]["is"] in {"ok", "note"}
     assert {"Python", "root", "platform", "service", "space: root"} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    "version, word, says", [("2.16.5", "missing", "2.17"), ("2.37.1", "note", "2.38"), ("2.38.0", "ok", "")]
+)
+def test_doctor_says_what_an_old_git_cannot_do(orchestrd, tmp_path, version, word, says):
+    git = tmp_path / "bin/git"
+    git.parent.mkdir()
+    git.write_text(f"#!/bin/sh\necho git version {version}\n")
+    git.chmod(0o755)
+    orchestrd.environ["PATH"] = f"{git.parent}:{orchestrd.environ['PATH']}"
+
+    found = {one["what"]: one for one in json.loads(orchestrd("doctor", "--json").out)}["git"]
+
+    assert (found["is"], says in found.get("remedy", "")) == (word, True)
 
 
 def test_doctor_says_who_would_be_billed(orchestrd):
