@@ -176,7 +176,9 @@ def _follow_run(account: Account, record: Fields) -> None:
         case "run-started":
             account.started = account.started or record["time"]
         case "step-gathered":
-            step.gathered = record
+            # Of one that had to mend what it did, the last round is not all.
+            changed_before = step.gathered.get("changed")
+            step.gathered = {**record, "changed": True} if changed_before else record
         case _:
             step.end = record
             step.denied += record.get("denied") or ()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handoff.formats import Format, dump, read_document
-from handoff.result import Result
+from handoff.result import Result, Verdict
 from handoff.root import Root
 from orchestrd.outbound.page import page_of
 from orchestrd.outbound.publish import plan_in
@@ -132,6 +132,16 @@ def test_the_verdict_is_what_the_evidence_says(
     told = Telling(root).accepted().worktree().run().gathered(changed=changed).ended(status)
 
     assert result(told).verdict == verdict
+
+
+def test_a_step_that_found_nothing_to_mend_has_still_changed_what_it_changed_before(root: Root) -> None:
+    told = Telling(root).accepted().worktree().run()
+    told.tell("step-gathered", step="main", changed=True).run(number=2)
+    told.tell("step-gathered", step="main", changed=False).gathered().ended("failed", reason="check-failed")
+
+    (step,) = result(told).steps
+
+    assert step.verdict is Verdict.CHANGED
 
 
 def test_what_never_ran_has_no_verdict_no_usage_and_no_steps(root: Root) -> None:
