@@ -9,6 +9,7 @@ from pathlib import Path
 from handoff.plan import Plan
 from handoff.result import Changes, Result, Status, StepResult, Usage
 from orchestrd.outbound.markdown import block, code, line, shortened, words
+from orchestrd.outbound.steps_page import checks_section, steps_section
 from orchestrd.outbound.words import PAYERS, REASONS, VERDICTS, counted, duration, size
 
 MOST_SUMMARY = 6000
@@ -31,6 +32,8 @@ def page_of(result: Result, plan: Plan | None, root: Path) -> bytes:
         _head(result),
         *_errors(result),
         *_summary(result),
+        *steps_section(result),
+        *checks_section(result),
         *_changes(result, plan, root),
         *_denied(result),
         *_usage(result),
@@ -68,8 +71,9 @@ def _errors(result: Result) -> Iterator[str]:
 def _summary(result: Result) -> Iterator[str]:
     if result.summary:
         whole = " The whole text is in the result." if len(result.summary) > MOST_SUMMARY else ""
-        # What failed is told in our words too: they are not to be put into Claude Code's mouth.
-        spoken = result.steps and result.status is Status.SUCCEEDED
+        # What failed is told in our words too, and so is a command: they are not to be put into Claude Code's mouth.
+        last = next((step for step in reversed(result.steps) if step.attempts), None)
+        spoken = last is not None and last.model and result.status is Status.SUCCEEDED
         said = "What Claude Code said at the end" if spoken else "What happened"
         yield f"## {said}\n\n{block(shortened(result.summary, MOST_SUMMARY), 'text')}{whole}"
 
@@ -123,7 +127,7 @@ def _usage(result: Result) -> Iterator[str]:
     if result.usage is None:
         return
     used = "".join(_used(result.usage, PAYERS[result.payer] if result.payer else ""))
-    steps = "".join(f"- step {code(step.id)}: {_step(step)}\n" for step in result.steps)
+    steps = "".join(f"- step {code(step.id)}: {_step(step)}\n" for step in result.steps if _step(step))
     yield f"## What it used\n\n{used}{steps}"
 
 
@@ -139,9 +143,7 @@ def _used(usage: Usage, payer: str) -> Iterator[str]:
 
 
 def _step(step: StepResult) -> str:
-    facts = [step.status.value]
-    if step.reason:
-        facts.append(code(step.reason))
+    facts = []
     if step.attempts:
         facts.append(counted(step.attempts, "attempt"))
     if step.model:

@@ -42,6 +42,12 @@ VERDICTS = {
     "unverified": "no evidence shows what it did",
 }
 
+STEP_VERDICTS = {
+    "changed": "it changed the project",
+    "no-change-needed": "it changed nothing",
+    "unverified": "what it did is not known",
+}
+
 PAYERS = {
     "subscription": "paid by the subscription",
     "api-key": "billed to the API key",

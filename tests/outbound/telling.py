@@ -78,12 +78,22 @@ class Telling:
         )
         return self.tell("workspace-made")
 
-    def run(self, number: int = 1, attempt: int = 1, **ended: Any) -> Telling:
-        self.tell(
-            "run-intended", step="main", n=number, attempt=attempt, session_id=f"s{number}", resumes=False
-        )
-        self.tell("run-started", step="main", n=number, pid=99)
-        return self.tell("run-ended", step="main", n=number, **RUN | {"session_id": f"s{number}"} | ended)
+    def run(
+        self, number: int = 1, attempt: int = 1, step: str = "main", round_number: int = 0, **ended: Any
+    ) -> Telling:
+        session = f"s{number}"
+        began = {"n": number, "attempt": attempt, "session_id": session, "resumes": False}
+        self.tell("run-intended", step=step, **began, round=round_number)
+        self.tell("run-started", step=step, n=number, pid=99)
+        return self.tell("run-ended", step=step, n=number, **RUN | {"session_id": session} | ended)
+
+    def check(self, number: int, exit_code: int | None, said: str, round_number: int = 0) -> Telling:
+        """A check of the plan, which is a command."""
+        ended = {"status": "failed" if exit_code != 0 else "succeeded", "exit_code": exit_code}
+        command = {"command": ["make", f"check-{number}"], "output_tail": said, "log": "stdout.log"}
+        nothing = dict.fromkeys(("model", "payer", "summary", "session_id"))
+        name = f"check_{number}"
+        return self.run(round_number + 1, 1, name, round_number, **(nothing | ended | command))
 
     def gathered(self, **fields: Any) -> Telling:
         (self.folder / "changes.patch").write_text(PATCH)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,48 @@ def test_a_person_reads_what_came_of_it_and_what_to_do_next(root: Root) -> None:
         f"{root.requests}/api.docs.md",
     ):
         assert wanted in text
+
+
+def test_the_steps_of_a_plan_are_told_one_by_one_and_its_checks_round_by_round(root: Root) -> None:
+    steps = [{"step": name} for name in ("analyse", "build", "review", "revise")]
+    told = Telling(root).accepted(steps=steps).worktree()
+    told.run(step="analyse", summary="It is here:\n\n`limits.py`").tell(
+        "step-gathered", step="analyse", changed=False
+    )
+    command: dict[str, Any] = {
+        "model": None,
+        "turns": 0,
+        "cost_usd": 0.0,
+        "summary": "`make`: exit code 0 after 5.5 s.",
+    }
+    told.run(step="build", **command).tell("step-gathered", step="build", changed=True)
+    told.run(2, 2, step="review", status="failed", reason="schema", summary="x" * 1000)
+    told.check(1, 0, "all well").check(2, 1, "first")
+    told.check(1, 0, "all well", 1).check(2, None, "no `end` here", 1)
+
+    text = page(told.gathered().ended("failed", reason="check-failed"))
+
+    assert (
+        "- `analyse`: succeeded, it changed nothing, $0.1000, 5.5 s\n  It is here: \\`limits.py\\`\n" in text
+    )
+    assert "- `build`: succeeded, it changed the project, 5.5 s\n  \\`make\\`: exit code 0" in text
+    assert "- `review`: failed (`schema`), 2 attempts, $0.1000, 5.5 s\n" in text
+    assert "- `revise`: skipped\n" in text
+    assert f"\n  {'x' * 300} …\n" in text
+    assert text.index("## The steps") < text.index("## The checks") < text.index("## What changed")
+    first, _, last = text.partition("After what had failed went back to the model (1 of 1):")
+    assert "- `make check-1`: passed after 5.5 s\n- `make check-2`: **failed** (exit code 1) after" in first
+    assert "- `make check-2`: **failed** (it has no exit code) after 5.5 s\n" in last
+    assert "The last that `make check-2` said:\n\n```text\nno `end` here\n```" in last
+    assert "step `revise`" not in text
+
+
+def test_of_a_plan_of_one_prompt_no_steps_are_listed(root: Root) -> None:
+    text = page(a_success(root))
+
+    assert "## The steps" not in text
+    assert "## The checks" not in text
+    assert "- step `main`: 1 attempt, claude-sonnet, session `s1`" in text
 
 
 def test_a_refusal_lists_each_mistake_with_its_line(root: Root) -> None:
