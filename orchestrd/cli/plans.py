@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ import typer
 
 from orchestrd.cli.calling import Call, Complaint, plan_named, show_json, warn_when_nobody_serves
 from orchestrd.views.present import read_plans
-from orchestrd.views.words import how_long, one_line, plain
+from orchestrd.views.words import how_long, one_line, plain, read_time, until
 
 if TYPE_CHECKING:
     from handoff.document_error import FieldError
@@ -234,6 +235,8 @@ class _Progress:
         words = [str(found.get("state", "offered"))]
         if found.get("waiting_for"):
             words.append(f"for {found['waiting_for']}")
+            free = read_time(found.get("until"))
+            words += [until(free, datetime.now(UTC))] if free else []
         words += [str(run["last_words"]) for run in found.get("runs", []) if run.get("last_words")]
         elapsed = how_long(time.monotonic() - self._began)
         sys.stderr.write(f"\r\x1b[K{plan}: {one_line(' · '.join((*words, elapsed)), 78 - len(plan))}")

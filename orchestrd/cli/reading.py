@@ -11,7 +11,7 @@ import typer
 
 from orchestrd.cli.calling import Call, Complaint, plan_named, show_json
 from orchestrd.views.present import read_daemon, read_more, read_plans
-from orchestrd.views.words import how_long, one_line, plain, read_time, table
+from orchestrd.views.words import how_long, one_line, plain, read_time, table, until
 
 if TYPE_CHECKING:
     from handoff.root import Root
@@ -43,7 +43,7 @@ def ps(context: typer.Context, as_json: AsJson = False) -> None:
         _tell_daemon(daemon)
     if found:
         head = ("ID", "STATE", "SINCE", "WAITING FOR / LAST WORDS", "TURNS", "COST")
-        print(table([_row(root, plan) for plan in found], head))
+        print(table([_row(root, plan, found) for plan in found], head))
     else:
         print("no plans in work")
     if more:
@@ -84,13 +84,12 @@ def show(context: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
         else:
             print(page_of_result(root, plan_id, result))
         return
-    work = next(
-        (one for one in read_plans(root) if one.get("id") == plan_id), {"id": plan_id, "state": "offered"}
-    )
+    plans = read_plans(root)
+    work = next((one for one in plans if one.get("id") == plan_id), {"id": plan_id, "state": "offered"})
     if as_json:
         show_json(work)
     else:
-        print(page_of_work(root, plan_id, work))
+        print(page_of_work(root, plan_id, work, plans))
 
 
 def logs(
@@ -148,23 +147,26 @@ def _tell_daemon(daemon: Daemon) -> None:
         print(f"  and {len(ignored) - MOST_IGNORED} more that are ignored; see status/daemon.toml")
 
 
-def _row(root: Root, plan: dict[str, Any]) -> tuple[str, ...]:
+def _row(root: Root, plan: dict[str, Any], all_plans: list[dict[str, Any]]) -> tuple[str, ...]:
     from orchestrd.views.looking import waits_for
+    from orchestrd.views.steps import step_name
 
     runs = plan.get("runs") or []
-    since = read_time(plan.get("since"))
-    waiting = waits_for(root, plan)
+    now, since, free = datetime.now(UTC), read_time(plan.get("since")), read_time(plan.get("until"))
+    waiting = waits_for(root, plan, all_plans)
     words = [waiting] if waiting else []
-    if plan.get("until"):
-        words.append(f"until {plan['until']}")
-    words += [str(run["last_words"]) for run in runs if run.get("last_words")]
+    words += [until(free, now)] if free else []
+    for run in runs:
+        # Of several steps it matters which is at work, also before it has said anything.
+        said = [part for part in (step_name(run.get("step")), str(run.get("last_words") or "")) if part]
+        words += [": ".join(said)] if said else []
     turns = sum(int(run.get("turns") or 0) for run in runs)
     cost = plan.get("cost_usd")
     return (
         str(plan.get("id")),
         str(plan.get("state")),
-        how_long((datetime.now(UTC) - since).total_seconds()) if since else "",
-        one_line(" · ".join(words), 48),
+        how_long((now - since).total_seconds()) if since else "",
+        one_line(" · ".join(words), 60),
         str(turns) if turns else "",
         f"${float(cost):.2f}" if cost else "",
     )

@@ -11,6 +11,7 @@ from handoff.root import PlanId, Root
 from orchestrd.outbound.words import counted
 from orchestrd.views.following import Streams
 from orchestrd.views.looking import plan_folder, read_result
+from orchestrd.views.steps import is_check, step_name
 from orchestrd.views.words import plain, read_lines
 
 ARCHIVE_SECONDS = 5.0
@@ -73,13 +74,40 @@ def _gathered(record: dict[str, Any]) -> str:
     return f"{files} changed, committed on {branch}" if branch else f"{files} changed"
 
 
+def _started(record: dict[str, Any]) -> str:
+    step = str(record.get("step"))
+    return f"{step_name(step)} is run" if is_check(step) else f"run {step}.{record.get('n')} started"
+
+
+def _ended(record: dict[str, Any]) -> str:
+    outcome = record.get("reason") or record.get("status")
+    name = step_name(record.get("step"))
+    if is_check(str(record.get("step"))):
+        return f"{name}: {'passed' if record.get('status') == 'succeeded' else 'failed'}"
+    return f"{f'the run of {name}' if name else 'the run'} has ended: {outcome}"
+
+
+def _step_place(record: dict[str, Any]) -> str:
+    if not record.get("own"):
+        return ""
+    return f"step {record.get('step')}: a checkout of its own beside others, on the branch {record.get('branch')}"
+
+
+def _conflict(record: dict[str, Any]) -> str:
+    files = ", ".join(str(file.get("path")) for file in record.get("files") or ())
+    return f"what the steps have left contradicts itself: {files}" if files else "a conflict"
+
+
 _EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "taken": lambda record: f"taken from the inbox ({record.get('source')})",
     "accepted": lambda _record: "checked and accepted",
     "refused": lambda record: f"refused: {record.get('reason')}",
     "workspace-intended": _workspace,
-    "run-started": lambda record: f"run {record.get('step')}.{record.get('n')} started",
-    "run-ended": lambda record: f"the run has ended: {record.get('reason') or record.get('status')}",
+    "step-place": _step_place,
+    "run-started": _started,
+    "run-ended": _ended,
+    "joined": lambda _record: "what the steps have left is together on the plan's branch",
+    "conflict": _conflict,
     "gathered": _gathered,
     "settling": lambda record: f"settled: {record.get('status')}",
 }

@@ -11,6 +11,7 @@ from orchestrd.runs.command_words import how_it_ended, shown
 from orchestrd.runs.fields import a_span
 from orchestrd.runs.kinds import COMMAND, EVENTS, STDERR, STDOUT, kind_in
 from orchestrd.views.looking import plan_folder, starts
+from orchestrd.views.steps import is_check, step_name
 from orchestrd.views.telling import Teller
 from orchestrd.views.words import how_long, plain, read_json
 
@@ -29,18 +30,32 @@ class Streams:
         self._root = root
         self._plan = plan
         self._read: dict[str, _Stream | _Command | None] = {}
+        self._speaks: str | None = None
+        """Whose lines were the last ones."""
 
     def fresh(self) -> Iterator[str]:
-        """Yield the lines that came since the last call."""
+        """Yield the lines that came since the last call. Where another start speaks than before, that is said."""
         folder = plan_folder(self._root, self._plan)
         for start in starts(folder) if folder else ():
             if start.name not in self._read:
                 self._read[start.name] = None
-                yield f"── start {start.name}"
+                self._speaks = start.name
+                yield f"── start {_name(start)}"
             followed = self._read[start.name] or _follow(start)
             self._read[start.name] = followed
-            if followed:
-                yield from followed.fresh(start)
+            for line in followed.fresh(start) if followed else ():
+                if self._speaks != start.name:
+                    self._speaks = start.name
+                    yield f"── {_name(start)}"
+                yield line
+
+
+def _name(start: Path) -> str:
+    """Write `STEP.N`, or which check it is."""
+    step, _, number = start.name.rpartition(".")
+    if not is_check(step):
+        return start.name
+    return step_name(step) if number == "1" else f"{step_name(step)}, run {number}"
 
 
 def _follow(start: Path) -> _Stream | _Command | None:

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from handoff.client import foresee
 from handoff.root import PlanId, Root, kind_of
 from orchestrd.views.present import read_plans
-from orchestrd.views.words import plain
+from orchestrd.views.words import plain, read_json
 
 
 def plan_folder(root: Root, plan: PlanId) -> Path | None:
@@ -46,21 +46,55 @@ def starts(folder: Path) -> list[Path]:
         found = [entry for entry in (folder / "runs").iterdir() if entry.is_dir()]
     except FileNotFoundError:
         return []
-    return sorted(found, key=lambda start: (start.stat().st_ctime_ns, start.name))
+    return sorted(found, key=lambda start: (_began(start), start.name))
 
 
-def waits_for(root: Root, work: dict[str, Any]) -> str | None:
-    """Say what a plan in work waits for; where that is other plans, which."""
+def _began(start: Path) -> int:
+    """When a start was made: a folder's own times are those of the last file in it."""
+    for path in (start / "launch.json", start):
+        with suppress(FileNotFoundError):
+            return path.stat().st_mtime_ns
+    return 0
+
+
+def waits_for(root: Root, work: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> str | None:
+    """Say what a plan in work waits for; where that is other plans, which. `others`: the plans in work."""
     word = work.get("waiting_for")
-    if word != "plans":
-        return plain(word) if word else None
-    try:
-        accepted = json.loads((root.plan_folder(work["id"]) / "accepted.json").read_bytes())
-        after = [plain(plan) for plan in accepted["after"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return "plans"
-    missing = [plan for plan in after if read_result(root, PlanId(plan)) is None]
-    return f"plans: {', '.join(missing or after)}"
+    if word == "plans":
+        plans = ", ".join(map(plain, _awaited(root, work)))
+        return f"plans: {plans}" if plans else "plans"
+    if word == "overlap":
+        plans = ", ".join(map(plain, _in_its_way(root, work, others)))
+        return f"overlap with {plans}" if plans else "overlap"
+    return plain(word) if word else None
+
+
+def _awaited(root: Root, work: Mapping[str, Any]) -> list[str]:
+    after = list(_accepted(root, work).get("after") or ())
+    return [plan for plan in after if read_result(root, PlanId(plan)) is None] or after
+
+
+def _in_its_way(root: Root, work: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Find the plans at work in the same project that touch what this one does."""
+    from orchestrd.core.overlap import overlaps
+
+    own = _accepted(root, work).get("workspace") or {}
+    found = []
+    for other in others:
+        plan = PlanId(str(other.get("id")))
+        if other.get("project") != work.get("project") or plan == work.get("id"):
+            continue
+        if not (root.plan_folder(plan) / "runs").is_dir():
+            continue  # it has not begun, so it holds no place
+        its = _accepted(root, other).get("workspace") or {}
+        in_place = own.get("mode") == its.get("mode") == "directory"
+        if in_place or overlaps(own.get("touches") or (), its.get("touches") or ()):
+            found.append(str(plan))
+    return found
+
+
+def _accepted(root: Root, work: Mapping[str, Any]) -> dict[str, Any]:
+    return read_json(root.plan_folder(PlanId(str(work.get("id")))) / "accepted.json")
 
 
 def unsettled_plans(root: Root) -> list[PlanId]:

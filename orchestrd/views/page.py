@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrd.outbound.words import counted
 from orchestrd.views.looking import plan_folder, waits_for
-from orchestrd.views.words import how_long, plain, read_time
+from orchestrd.views.steps import checks_in_work, step_name, steps_in_work
+from orchestrd.views.words import how_long, one_line, plain, read_time, until
 
 if TYPE_CHECKING:
     from handoff.root import PlanId, Root
+
+COMMAND = 60
+LAST_WORDS = 60
 
 
 def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
@@ -31,9 +38,14 @@ def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
         # The result says what it had when it was settled; `clean` may have removed it since.
         *_line("checkout", workspace if workspace and Path(workspace).is_dir() else None),
     ]
-    for step in result.get("steps") or []:
-        lines += [*_step(step), *_line("log", step.get("log"))]
+    steps = result.get("steps") or []
+    lines += _steps(steps)
+    # One log is named; of many, the way to all of them.
+    lines += _line(
+        "log", steps[0].get("log") if len(steps) == 1 else f"orchestrd logs {plan}" if steps else None
+    )
     lines += [
+        *_checks(result),
         *_errors(result),
         *_line("documentation", docs.get("reply") or docs.get("request")),
         *_line("files", _folder(root, plan)),
@@ -54,37 +66,54 @@ def page_of_rehearsal(plan: PlanId, result: dict[str, Any], kept: Path | None) -
         *_line("branch", f"{changes['branch']}, of the copy" if changes.get("branch") else None),
         *_changes(changes),
     ]
-    for step in result.get("steps") or []:
-        lines += _step(step)
-    lines += [*_errors(result), *_line("documentation", asked)]
+    lines += _steps(result.get("steps") or [])
+    lines += [*_checks(result), *_errors(result), *_line("documentation", asked)]
     lines += _line(
         "files", kept or "none is left; `rehearse --keep` leaves the copy, the logs and the result"
     )
     return _text(lines, result)
 
 
-def page_of_work(root: Root, plan: PlanId, work: dict[str, Any]) -> str:
-    """Return the page of a plan that is not settled."""
+def page_of_work(root: Root, plan: PlanId, work: dict[str, Any], plans: list[dict[str, Any]]) -> str:
+    """Return the page of a plan that is not settled; `plans`: all that are in work."""
+    now = datetime.now(UTC)
+    free, since = read_time(work.get("until")), read_time(work.get("since"))
+    waiting = waits_for(root, work, plans)
     lines = [plain(work.get("title") or plan), f"{plan}: {plain(work.get('state'))}", ""]
-    waiting = waits_for(root, work)
-    lines += _line(
-        "waits for", f"{waiting} until {plain(work['until'])}" if work.get("until") and waiting else waiting
-    )
+    lines += _line("waits for", f"{waiting} {until(free, now)}" if free and waiting else waiting)
     lines += _line("project", work.get("project"))
-    lines += _line("since", work.get("since"))
-    lines += _line("priority", work.get("priority"))
-    for run in work.get("runs") or []:
+    if since:
         lines += _line(
-            "run",
-            f"{plain(run.get('step'))}, attempt {run.get('attempt')}, {counted(run.get('turns') or 0, 'turn')}",
+            "since", f"{since.astimezone():%Y-%m-%d %H:%M:%S}, {how_long((now - since).total_seconds())}"
         )
-        lines += _line("last words", run.get("last_words"))
+    lines += _line("priority", work.get("priority"))
+    lines += _line("cost so far", f"${float(work['cost_usd']):.4f}" if work.get("cost_usd") else None)
+    steps = steps_in_work(root, plan, work)
+    width = max((len(step) for step, _ in steps), default=0)
+    lines += _lines("steps", [f"{plain(step):<{width}}  {standing}" for step, standing in steps])
+    lines += _lines("checks", checks_in_work(root, plan))
+    named = {step for step, _ in steps}
+    for run in work.get("runs") or []:
+        if run.get("step") not in named:
+            name = step_name(run.get("step"))
+            facts = (f"attempt {run.get('attempt')}", counted(run.get("turns") or 0, "turn"))
+            lines += _line("run", name or ", ".join(facts))
+            lines += _line("last words", run.get("last_words"))
     lines += _line("files", _folder(root, plan))
     return "\n".join(lines)
 
 
 def _line(label: str, value: object) -> list[str]:
     return [f"  {label:<14} {plain(value)}"] if value not in (None, "") else []
+
+
+def _lines(label: str, values: Iterable[str]) -> list[str]:
+    """Several lines under one label."""
+    lines = []
+    for value in values:
+        lines += _line(label, value)
+        label = ""
+    return lines
 
 
 def _span(result: dict[str, Any]) -> str | None:
@@ -125,14 +154,55 @@ def _changes(changes: dict[str, Any]) -> list[str]:
     return _line("changes", f"{files}, {lines}, {counted(changes.get('commits') or 0, 'commit')}")
 
 
+def _steps(steps: list[dict[str, Any]]) -> list[str]:
+    if len(steps) == 1:
+        return _step(steps[0])
+    width = max((len(plain(step.get("id"))) for step in steps), default=0)
+    lines = _lines("steps", [f"{plain(step.get('id')):<{width}}  {_came_to(step)}" for step in steps])
+    for step in steps:
+        lines += _denied(step, f"{plain(step.get('id'))}: ")
+    return lines
+
+
 def _step(step: dict[str, Any]) -> list[str]:
     attempts = int(step.get("attempts") or 1)
     lines = _line("attempts", f"{attempts} of {plain(step.get('id'))}" if attempts > 1 else None)
-    lines += _line("model", step.get("model"))
+    return [*lines, *_line("model", step.get("model")), *_denied(step)]
+
+
+def _came_to(step: dict[str, Any]) -> str:
+    """Say what became of one of several steps."""
+    usage, attempts = step.get("usage") or {}, int(step.get("attempts") or 1)
+    reason = f" ({plain(step['reason'])})" if step.get("reason") else ""
+    facts = [f"{plain(step.get('status'))}{reason}"]
+    facts += [plain(step["verdict"])] if step.get("verdict") else []
+    facts += [counted(attempts, "attempt")] if attempts > 1 else []
+    facts += [f"${float(usage['cost_usd']):.4f}"] if usage.get("turns") else []
+    facts += [how_long(float(usage["wall_seconds"]))] if usage.get("wall_seconds") is not None else []
+    return ", ".join(facts)
+
+
+def _denied(step: dict[str, Any], by: str = "") -> list[str]:
+    lines = []
     for denied in step.get("denied") or []:
-        what = f"{plain(denied.get('tool'))} {plain(denied.get('input_json', ''))[:100]}"
+        what = f"{by}{plain(denied.get('tool'))} {plain(denied.get('input_json', ''))[:100]}"
         lines += _line("not allowed", what)
     return lines
+
+
+def _checks(result: dict[str, Any]) -> list[str]:
+    """What the checks of the last round came to."""
+    checks = result.get("checks") or []
+    last = max((int(check.get("round") or 0) for check in checks), default=0)
+    lines = []
+    for check in checks:
+        if int(check.get("round") or 0) == last:
+            code = check.get("exit")
+            said = one_line((check.get("output_tail") or "").rpartition("\n")[2], LAST_WORDS) if code else ""
+            outcome = "passed" if code == 0 else f"failed, exit code {code}" + (f": {said}" if said else "")
+            lines.append(f"{one_line(shlex.join(check.get('command') or ()), COMMAND)}: {outcome}")
+    rounds = [f"after {counted(last, 'round')} of mending"] if last else []
+    return _lines("checks", [*lines, *rounds])
 
 
 def _errors(result: dict[str, Any]) -> list[str]:

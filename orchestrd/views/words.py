@@ -8,6 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+_SOON_SECONDS = 600.0
+_DAY_SECONDS = 20 * 3600.0
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object; empty when there is none (a status file before the first start)."""
@@ -51,7 +54,7 @@ def table(rows: list[tuple[str, ...]], head: tuple[str, ...]) -> str:
 
 
 def how_long(seconds: float) -> str:
-    """Say a span for people: 0.4 s, 42 s, 3 m 10 s, 2 h 5 m."""
+    """Say a span for people: 0.4 s, 42 s, 3 m 10 s, 2 h 5 m, 9 d 3 h."""
     if 0 <= seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = max(0, round(seconds))
@@ -59,7 +62,19 @@ def how_long(seconds: float) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} m {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} m"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} m"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def until(when: datetime, now: datetime) -> str:
+    """Say until when something waits: on the reader's own clock, and how long that is from now."""
+    seconds = (when - now).total_seconds()
+    if seconds <= 0:
+        return "until now"
+    local = when.astimezone()
+    form = "%H:%M:%S" if seconds < _SOON_SECONDS else "%H:%M" if seconds < _DAY_SECONDS else "%Y-%m-%d %H:%M"
+    return f"until {local:{form}}, in {how_long(seconds)}"
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

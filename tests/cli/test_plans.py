@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 
 import pytest
@@ -170,7 +171,7 @@ def test_ps_shows_for_what_a_plan_waits_and_until_when(orchestrd, root):
     }
     (root / "status/plans.json").write_text(json.dumps({"plans": [plan]}))
 
-    assert "time · until 2030-01-01T00:00:00Z" in orchestrd("ps").out
+    assert re.search(r"time · until (2029-12-31|2030-01-01) \d\d:\d\d, in \d+ d", orchestrd("ps").out)
 
 
 def test_an_order_lies_in_control_until_a_daemon_comes(orchestrd, root):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,37 @@ def test_what_moved_to_the_archive_is_read_on_there(tmp_path: Path, start: Path,
     (tmp_path / "active" / "api").rename(month / "api")
 
     assert list(streams.fresh()) == ["        two", "── exit code 0 · 1.0 s"]
+
+
+def test_where_several_starts_speak_it_is_said_who_does(start: Path, streams: Streams) -> None:
+    other = start.with_name("check_1.2")
+    other.mkdir()
+    for number, folder in enumerate((start, other), 1):
+        write(folder / "launch.json", kind="command", argv=["make"])
+        os.utime(folder / "launch.json", (number, number))
+        say(folder / "stdout.log", b"one\n")
+    begun = ["── $ make", "        one"]
+    assert list(streams.fresh()) == ["── start test.1", *begun, "── start check 1, run 2", *begun]
+
+    say(start / "stdout.log", b"two\n")
+    say(other / "stdout.log", b"two\n")
+    assert list(streams.fresh()) == ["── test.1", "        two", "── check 1, run 2", "        two"]
+
+    say(other / "stdout.log", b"three\n")
+    assert list(streams.fresh()) == ["        three"]
+
+
+def test_starts_are_told_in_the_order_in_which_they_began_whichever_ended_first(
+    start: Path, streams: Streams
+) -> None:
+    for number, name in enumerate(("z.1", "a.1"), 1):
+        folder = start.with_name(name)
+        folder.mkdir()
+        write(folder / "launch.json", kind="command", argv=["make"])
+        os.utime(folder / "launch.json", (number, number))
+    write(start / "launch.json", kind="command", argv=["make"])
+    write(start.with_name("z.1") / "exit.json", why="ended", exit_code=0, wall_seconds=1)
+
+    told = [line for line in streams.fresh() if line.startswith("── start")]
+
+    assert told == ["── start z.1", "── start a.1", "── start test.1"]
