@@ -111,15 +111,16 @@ class Engine:
         self._limit.let_time_pass(event.at)
         commands = self._react(event)
         commands += self._let_time_pass(event.at)
+        for command in commands:
+            if isinstance(command, Settle):
+                # Before others are admitted: it is theirs from now on.
+                self.budget.give_back(command.plan)
         if DYING in self.admission.troubles:
             commands += self._steps.let_yield(event.at)
         if not isinstance(event, told.PlanRecovered):
             # Not before all are told: those that run already hold slots and places.
             commands += self._admit(event.at)
         self._plans.date_changes()
-        for command in commands:
-            if isinstance(command, Settle):
-                self.budget.give_back(command.plan)
         if self.draining and not any(
             plan.state in HOLDS_A_SLOT or plan.life is Life.SETTLING for plan in self._plans
         ):

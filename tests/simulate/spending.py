@@ -1,0 +1,81 @@
+"""What has been spent in the simulated world: as the daemons were told, and as their journals say it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from handoff.root import PlanId
+from orchestrd.core.budget import DAY_SECONDS
+from orchestrd.core.money import micros
+from tests.simulate.fates import REPLY_USD
+from tests.simulate.kept import Kept
+from tests.simulate.script import Script
+from tests.simulate.violation import Violation
+
+_MARGIN = 10
+
+
+class Spending:
+    """Sums of money, in micro-dollars, and the caps that hold for them."""
+
+    def __init__(self, script: Script, kept: dict[PlanId, Kept]) -> None:
+        self._script = script
+        self._kept = kept
+        self._told: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self._told_of_run: dict[tuple[PlanId, str, int], int] = {}
+
+    def tell(self, plan: PlanId, step: str, number: int, cost_usd: float, wall: float) -> None:
+        """A daemon is told what a run has cost so far, all in all."""
+        key = plan, step, number
+        more = micros(cost_usd) - self._told_of_run.get(key, 0)
+        if more <= 0:
+            return
+        self._told_of_run[key] = micros(cost_usd)
+        facts = self._kept[plan].facts
+        assert facts is not None
+        day = self._told[int(wall // DAY_SECONDS)]
+        day[facts.project] += more
+        day[""] += more
+        self._hold_caps(day, facts.project)
+
+    def _hold_caps(self, day: Counter[str], project: str) -> None:
+        over = micros(REPLY_USD) * self._script.max_parallel + _MARGIN
+        for cap, name in ((self._script.per_day_usd, ""), (self._script.per_project_usd, project)):
+            if cap is not None and day[name] > micros(cap) + over:
+                what = f"a cap is passed by more than a reply of each run: {day[name]} of {micros(cap)}"
+                raise Violation(name or "day", what)
+
+    def hold_plan(self, kept: Kept) -> None:
+        """A plan's own money is passed by no more than a reply of each of its runs that were alive at one time."""
+        facts = kept.facts
+        if facts is None or facts.max_usd is None:
+            return
+        spent = sum(self._told_of_run.get((kept.plan, *name), 0) for name in kept.runs)
+        if spent > micros(facts.max_usd) + micros(REPLY_USD) * max(1, kept.most_at_once) + _MARGIN:
+            what = f"its money is passed by more than a reply of each run: {spent} of {facts.max_usd}"
+            raise Violation(kept.plan, what)
+
+    def hold_books(self, booked_usd: float, wall: float) -> None:
+        """What the engine has booked today is what it was told."""
+        told = self._told[int(wall // DAY_SECONDS)][""]
+        less = told - micros(booked_usd)
+        if self._script.has_power_cuts:
+            # What was not synced is told of once more.
+            less = min(less, 0)
+        if abs(less) > _MARGIN and not self._is_blurred(wall):
+            raise Violation("day", f"its books are wrong: {micros(booked_usd)} instead of {told}")
+
+    def _is_blurred(self, wall: float) -> bool:
+        """Some run has told of its cost on two days: of one that was told of on another day a new daemon knows none."""
+        return len([day for day in self._told.values() if day[""]]) > 1
+
+    def journals_tell(self, wall: float) -> dict[str, float]:
+        """What the runs that are over have cost today, by project: as `record/spending.py` finds it."""
+        found: Counter[str] = Counter()
+        for kept in self._kept.values():
+            if kept.facts is None:
+                continue
+            for record in kept.records:
+                if record["event"] == "run-ended" and record["time"] // DAY_SECONDS == wall // DAY_SECONDS:
+                    found[kept.facts.project] += micros(record.get("cost_usd") or 0.0)
+        return {project: amount / 1_000_000 for project, amount in found.items()}
