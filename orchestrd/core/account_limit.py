@@ -40,6 +40,10 @@ class AccountLimit:
         """Nothing may start that asks a model, but for one that finds out whether it still holds."""
         return self.until is not None or self._probe is not None
 
+    def keeps_back(self, key: Key) -> bool:
+        """Whether a start must not be made whose turn it was: the one that finds out may."""
+        return self.until is not None or self._probe not in {None, key}
+
     @property
     def is_near(self) -> bool:
         """Only what is urgent may begin."""

@@ -308,8 +308,8 @@ class Engine:
     def _workspace_made(self, event: told.WorkspaceMade) -> list[Command]:
         plan = self._plans.known(event.plan)
         step = plan.steps[event.step]
-        keeps_out = not step.facts.is_command and self.admission.limit.is_reached
-        may_start = self.admission.starts_plans and not keeps_out
+        keeps_back = not step.facts.is_command and self._limit.keeps_back((event.plan, event.step))
+        may_start = self.admission.starts_plans and not keeps_back
         commands = self._steps.start(plan, step, event.at, may_start=may_start)
         return commands or self._give_up_overdue(plan, event.at)
 

@@ -112,6 +112,10 @@ class Turns:
                 self._hold_steps(plan, at.boot)
 
     def _hold_steps(self, plan: PlanInHand, boot: float) -> None:
+        if plan.decided is not None or plan.cancelled is not None:
+            return
+        if any(step.state is StepState.GATHERING for step in plan.own_steps()):
+            return  # a moment later all is looked at again
         for step in plan.own_steps():
             is_over = step.paused_until is None or step.paused_until + PATIENCE_SECONDS < boot
             if step.state is StepState.WAITING and is_over and has_money(plan, step):
