@@ -97,11 +97,6 @@ class Script:
         return self.per_day_usd is not None or self.per_project_usd is not None
 
     @property
-    def has_power_cuts(self) -> bool:
-        """Journals lose what was not synced."""
-        return any(one.is_power_cut for one in self.kills)
-
-    @property
     def is_clock_set(self) -> bool:
         """Somebody sets the wall clock."""
         return any(one.kind == "clock" for one in self.happenings)
@@ -167,8 +162,9 @@ def _plan(
 def _dates(chance: random.Random, number: int, comes: float, span: float) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if chance.random() < 0.25:
-        # Mostly one that came before, sometimes one that comes later, seldom one that never does.
-        numbers = {chance.randrange(number + 2) for _ in range(chance.randint(1, 2))} - {number}
+        # One that came before, the next that comes (in no circle), or one that never does.
+        last = number + 1 if number % 2 == 0 else number - 2
+        numbers = {chance.randint(NEVER, max(last, NEVER)) for _ in range(chance.randint(1, 2))} - {number}
         found["after"] = tuple(f"p{one}" for one in sorted(numbers))
     if chance.random() < 0.1:
         found["not_before"] = comes + chance.choice((-10.0, 30.0, span))

@@ -23,6 +23,8 @@ class Spending:
         self._kept = kept
         self._told: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self._told_of_run: dict[tuple[PlanId, str, int], int] = {}
+        self._is_blurred = False
+        """A daemon was started on a later day: what runs had told before midnight, it books on its own."""
 
     def tell(self, plan: PlanId, step: str, number: int, cost_usd: float, wall: float) -> None:
         """A daemon is told what a run has cost so far, all in all."""
@@ -56,18 +58,13 @@ class Spending:
             raise Violation(kept.plan, what)
 
     def hold_books(self, booked_usd: float, wall: float) -> None:
-        """What the engine has booked today is what it was told."""
+        """What the engine has booked today is what it was told; after a kill at most, for runs have yet to tell it."""
         told = self._told[int(wall // DAY_SECONDS)][""]
         less = told - micros(booked_usd)
-        if self._script.has_power_cuts:
-            # What was not synced is told of once more.
+        if self._script.kills:
             less = min(less, 0)
-        if abs(less) > _MARGIN and not self._is_blurred(wall):
+        if abs(less) > _MARGIN and not self._is_blurred:
             raise Violation("day", f"its books are wrong: {micros(booked_usd)} instead of {told}")
-
-    def _is_blurred(self, wall: float) -> bool:
-        """Some run has told of its cost on two days: of one that was told of on another day a new daemon knows none."""
-        return len([day for day in self._told.values() if day[""]]) > 1
 
     def journals_tell(self, wall: float) -> dict[str, float]:
         """What the runs that are over have cost today, by project: as `record/spending.py` finds it."""
@@ -76,6 +73,12 @@ class Spending:
             if kept.facts is None:
                 continue
             for record in kept.records:
-                if record["event"] == "run-ended" and record["time"] // DAY_SECONDS == wall // DAY_SECONDS:
-                    found[kept.facts.project] += micros(record.get("cost_usd") or 0.0)
+                if record["event"] != "run-ended":
+                    continue
+                cost, time = record.get("cost_usd") or 0.0, record["time"]
+                self.tell(kept.plan, record["step"], record["n"], cost, time)
+                if time // DAY_SECONDS == wall // DAY_SECONDS:
+                    found[kept.facts.project] += micros(cost)
+        today = int(wall // DAY_SECONDS)
+        self._is_blurred |= any(day[""] and number != today for number, day in self._told.items())
         return {project: amount / 1_000_000 for project, amount in found.items()}
