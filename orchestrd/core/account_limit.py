@@ -67,6 +67,17 @@ class AccountLimit:
         self.until_wall = at.wall + pause
         return pause
 
+    def park_again(self, at: Moment, until: float, *, is_guess: bool) -> None:
+        """A step was parked until then (wall seconds) by a daemon before; `is_guess`: nobody had told when it is over."""
+        if until <= at.wall:
+            # What was told is over. A guess is not: one has to find out.
+            self._must_probe |= is_guess and self.until is None
+            return
+        known = self.until_wall
+        if known is None or (self.is_guess, until) > (is_guess, known):
+            self.until, self.until_wall = at.boot + until - at.wall, until
+            self.is_guess, self._must_probe = is_guess, False
+
     def approach(self, at: Moment, resets_at: float | None) -> None:
         """It is near."""
         seconds = max(0.0, resets_at - at.wall) if resets_at is not None else FIRST_GAP_SECONDS

@@ -15,7 +15,7 @@ from handoff.result import Status
 from handoff.root import PlanId
 from orchestrd.core import endings
 from orchestrd.core import events as told
-from orchestrd.core.account_limit import MARGIN_SECONDS, AccountLimit
+from orchestrd.core.account_limit import AccountLimit
 from orchestrd.core.admission import Admission
 from orchestrd.core.after_run import judge_evidence
 from orchestrd.core.budget import Budget, next_day
@@ -247,12 +247,12 @@ class Engine:
         """Let steps wait on that waited for the account's limit; what is over by now is over."""
         for name, before in history.steps.items():
             until, step = before.parked_until, plan.steps.get(name)
-            if before.in_hand or until is None or step is None or until <= at.wall:
+            if before.in_hand or until is None or step is None:
                 continue
-            step.state = StepState.WAITING
-            self._plans.waiting.pause(plan, step, until - at.wall, at, "limit")
-            if not self._limit.is_reached:
-                self._limit.reach(at, until - MARGIN_SECONDS)
+            self._limit.park_again(at, until, is_guess=before.parked_untold)
+            if until > at.wall:
+                step.state = StepState.WAITING
+                self._plans.waiting.pause(plan, step, until - at.wall, at, "limit")
 
     # -- waiting --------------------------------------------------------------------------------------------------
 
@@ -326,7 +326,7 @@ class Engine:
     def _limit_told(self, event: told.LimitTold) -> None:
         match event.status:
             case "rejected":
-                if not self._limit.is_reached:
+                if self._limit.until is None or event.resets_at is not None:
                     self._limit.reach(event.at, event.resets_at)
             case "allowed_warning":
                 self._limit.approach(event.at, event.resets_at)

@@ -94,6 +94,10 @@ class StepHistory:
     """Wall seconds since when it waits for the account's limit."""
     parked_until: float | None = None
     """Wall seconds; as far as anybody knew."""
+    parked_untold: bool = False
+    """Nobody had told until when."""
+    parked_since_before: float | None = None
+    """Since when it had waited for that when it was started last."""
 
 
 @dataclass(frozen=True, slots=True)

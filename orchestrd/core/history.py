@@ -96,6 +96,7 @@ def _follow_step(step: StepHistory, record: Record) -> tuple[StepHistory, float]
                 round=record.get("round") or 0,
                 spent_usd=step.spent_usd + cost,
                 given_usd=record.get("budget_usd"),
+                parked_since_before=step.parked_since,
             )
             # An end that was acted upon without a word (`run-again` could not be written) has cost what it has.
             return intended, cost
@@ -115,6 +116,7 @@ def _follow_step(step: StepHistory, record: Record) -> tuple[StepHistory, float]
                 spent_usd=spent,
                 parked_since=record.get("parked_since"),
                 parked_until=record.get("parked_until"),
+                parked_untold=record.get("parked_untold", False),
             )
             return again, cost
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from handoff.result import Status
 from orchestrd.core import endings
@@ -12,7 +13,24 @@ from orchestrd.core.graph import expanded
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import Life
 from orchestrd.core.step import StepInHand
-from orchestrd.core.step_life import StepState
+from orchestrd.core.step_life import NOT_BEGUN, StepState
+
+
+def note_of_further_start(step: StepInHand) -> dict[str, Any] | None:
+    """The fields of `run-again`, now that an end of this step was decided upon; None: no further start follows it.
+
+    A check has none: in another round it is run because of that round, not because of how it ended before.
+    """
+    if check_number(step.name) is not None or step.state not in {*NOT_BEGUN, StepState.PREPARING}:
+        return None
+    fields: dict[str, Any] = {"step": step.name, "same_attempt": step.same_attempt}
+    if step.session:
+        fields["session_id"] = step.session
+    if step.parked_since is not None and step.wait is not None:
+        fields |= {"parked_since": step.parked_since, "parked_until": step.wait.until}
+        if step.is_parked_untold:
+            fields["parked_untold"] = True
+    return fields
 
 
 def take_up(plan: PlanInHand, history: History) -> Life:

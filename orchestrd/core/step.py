@@ -41,6 +41,8 @@ class StepInHand:
     """Wall seconds since when it waits for the account's limit."""
     parked_since_before: float | None = None
     """The same, of its last start: if that is refused too, it has waited since then."""
+    is_parked_untold: bool = False
+    """Nobody has told until when."""
     started: float = 0.0
     """Boot seconds of its last start; of one that was found alive 0, for it is older."""
     is_yielding: bool = False
@@ -73,3 +75,4 @@ class StepInHand:
         self.spent_usd = history.spent_usd
         self.given_usd = history.given_usd
         self.parked_since = history.parked_since
+        self.parked_since_before = history.parked_since_before

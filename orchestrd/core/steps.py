@@ -253,7 +253,7 @@ class Steps:
         if at.wall + pause - since > self._max_parked:
             step.outcome = outcome
             return self._over(plan, step, endings.parked_too_long(self._max_parked), at)
-        step.parked_since = since
+        step.parked_since, step.is_parked_untold = since, self._limit.is_guess
         return self._again(plan, step, outcome.session, pause, at, same_attempt=True, word="limit")
 
     def _over(self, plan: PlanInHand, step: StepInHand, ending: Ending, at: Moment) -> list[Command]:

@@ -35,7 +35,7 @@ from orchestrd.core.commands import (
 )
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunEnded, StepHistory, Tick
-from orchestrd.core.step_life import NOT_BEGUN, StepState
+from orchestrd.core.recovering import note_of_further_start
 from orchestrd.daemon.bell import Bell
 from orchestrd.daemon.entrance import Entrance
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
@@ -327,16 +327,12 @@ class Daemon:
         """If that start is followed by another one, write that down."""
         plan = self._engine.plan(event.plan)
         step = plan.steps.get(event.step) if plan is not None else None
-        if step is None or step.state not in {*NOT_BEGUN, StepState.PREPARING}:
+        fields = note_of_further_start(step) if step is not None else None
+        if fields is None:
             return
-        fields: dict[str, Any] = {"session_id": step.session} if step.session else {}
-        if step.parked_since is not None and step.wait is not None:
-            fields |= {"parked_since": step.parked_since, "parked_until": step.wait.until}
         # Without this line the next daemon decides on that run's end once more, and alike.
         with suppress(OSError):
-            self._journals.append(
-                event.plan, "run-again", step=step.name, same_attempt=step.same_attempt, **fields
-            )
+            self._journals.append(event.plan, "run-again", **fields)
 
     def _note_ending(self, command: Settle) -> None:
         if command.plan in self._noted_endings:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import pytest
+
 from handoff.result import Reason
 from handoff.root import PlanId
-from orchestrd.core.commands import Command, Prepare, StartRun
+from orchestrd.core.commands import Command, Gather, Prepare, StartRun
 from orchestrd.core.engine import Engine
-from orchestrd.core.events import Moment, PlanAccepted, RunEnded, RunOutcome, Tick, WorkspaceMade
-from orchestrd.core.facts import PlanFacts
+from orchestrd.core.events import (
+    History,
+    LimitTold,
+    Moment,
+    PlanAccepted,
+    PlanRecovered,
+    RunEnded,
+    RunOutcome,
+    StepHistory,
+    Tick,
+    WorkspaceMade,
+)
+from orchestrd.core.facts import MAIN, PlanFacts
 
 A, B = PlanId("a"), PlanId("b")
 
@@ -63,3 +76,56 @@ def test_one_run_that_finds_out_and_is_refused_is_followed_by_another_after_a_lo
 
     assert prepared(engine.handle(Tick(at(179)))) == []
     assert len(prepared(engine.handle(Tick(at(180))))) == 1
+
+
+def test_a_time_that_is_told_while_one_finds_out_is_believed() -> None:
+    engine = parked(A, B)
+    engine.handle(Tick(at(60)))
+    engine.handle(LimitTold(at(61), "rejected", at(300).wall))
+
+    assert engine.handle(WorkspaceMade(at(62), A)) == []
+    assert prepared(engine.handle(Tick(at(299)))) == []
+    assert prepared(engine.handle(Tick(at(300.5)))) == [A, B]
+
+
+# -- after a restart ---------------------------------------------------------------------------------------------------
+
+
+def recovered(second: float, **told: History) -> tuple[Engine, list[PlanId]]:
+    """A daemon that finds these plans, and those that it gives slots at once."""
+    engine = Engine(max_parallel=9, max_parked_seconds=3600)
+    for arrival, (plan, history) in enumerate(told.items()):
+        facts = PlanFacts(PlanId(plan), arrival, accepted=at(0).wall, project="/src/api")
+        engine.handle(PlanRecovered(at(second), facts, history))
+    return engine, prepared(engine.handle(Tick(at(second))))
+
+
+def parked_until(second: float, *, is_told: bool) -> History:
+    step = StepHistory(1, parked_since=at(0).wall, parked_until=at(second).wall, parked_untold=not is_told)
+    return History({MAIN: step})
+
+
+def test_after_a_restart_parked_plans_wait_on() -> None:
+    engine, chosen = recovered(10, a=parked_until(20, is_told=True), b=parked_until(30, is_told=True))
+
+    assert chosen == []
+    assert prepared(engine.handle(Tick(at(20)))) == []
+    assert prepared(engine.handle(Tick(at(30)))) == [A, B]
+
+
+@pytest.mark.parametrize("restarted_at", [10, 70])
+def test_after_a_restart_one_run_finds_out_where_nobody_had_told_when_the_limit_is_over(
+    restarted_at: int,
+) -> None:
+    engine, chosen = recovered(
+        restarted_at, a=parked_until(60, is_told=False), b=parked_until(60, is_told=False)
+    )
+
+    assert [*chosen, *prepared(engine.handle(Tick(at(71))))] == [A]
+
+
+def test_after_a_restart_a_plan_has_been_parked_since_it_was_first_refused() -> None:
+    ended = StepHistory(2, in_hand=True, outcome=refused(), parked_since_before=at(0).wall)
+    engine, _ = recovered(3590, a=History({MAIN: ended}))
+
+    assert engine.handle(RunEnded(at(3590), A, refused())) == [Gather(A)]

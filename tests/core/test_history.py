@@ -114,6 +114,20 @@ def test_a_start_that_did_not_count_gives_its_attempt_back() -> None:
     assert told.history.steps[MAIN].attempt == 1
 
 
+def test_since_when_a_plan_was_parked_is_known_while_it_is_tried_again() -> None:
+    parked = AGAIN | {
+        "same_attempt": True,
+        "parked_since": 100.0,
+        "parked_until": 160.0,
+        "parked_untold": True,
+    }
+    waits = told_by(TAKEN, ACCEPTED, intended(1, 1), FAILED, parked).history.steps[MAIN]
+    tried = told_by(TAKEN, ACCEPTED, intended(1, 1), FAILED, parked, intended(2, 1)).history.steps[MAIN]
+
+    assert (waits.parked_since, waits.parked_until, waits.parked_untold) == (100.0, 160.0, True)
+    assert (tried.parked_since, tried.parked_since_before) == (None, 100.0)
+
+
 def test_a_cancel_is_remembered_with_its_reason() -> None:
     assert told_by(TAKEN, ACCEPTED, {"event": "cancel-asked", "why": "enough"}).history.cancelled == "enough"
     assert told_by(TAKEN, ACCEPTED, {"event": "cancel-asked"}).history.cancelled == ""

@@ -46,7 +46,9 @@ def test_what_a_settled_plan_gives_back_is_given_at_once_to_whoever_is_next() ->
 
 
 def test_after_a_restart_a_run_whose_end_was_written_down_is_not_billed_a_second_time() -> None:
-    engine = Engine(max_parallel=1, budget=Budget(per_day_usd=1.0, booked_usd={"/src/api": 0.25}, wall=at().wall))
+    engine = Engine(
+        max_parallel=1, budget=Budget(per_day_usd=1.0, booked_usd={"/src/api": 0.25}, wall=at().wall)
+    )
     outcome = RunOutcome(succeeded=True, cost_usd=0.25)
     ended = StepHistory(starts=1, attempt=1, in_hand=True, outcome=outcome, given_usd=0.5)
     engine.handle(PlanRecovered(at(), facts(A, max_usd=0.5), History({MAIN: ended})))

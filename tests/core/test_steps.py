@@ -28,6 +28,7 @@ from orchestrd.core.events import (
 )
 from orchestrd.core.facts import PlanFacts, StepFacts, check_step
 from orchestrd.core.plan_life import State
+from orchestrd.core.recovering import note_of_further_start
 from orchestrd.core.step_life import StepState
 
 P = PlanId("p")
@@ -220,6 +221,18 @@ def test_a_check_that_never_passes_fails_the_plan_after_its_rounds() -> None:
 
     assert (status, reason) == (Status.FAILED, Reason.CHECK_FAILED)
     assert len(starts) == 6
+
+
+def test_a_check_whose_round_is_over_is_no_start_that_another_one_follows() -> None:
+    engine, _ = opened(StepFacts(), checks=1)
+    run(engine, "main")
+    engine.handle(Joined(at(), P))
+    engine.handle(RunEnded(at(), P, RED, check_step(1)))
+    plan = engine.plan(P)
+
+    assert plan is not None
+    assert note_of_further_start(plan.steps[check_step(1)]) is None
+    assert note_of_further_start(plan.steps["main"]) is not None
 
 
 def test_without_rounds_a_failed_check_is_the_end() -> None:

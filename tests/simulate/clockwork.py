@@ -71,6 +71,8 @@ class Clockwork:
         """The machine is off for so long, and boots."""
         self._booted = self.now + down - UP_SECONDS
 
-    def _push(self, time: float, daemon: int | None, action: Callable[..., None], given: tuple[Any, ...]) -> None:
+    def _push(
+        self, time: float, daemon: int | None, action: Callable[..., None], given: tuple[Any, ...]
+    ) -> None:
         self._order += 1
         heapq.heappush(self._heap, _Entry(time, self._order, daemon, action, given))

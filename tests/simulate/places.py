@@ -62,7 +62,12 @@ class Places:
         """A step is started: in place no other one may write at the same time."""
         kept = self._kept[plan]
         facts = kept.facts
-        if facts is None or not facts.in_place or check_number(step) is not None or not kept.step(step).writes:
+        if (
+            facts is None
+            or not facts.in_place
+            or check_number(step) is not None
+            or not kept.step(step).writes
+        ):
             return
         returned = [one for more in kept.script.further.values() for one in more]
         for other in (*facts.steps, *returned):

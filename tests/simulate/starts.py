@@ -98,7 +98,9 @@ class Starts:
         if not is_refused:
             self._parked_since.pop(key, None)
             if outcome.may_retry:
-                attempt = max((one["attempt"] for one in self._kept[key[0]].of("run-intended", key[1])), default=1)
+                attempt = max(
+                    (one["attempt"] for one in self._kept[key[0]].of("run-intended", key[1])), default=1
+                )
                 pause = PAUSES_SECONDS[min(attempt, len(PAUSES_SECONDS)) - 1]
                 self._pauses[key] = self._clock.now + pause
             return
@@ -124,7 +126,9 @@ class Starts:
             raise Violation(plan, "it is given a slot while nothing may start")
         for name in facts.after:
             if name not in self._kept or self._kept[name].status is not Status.SUCCEEDED:
-                raise Violation(plan, f"it is given a slot before the plan has succeeded that it comes after: {name}")
+                raise Violation(
+                    plan, f"it is given a slot before the plan has succeeded that it comes after: {name}"
+                )
         if now < self._pauses.get((plan, step), 0.0) - _EPSILON and not self._script.is_clock_set:
             raise Violation(plan, f"its pause is not over: {step}")
         if not any(one["event"] == "run-intended" for one in kept.records) and not self._script.is_clock_set:
@@ -145,6 +149,7 @@ class Starts:
         if command.number != max(numbers, default=0) + 1:
             raise Violation(plan, f"that is not its next start: {step}.{command.number}")
         if check_number(step) is not None:
+            self._hold_check(kept, command)
             return
         if not self.may_start:
             raise Violation(plan, f"it is started while nothing may start: {step}")
@@ -159,6 +164,15 @@ class Starts:
         held = engine.plan(plan)
         if held is None or held.steps[step].state is not StepState.RUNNING:
             raise Violation(plan, f"it is started and does not run: {step}")
+
+    def _hold_check(self, kept: Kept, command: StartRun) -> None:
+        """In each round a check is run once, and again only if something else has ended it."""
+        before = kept.intended(command.step, command.number - 1)
+        ended = next(kept.of("run-ended", command.step), None)
+        if before is None or ended is None or (before.get("round") or 0) != command.round:
+            return
+        if ended["n"] == before["n"] and ended.get("reason") != "interrupted":
+            raise Violation(kept.plan, f"a check is run twice in one round: {command.step}")
 
     def _needs(self, kept: Kept, step: str) -> tuple[str, ...]:
         needs = kept.step(step).needs
@@ -183,7 +197,9 @@ class Starts:
             raise Violation(command.plan, f"it is started while the account is at its limit: {command.step}")
         if self._is_guess:
             if self._probes:
-                raise Violation(command.plan, f"a second one finds out whether the limit is over: {command.step}")
+                raise Violation(
+                    command.plan, f"a second one finds out whether the limit is over: {command.step}"
+                )
             self._probes.add(key)
 
     def _hold_budget(self, kept: Kept, command: StartRun) -> None:
@@ -212,6 +228,8 @@ class Starts:
         if since is None or held is None or step not in held.steps or self._script.is_clock_set:
             return
         one = held.steps[step]
+        if self._kept[plan].has_gaps:
+            return
         if one.state is StepState.WAITING and one.wait is not None and one.wait.word == "limit":
             until = (one.wait.until or 0.0) - self._clock.set_by
             if until - since > self._script.max_parked + 1.0:

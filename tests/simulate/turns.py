@@ -95,7 +95,9 @@ class Turns:
         for project in went_past:
             self._passed[project] += 1
             if self._passed[project] > self._projects:
-                raise Violation(mine.plan, f"others go past a project of equal priority again and again: {project}")
+                raise Violation(
+                    mine.plan, f"others go past a project of equal priority again and again: {project}"
+                )
 
     def hold_nobody_idle(self, engine: Engine) -> None:
         """No slot is free that somebody could have, and nobody waits whose time has come."""
@@ -119,9 +121,13 @@ class Turns:
         for step in plan.own_steps():
             is_over = step.paused_until is None or step.paused_until + PATIENCE_SECONDS < boot
             if step.state is StepState.WAITING and is_over and has_money(plan, step):
-                raise Violation(plan.facts.plan, f"its pause is over, and nobody goes on with it: {step.name}")
+                raise Violation(
+                    plan.facts.plan, f"its pause is over, and nobody goes on with it: {step.name}"
+                )
             if step.state is StepState.PENDING and plan.is_met(step) and has_money(plan, step):
-                raise Violation(plan.facts.plan, f"nothing stands in its way, and it is not ready: {step.name}")
+                raise Violation(
+                    plan.facts.plan, f"nothing stands in its way, and it is not ready: {step.name}"
+                )
         if plan.is_quiet() and not any(_may_come(step) for step in plan.steps.values()):
             raise Violation(plan.facts.plan, "nothing of it will ever happen")
 

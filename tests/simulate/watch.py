@@ -78,7 +78,9 @@ class Watch:
         self._is_recovering = False
         slots = sum(1 for items in self._open.values() if items)
         if slots != engine.running():
-            raise Violation("-", f"slots are lost or made up: {engine.running()} are held, {slots} are in use")
+            raise Violation(
+                "-", f"slots are lost or made up: {engine.running()} are held, {slots} are in use"
+            )
         if len(self._hands.alive) > self._script.max_parallel:
             raise Violation("-", f"more runs are alive than may be: {len(self._hands.alive)}")
         if any(isinstance(command, Prepare) for command in commands):

@@ -18,7 +18,7 @@ from orchestrd.core.events import Event, StepHistory
 from orchestrd.core.history import read_history
 from orchestrd.core.plan_life import State
 from orchestrd.core.pressure import DYING
-from orchestrd.core.step_life import NOT_BEGUN, StepState
+from orchestrd.core.recovering import note_of_further_start
 from tests.simulate.clockwork import Clockwork
 from tests.simulate.hands import Hands
 from tests.simulate.kept import Kept
@@ -152,19 +152,15 @@ class World:
         """If that start is followed by another one, write that down (`Daemon._note_further_attempt`)."""
         plan = self.engine.plan(event.plan)
         step = plan.steps.get(event.step) if plan is not None else None
-        if step is None or step.state not in {*NOT_BEGUN, StepState.PREPARING}:
+        fields = note_of_further_start(step) if step is not None else None
+        if fields is None:
             return
-        fields: dict[str, Any] = {"session_id": step.session} if step.session else {}
-        if step.parked_since is not None and step.wait is not None:
-            fields |= {"parked_since": step.parked_since, "parked_until": step.wait.until}
         self.point()
         kept = self.kept[event.plan]
         if kept.chance.random() < LOST:
             kept.has_gaps = True
             return
-        kept.add(
-            "run-again", step=step.name, same_attempt=step.same_attempt, time=self.clock.wall, **fields
-        )
+        kept.add("run-again", time=self.clock.wall, **fields)
 
     def point(self) -> None:
         """One point of a daemon's way, at which it may be killed."""
@@ -321,14 +317,18 @@ class World:
     def _make_peace(self) -> None:
         """Everything that troubles is over, and nobody waits for what never comes."""
         for word in sorted(self._troubles):
-            self._happen(Happening(0.0, "over", word=word))
+            self._soon_happens(Happening(0.0, "over", word=word))
         if self._paused:
-            self._happen(Happening(0.0, "resume"))
+            self._soon_happens(Happening(0.0, "resume"))
         there = {f"p{one.number}" for one in self._script.plans}
         for plan, kept in list(self.kept.items()):
             after = kept.facts.after if kept.facts is not None else ()
             if f"p{NEVER}" in after or not there.issuperset(after):
-                self._cancel(plan)
+                self.clock.at_time(self.clock.now, self._soon, self._cancel, plan)
+
+    def _soon_happens(self, one: Happening) -> None:
+        # Each for itself: the daemon may be killed in the middle.
+        self.clock.at_time(self.clock.now, self._soon, self._happen, one)
 
     def _say(self, event: Event) -> None:
         assert self._tell is not None
