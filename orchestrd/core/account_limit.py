@@ -68,7 +68,7 @@ class AccountLimit:
         return pause
 
     def park_again(self, at: Moment, until: float, *, is_guess: bool) -> None:
-        """A step was parked until then (wall seconds) by a daemon before; `is_guess`: nobody had told when it is over."""
+        """A step was parked until then (wall seconds) by a daemon before; `is_guess`: nobody had told it."""
         if until <= at.wall:
             # What was told is over. A guess is not: one has to find out.
             self._must_probe |= is_guess and self.until is None

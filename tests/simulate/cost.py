@@ -1,0 +1,5 @@
+"""What a decision costs."""
+
+
+def show(chart: str | None) -> None:
+    """Later."""
