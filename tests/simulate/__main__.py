@@ -46,7 +46,9 @@ def _simulate(seed: int, lives: int, processes: int) -> int:
     for found in played.violations:
         _tell(seed, found)
     figures = played.figures
-    ends = ", ".join(f"{figures[name]:,} {name.removeprefix('ended ')}" for name in sorted(figures) if "ended" in name)
+    ends = ", ".join(
+        f"{figures[name]:,} {name.removeprefix('ended ')}" for name in sorted(figures) if "ended" in name
+    )
     print(f"lives {played.lives:,}: {ends}")
     print(f"events {figures['events']:,}, kills {figures['kills']:,}, worlds {figures['worlds']:,}")
     print(

@@ -1,6 +1,6 @@
 """What is going to happen in one world: plans, people, troubles, kills. Drawn from a seed, and a value that can be cut.
 
-Nothing here depends on what the engine does: so a story that shows a violation can be made shorter by leaving parts out.
+Nothing here depends on what the engine does: so a story that shows a violation can be shortened by leaving parts out.
 """
 
 from __future__ import annotations
@@ -173,7 +173,9 @@ def _dates(chance: random.Random, number: int, comes: float, span: float) -> dic
     return found
 
 
-def _happenings(chance: random.Random, lives: int, span: float, is_stormy: bool) -> Iterator[Happening]:
+def _happenings(  # noqa: C901 - one line a kind
+    chance: random.Random, lives: int, span: float, is_stormy: bool
+) -> Iterator[Happening]:
     def some_time() -> float:
         return chance.random() * span * 1.3
 

@@ -103,7 +103,7 @@ class Watch:
             case _:
                 pass
 
-    def _open_for(self, engine: Engine, command: Command) -> None:
+    def _open_for(self, engine: Engine, command: Command) -> None:  # noqa: C901 - one case a command
         match command:
             case Prepare(plan=plan, step=step):
                 self._begin(plan, step, step)
