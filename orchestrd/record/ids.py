@@ -177,6 +177,7 @@ class Ids:
         lines = list(lines)
         if not lines:
             return
+        # Synced, though a start mends it from the folders: of one that somebody has removed nothing else tells.
         self._register.append(line.fields() for line in (*self._owed, *lines))
         self._owed.clear()
         self._remember(lines)

@@ -16,6 +16,9 @@ WHY = {
     "names in .orchestrd/orders: durable.remove < orders": (
         "an order that comes back is known by its number"
     ),
+    "content of archive/ids.jsonl: durable.append_line < register.append": (
+        "the folders tell at the next start what it lost; of a folder that somebody has removed nothing else tells"
+    ),
     "content of .orchestrd/reserve: reserve": (
         "a reserve that a power cut took is made again at the next start"
     ),
