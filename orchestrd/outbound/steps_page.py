@@ -18,7 +18,13 @@ def steps_section(result: Result) -> Iterator[str]:
     """What each step came to; nothing of a plan of one prompt, which is that of the page."""
     if len(result.steps) < 2:
         return
-    lines = [f"- {code(step.id)}: {_step(step)}\n{_said(step)}" for step in result.steps]
+    whole = result.summary or ""
+    # What the page has shown in full is not begun again.
+    lines = [
+        f"- {code(step.id)}: {_step(step)}\n"
+        + ("" if step.summary and whole.endswith(step.summary) else _said(step))
+        for step in result.steps
+    ]
     yield f"## The steps\n\n{''.join(lines)}"
 
 
@@ -58,7 +64,8 @@ def _said(step: StepResult) -> str:
     said = line(step.summary or "")
     if not said:
         return ""
-    return f"  {words(said if len(said) <= MOST_SAID else said[:MOST_SAID].rstrip() + ' …')}\n"
+    said = said if len(said) <= MOST_SAID else f"{said[:MOST_SAID].rstrip()} …"
+    return f"  {code(said) if step.output is not None else words(said)}\n"
 
 
 def _check(check: Check) -> str:

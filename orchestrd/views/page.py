@@ -40,10 +40,10 @@ def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
     ]
     steps = result.get("steps") or []
     lines += _steps(steps)
-    # One log is named; of many, the way to all of them.
-    lines += _line(
-        "log", steps[0].get("log") if len(steps) == 1 else f"orchestrd logs {plan}" if steps else None
-    )
+    if len(steps) == 1:
+        lines += _line("log", steps[0].get("log"))
+    elif steps:
+        lines += _line("logs", f"orchestrd logs {plan}")
     lines += [
         *_checks(result),
         *_errors(result),

@@ -39,7 +39,7 @@ def test_a_person_reads_what_came_of_it_and_what_to_do_next(root: Root) -> None:
 
 
 def test_the_steps_of_a_plan_are_told_one_by_one_and_its_checks_round_by_round(root: Root) -> None:
-    steps = [{"step": name} for name in ("analyse", "build", "review", "revise")]
+    steps = [{"step": name} for name in ("analyse", "build", "review", "mend", "tell", "revise")]
     told = Telling(root).accepted(steps=steps).worktree()
     told.run(step="analyse", summary="It is here:\n\n`limits.py`").tell(
         "step-gathered", step="analyse", changed=False
@@ -51,7 +51,9 @@ def test_the_steps_of_a_plan_are_told_one_by_one_and_its_checks_round_by_round(r
         "summary": "`make`: exit code 0 after 5.5 s.",
     }
     told.run(step="build", **command).tell("step-gathered", step="build", changed=True)
-    told.run(2, 2, step="review", status="failed", reason="schema", summary="x" * 1000)
+    told.run(step="review", summary='{"findings": ["`x`"]}', output={"findings": ["`x`"]})
+    told.run(2, 2, step="mend", status="failed", reason="schema", summary="x" * 1000)
+    told.run(step="tell", summary="This is how it ends. Word for word.")
     told.check(1, 0, "all well").check(2, 1, "first")
     told.check(1, 0, "all well", 1).check(2, None, "no `end` here", 1)
 
@@ -61,7 +63,9 @@ def test_the_steps_of_a_plan_are_told_one_by_one_and_its_checks_round_by_round(r
         "- `analyse`: succeeded, it changed nothing, $0.1000, 5.5 s\n  It is here: \\`limits.py\\`\n" in text
     )
     assert "- `build`: succeeded, it changed the project, 5.5 s\n  \\`make\\`: exit code 0" in text
-    assert "- `review`: failed (`schema`), 2 attempts, $0.1000, 5.5 s\n" in text
+    assert '  ``{"findings": ["`x`"]}``\n' in text
+    assert "- `mend`: failed (`schema`), 2 attempts, $0.1000, 5.5 s\n" in text
+    assert text.count("This is how it ends.") == 1
     assert "- `revise`: skipped\n" in text
     assert f"\n  {'x' * 300} …\n" in text
     assert text.index("## The steps") < text.index("## The checks") < text.index("## What changed")

@@ -180,7 +180,7 @@ def test_a_settled_plan_of_several_steps_lists_them_and_the_last_round_of_its_ch
         "                 fix      failed (schema), 2 attempts\n",
         "                 review   skipped\n",
         "  not allowed    fix: Bash",
-        "  log            orchestrd logs api\n",
+        "  logs           orchestrd logs api\n",
         "  checks         make test: passed\n",
         "                 make lint: failed, exit code 2: E501 too long\n",
         "                 after 1 round of mending",
