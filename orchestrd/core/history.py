@@ -1,6 +1,6 @@
 """What a plan's journal tells: a pure fold of its records, for a daemon that is started anew.
 
-The vocabulary of the records is that of `docs/journal.md`; unknown events are passed over, so an older daemon can
+The vocabulary of the records is that of `docs/how-it-works.md`; unknown events are passed over, so an older daemon can
 read what a newer one wrote.
 """
 
