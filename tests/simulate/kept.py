@@ -41,6 +41,8 @@ class Kept:
     """How many runs of a model were alive at one time at most."""
     has_gaps: bool = False
     """A `run-again` could not be written."""
+    has_lost: bool = False
+    """A power cut has taken some of its journal."""
 
     def add(self, event: str, *, sync: bool = False, **fields: Any) -> Record:
         """Append a line to its journal."""
@@ -76,5 +78,6 @@ class Kept:
     def lose_what_was_not_synced(self) -> None:
         """The power is cut: some of the tail of its journal is gone."""
         kept = self.chance.randint(self.synced, len(self.records))
+        self.has_lost |= kept < len(self.records)
         del self.records[kept:]
         self.synced = kept

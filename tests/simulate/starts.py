@@ -7,6 +7,7 @@ from collections.abc import Callable
 from handoff.result import Reason, Status
 from handoff.root import PlanId
 from orchestrd.core import events as told
+from orchestrd.core.account_limit import MARGIN_SECONDS
 from orchestrd.core.after_run import PAUSES_SECONDS
 from orchestrd.core.commands import Prepare, StartRun
 from orchestrd.core.engine import Engine
@@ -43,6 +44,8 @@ class Starts:
         """Until when a step is not started again, in seconds."""
         self._shut_until = 0.0
         """Until when the account is known to be at its limit, in seconds."""
+        self._told_until = 0.0
+        """Until when somebody who is refused without a time is taken to be refused until then, too."""
         self._is_guess = False
         """It is at its limit, and nobody knows until when."""
         self._probes: set[Key] = set()
@@ -61,7 +64,7 @@ class Starts:
         self._troubles.clear()
         self._pauses.clear()
         self._probes.clear()
-        self._shut_until = 0.0
+        self._shut_until = self._told_until = 0.0
 
     def follow(self, event: Event) -> None:
         """Take in what the engine is told."""
@@ -78,7 +81,8 @@ class Starts:
                 for key in [key for key in self._pauses if key[0] == plan]:
                     del self._pauses[key]
             case told.LimitTold(status="allowed"):
-                self._shut_until, self._is_guess = 0.0, False
+                self._shut_until = self._told_until = 0.0
+                self._is_guess = False
             case told.LimitTold(status="rejected", resets_at=float(resets_at)):
                 self._shut(resets_at)
             case told.RunEnded(plan=plan, step=step, outcome=outcome):
@@ -88,6 +92,7 @@ class Starts:
 
     def _shut(self, resets_at: float) -> None:
         self._shut_until = max(self._shut_until, resets_at - self._clock.set_by)
+        self._told_until = max(self._shut_until, self._clock.now) + MARGIN_SECONDS
         self._is_guess = False
 
     def _follow_run(self, key: Key, outcome: RunOutcome) -> None:
@@ -106,7 +111,7 @@ class Starts:
             return
         if outcome.limit_resets_at is not None:
             self._shut(outcome.limit_resets_at)
-        elif self._shut_until <= self._clock.now:
+        elif self._told_until <= self._clock.now:
             self._is_guess = True
             self._probes.clear()
         if outcome.cost_usd:
@@ -228,8 +233,8 @@ class Starts:
         if since is None or held is None or step not in held.steps or self._script.is_clock_set:
             return
         one = held.steps[step]
-        if self._kept[plan].has_gaps:
-            return
+        if self._kept[plan].has_gaps or self._kept[plan].has_lost:
+            return  # nobody knows any more since when
         if one.state is StepState.WAITING and one.wait is not None and one.wait.word == "limit":
             until = (one.wait.until or 0.0) - self._clock.set_by
             if until - since > self._script.max_parked + 1.0:
