@@ -62,7 +62,7 @@ def test_a_plan_that_has_a_file_written_comes_back_whole(claude_binary: Path, pr
         changes["head"],
     ):
         assert told in request, f"the request does not say {told!r}"
-    for told in ("succeeded", "new.txt", changes["branch"], "I wrote new.txt."):
+    for told in ("Succeeded", "new.txt", changes["branch"], "I wrote new.txt."):
         assert told in page, f"the page does not say {told!r}"
     assert_complete(folder)
 

@@ -54,6 +54,7 @@ def test_deciding_changes_nothing_and_names_branch_base_and_place(repository):
         branch="handoff/hello",
         base=repository.git("rev-parse", "HEAD"),
         in_git=True,
+        was_free=True,
     )
     assert _everything(repository.path) == before
 
