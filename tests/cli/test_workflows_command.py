@@ -111,7 +111,7 @@ def test_one_is_shown_with_what_it_takes_and_its_steps(orchestrd):
         "required": True,
         "example": fields["params"]["description"]["example"],
     }
-    assert [step["id"] for step in fields["body"]["steps"]] == ["reproduce", "fix", "check", "review"]
+    assert [step["id"] for step in fields["body"]["steps"]] == ["reproduce", "fix", "review"]
 
 
 def test_an_unknown_one_is_told_with_the_nearest_name(orchestrd):

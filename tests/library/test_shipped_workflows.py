@@ -12,6 +12,8 @@ import jsonschema
 import pytest
 
 from handoff.plan import Step
+from orchestrd.core.graph import implementing
+from orchestrd.core.steps_of_plan import facts_of_step
 from orchestrd.library.finding import SHIPPED
 from orchestrd.library.params import Param
 from orchestrd.library.roles import given_to, problems_of_roles, shipped_roles
@@ -94,6 +96,19 @@ def test_together_they_use_every_role():
     used = {step.get("agent") for name in NAMES for step in workflow_named(name).body["steps"]}
 
     assert used - {None} == set(shipped_roles())
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"review"}))
+def test_what_is_given_to_verify_it_decides_at_the_end_and_goes_back_to_somebody_who_can_mend_it(name):
+    workflow = workflow_named(name)
+    plan = made(workflow, given(workflow, set(workflow.params)))
+
+    mends = implementing([facts_of_step(plan, step) for step in plan.steps])
+
+    assert plan.accept.checks == (tuple(TEST),)
+    assert plan.accept.rounds > 0
+    agent = next(step.agent for step in plan.steps if mends is not None and step.id == mends.step)
+    assert agent == ("documenter" if name == "docs" else "implementer")
 
 
 @pytest.mark.parametrize("name", NAMES)
