@@ -9,12 +9,15 @@ from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import Life, State
 from orchestrd.core.pressure import DYING
-from orchestrd.core.queue import Entry, Line
+from orchestrd.core.queue import Hindrance, Line
 from orchestrd.core.step import Wait
 from orchestrd.core.step_life import StepState
 
 CONDITIONS = ("claude", "space", "pressure")
 """Troubles of the machine in which no plan starts, in the order in which they are shown."""
+
+LIMIT, MONEY = "limit", "money"
+"""What hinders lines besides plans at work."""
 
 
 class Admission:
@@ -38,6 +41,8 @@ class Admission:
         self.draining = False
         self.troubles: set[str] = set()
         self._plans = plans
+        self._limit_was = (False, False)
+        self._money_was = (0, 0)
 
     @property
     def starts_plans(self) -> bool:
@@ -49,15 +54,33 @@ class Admission:
         """A slot is free, and something may start."""
         return self.starts_plans and self._plans.slots < self.max_parallel
 
-    def may_start(self, line: Line, _head: Entry) -> bool:
-        """Whether nothing but the order keeps the head of a line from its slot."""
-        if not line.is_command and self.keeps_out(line.priority, is_begun=line.is_begun):
-            return False
-        if line.is_begun:
-            return True
-        if self._in_the_way(line.project, in_place=line.in_place, touches=line.touches) is not None:
-            return False
-        return line.is_command or self._budget_of(line.project, line.max_usd) is None
+    def choose(self) -> tuple[PlanId, str] | None:
+        """Take the step out of the queue that is next among those that may start."""
+        limit = self.limit.is_reached, self.limit.is_near
+        if limit != self._limit_was:
+            self._limit_was = limit
+            self._plans.queue.over(LIMIT)
+        if self._budget.has_caps:
+            money = self._budget.eased(self._plans.wall)
+            if money != self._money_was:
+                self._money_was = money
+                self._plans.queue.over(MONEY)
+        return self._plans.queue.choose(self._hinders)
+
+    def _hinders(self, line: Line) -> Hindrance | None:
+        """What, besides the order, keeps the steps of a line from their slots."""
+        place = line.place
+        if not line.is_command and self.keeps_out(line.priority, is_begun=place.is_begun):
+            return Hindrance(LIMIT)
+        if place.is_begun:
+            return None
+        other = self._in_the_way(place.project, in_place=place.in_place, touches=place.touches)
+        if other is not None:
+            return Hindrance(other, is_of_place=True)
+        if line.is_command or not self._budget.has_caps:
+            return None
+        has_money = self._budget.may_admit(place.project, line.max_usd, self._plans.wall)
+        return None if has_money else Hindrance(MONEY)
 
     def _in_the_way(self, project: str, *, in_place: bool, touches: tuple[str, ...]) -> PlanId | None:
         """The plan at work that keeps one like this from starting."""

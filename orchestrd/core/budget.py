@@ -78,6 +78,8 @@ class Budget:
         self._days: dict[int, Amounts] = {}
         self._purses: dict[PlanId, Purse] = {}
         self._reserved = Amounts()
+        self._eased = 0
+        """How often a reservation was given back or made smaller."""
         for project, usd in (booked_usd or {}).items():
             self._day(wall).add(project, micros(usd))
 
@@ -93,14 +95,22 @@ class Budget:
 
         `spent_usd` is what it has cost already. A plan that can cost nothing (no step has a model) has `max_usd` 0.
         """
+        if self.may_admit(project, max_usd, wall, spent_usd):
+            return None
+        return Later(next_day(wall), self._why(project, self._need(max_usd, spent_usd), wall))
+
+    def may_admit(self, project: str, max_usd: float | None, wall: float, spent_usd: float = 0.0) -> bool:
+        """Whether a plan need not wait before it is admitted: `wait_for`, without a word."""
         left = self._left(project, wall)
         if left is None:
-            return None
+            return True
         need = self._need(max_usd, spent_usd)
         # One that needs nothing waits for nothing, not even where a cap was passed.
-        if not need or need <= left:
-            return None
-        return Later(next_day(wall), self._why(project, need, wall))
+        return not need or need <= left
+
+    def eased(self, wall: float) -> tuple[int, int]:
+        """What is another value whenever there may be more for those who wait than there was."""
+        return self._eased, int(wall // DAY_SECONDS)
 
     def next_run(self, plan: PlanId, wall: float, *, among: int = 1) -> Grant | Later:
         """What the next run of an admitted plan may cost, of so many that are going to be started now, this one too.
@@ -203,6 +213,7 @@ class Budget:
         purse = self._purses.pop(plan, None)
         if purse is not None:
             self._reserved.add(purse.project, -purse.reserved)
+            self._eased += 1
 
     # -- small parts ----------------------------------------------------------------------------------------------
 
@@ -230,8 +241,9 @@ class Budget:
         return min([LEAST_MICROS, *self._caps(), *([] if own is None else [own])])
 
     def _reserve(self, purse: Purse, amount: int) -> None:
-        left = purse.left
+        left, before = purse.left, purse.reserved
         self._set_reserved(purse, max(purse.open, amount if left is None else min(amount, left)))
+        self._eased += purse.reserved < before
 
     def _set_reserved(self, purse: Purse, amount: int) -> None:
         self._reserved.add(purse.project, amount - purse.reserved)

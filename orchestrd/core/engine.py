@@ -119,7 +119,7 @@ class Engine:
             commands += self._steps.let_yield(event.at)
         if not isinstance(event, told.PlanRecovered):
             # Not before all are told: those that run already hold slots and places.
-            commands += self._admit(event.at)
+            commands += self._admit()
         self._plans.date_changes()
         if self.draining and not any(
             plan.state in HOLDS_A_SLOT or plan.life is Life.SETTLING for plan in self._plans
@@ -186,9 +186,10 @@ class Engine:
             raise EngineFault(message)
         since = at.wall if history is None or history.since is None else history.since
         stepped = at.wall - self._even(at)
-        if abs(stepped) >= 1.0:
-            # Somebody set the clock: nobody has waited for that.
-            facts = replace(facts, accepted=facts.accepted - stepped)
+        # Where somebody set the clock nobody has waited for that; and nobody has waited since a time that is to come.
+        accepted = facts.accepted - stepped if abs(stepped) >= 1.0 else min(facts.accepted, at.wall)
+        if accepted != facts.accepted:
+            facts = replace(facts, accepted=accepted)
         plan = PlanInHand(facts, since=since)
         self._plans.add(plan)
         if history is not None and history.starts:
@@ -294,11 +295,11 @@ class Engine:
 
     # -- running --------------------------------------------------------------------------------------------------
 
-    def _admit(self, at: Moment) -> list[Command]:
+    def _admit(self) -> list[Command]:
         """Give free slots to those who are next."""
         commands: list[Command] = []
         while self.admission.has_room:
-            chosen = self._plans.queue.choose(self._even(at), self.admission.may_start)
+            chosen = self.admission.choose()
             if chosen is None:
                 break
             plan = self._plans.known(chosen[0])

@@ -126,6 +126,7 @@ class InHand:
         (self._beyond.add if beyond else self._beyond.discard)(name)
         if plan.life in {Life.SETTLING, Life.SETTLED}:
             self.touched.end(name)
+            self.queue.over(name)
 
     def date_changes(self) -> None:
         """Note since when plans are what they are shown as, now that all that an event changes has been changed."""

@@ -1,35 +1,51 @@
 """Who is next among the steps that are ready: priority, then projects take turns, within one by arrival.
 
-Waiting adds 1 to a plan's priority per 10 minutes (PROTOCOL, section 4), so nothing starves. Steps are kept in
-*lines*: one a project, kind of workspace and priority, each in order of arrival. Only the head of a line can be
-next, so a choice looks at the heads and costs nothing for the thousands behind them.
+Theory of operation
+-------------------
+Waiting adds 1 to a plan's priority per 10 minutes (PROTOCOL, section 4), so nothing starves. It is counted by the marks
+of ten minutes that pass while it waits, the same for all. So of two that wait one is before the other for as long as
+they do, and what is in order stays so, however time passes.
+
+Steps are kept in *lines*, behind one another those of which all may start if the first may; lines in *places*, which
+are free or taken for all of theirs alike; places in projects, which take turns. Each knows the best of what it holds,
+so a choice looks at the best of all, and not at those behind it.
+
+What may not start is put aside under what *hinders* it, a place as a whole if that is taken. There it costs nothing,
+until it is told that this is over (`over`). Who asks for a choice must tell that, or they stay there.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from handoff.root import PlanId
 from orchestrd.core.facts import MAIN, PlanFacts
+from orchestrd.core.ranking import Ranking
 
-SECONDS_PER_POINT = 600.0
-"""How long a plan waits for one more point of priority."""
+SECONDS_PER_POINT = 600
+"""From one mark to the next: how long a plan waits for one more point of priority."""
+
+
+class Place(NamedTuple):
+    """Where those work of which all are kept from starting by the same plans at work."""
+
+    project: str
+    in_place: bool
+    touches: tuple[str, ...]
+    is_begun: bool
+    """Their plans hold their places already."""
 
 
 class Line(NamedTuple):
     """The steps behind one another, of which all may start if the first may."""
 
-    project: str
-    in_place: bool
+    place: Place
     priority: int
-    is_begun: bool = False
-    """Their plans hold their places already."""
     is_command: bool = False
     """No model is asked."""
-    touches: tuple[str, ...] = ()
     max_usd: float | None = None
 
 
@@ -37,24 +53,55 @@ class Entry(NamedTuple):
     """A step that is ready, in the order of arrival: of its plan, and in it."""
 
     arrival: int
-    accepted: float
-    plan: PlanId
     rank: int
+    plan: PlanId
     step: str
+    points: int
+    """More than others' where its plan comes before theirs, now and for ever."""
 
 
-MayStart = Callable[[Line, Entry], bool]
-"""Whether the head of a line may start now."""
+class Hindrance(NamedTuple):
+    """Why a line may not start."""
+
+    by: Hashable
+    """What has to be over before it may."""
+    is_of_place: bool = False
+    """It holds for all lines of the place."""
+
+
+Hinders = Callable[[Line], Hindrance | None]
+"""What keeps a line from starting now; None: nothing."""
 
 
 @dataclass(slots=True)
-class Queue:
-    """The ready steps. `put`, `discard` and `choose` cost the logarithm of a line's length."""
+class _Project:
+    turn: int = 0
+    """When it had its last one."""
+    places: Ranking[Place] = field(default_factory=Ranking)
 
-    _lines: dict[Line, list[Entry]] = field(default_factory=dict)
-    _line_of: dict[tuple[PlanId, str], Line] = field(default_factory=dict)
-    _turns: dict[str, int] = field(default_factory=dict)
-    _turn: int = 0
+
+@dataclass(slots=True)
+class _Aside:
+    """What one thing hinders."""
+
+    places: set[Place] = field(default_factory=set)
+    lines: set[Line] = field(default_factory=set)
+
+
+class Queue:
+    """The ready steps. `put`, `discard` and `choose` cost the logarithm of how many there are."""
+
+    def __init__(self) -> None:
+        self._line_of: dict[tuple[PlanId, str], Line] = {}
+        self._lines: dict[Line, list[tuple[int, Entry]]] = {}
+        self._in_place: dict[Place, Ranking[Line]] = {}
+        """The lines of each that may start as far as is known."""
+        self._projects: dict[str, _Project] = {}
+        self._ranking: Ranking[str] = Ranking()
+        """The projects of which something may."""
+        self._aside: dict[Hashable, _Aside] = {}
+        self._hindered: dict[Place | Line, Hashable] = {}
+        self._turn = 0
 
     def __len__(self) -> int:
         return len(self._line_of)
@@ -72,45 +119,104 @@ class Queue:
         is_command: bool = False,
     ) -> None:
         """Add a step at its place in the order of arrival; `rank` is its place in its plan."""
-        line = Line(facts.project, facts.in_place, facts.priority, is_begun, is_command)
-        if not is_begun:
-            line = line._replace(touches=facts.touches, max_usd=facts.max_usd)
+        touches = () if is_begun else facts.touches
+        place = Place(facts.project, facts.in_place, touches, is_begun)
+        line = Line(place, facts.priority, is_command, None if is_begun else facts.max_usd)
+        points = facts.priority - int(facts.accepted // SECONDS_PER_POINT)
         self._line_of[facts.plan, step] = line
-        entry = Entry(facts.arrival, facts.accepted, facts.plan, rank, step)
-        heapq.heappush(self._lines.setdefault(line, []), entry)
+        entry = Entry(facts.arrival, rank, facts.plan, step, points)
+        heapq.heappush(self._lines.setdefault(line, []), (-points, entry))
+        self._rank(line)
 
     def discard(self, plan: PlanId, step: str = MAIN) -> None:
         """Take a step out, wherever it stands; nothing happens if it is not there."""
-        self._line_of.pop((plan, step), None)
+        line = self._line_of.pop((plan, step), None)
+        if line is not None:
+            self._rank(line)
 
-    def choose(
-        self, now: float, may_start: MayStart = lambda _line, _entry: True
-    ) -> tuple[PlanId, str] | None:
-        """Take out and return the step that is next among those whose line may start, or None."""
-        best: tuple[tuple[int, int, int], Line, Entry] | None = None
-        for line in list(self._lines):
-            head = self._head(line)
-            if head is None or not may_start(line, head):
+    def choose(self, hinders: Hinders = lambda _line: None) -> tuple[PlanId, str] | None:
+        """Take out and return the step that is next among those that nothing hinders, or None."""
+        while (best := self._ranking.first()) is not None:
+            project = self._projects[best[0]]
+            line = self._in_place[project.places.best()].best()
+            hindrance = hinders(line)
+            if hindrance is not None:
+                self._put_aside(line, hindrance)
                 continue
-            points = line.priority + int(max(0.0, now - head.accepted) // SECONDS_PER_POINT)
-            rank = (-points, self._turns.get(line.project, 0), head.arrival)
-            if best is None or rank < best[0]:
-                best = (rank, line, head)
-        if best is None:
-            return None
-        _, line, head = best
-        heapq.heappop(self._lines[line])
-        del self._line_of[head.plan, head.step]
-        self._turn += 1
-        self._turns[line.project] = self._turn
-        return head.plan, head.step
-
-    def _head(self, line: Line) -> Entry | None:
-        """The first step of a line that is still wanted; discarded ones are dropped here, a line without any too."""
-        entries = self._lines[line]
-        while entries and self._line_of.get((entries[0].plan, entries[0].step)) != line:
-            heapq.heappop(entries)
-        if entries:
-            return entries[0]
-        del self._lines[line]
+            _, entry = heapq.heappop(self._lines[line])
+            del self._line_of[entry.plan, entry.step]
+            self._turn += 1
+            project.turn = self._turn
+            self._rank(line)
+            return entry.plan, entry.step
         return None
+
+    def over(self, by: Hashable) -> None:
+        """Something hinders nobody any more: those that were put aside for it may be chosen again."""
+        aside = self._aside.pop(by, None)
+        if aside is None:
+            return
+        for place in aside.places:
+            del self._hindered[place]
+            self._rank_place(place)
+        for line in aside.lines:
+            del self._hindered[line]
+            self._rank(line)
+
+    # -- the order ------------------------------------------------------------------------------------------------
+
+    def _rank(self, line: Line) -> None:
+        """A line's first step may be another one: find its place in the order, and that of those that hold it."""
+        entries = self._lines[line]
+        while entries and self._line_of.get((entries[0][1].plan, entries[0][1].step)) != line:
+            heapq.heappop(entries)
+        lines = self._in_place.setdefault(line.place, Ranking())
+        if not entries:
+            del self._lines[line]
+            self._forget(line)
+            lines.drop(line)
+        elif line not in self._hindered:
+            entry = entries[0][1]
+            lines.set(line, (-entry.points, entry.arrival, entry.rank))
+        self._rank_place(line.place)
+
+    def _rank_place(self, place: Place) -> None:
+        project = self._projects.setdefault(place.project, _Project())
+        best = self._in_place[place].first()
+        if best is None:
+            project.places.drop(place)
+            if place not in self._hindered:
+                del self._in_place[place]
+        elif place not in self._hindered:
+            project.places.set(place, best[1])
+        self._rank_project(place.project, project)
+
+    def _rank_project(self, name: str, project: _Project) -> None:
+        best = project.places.first()
+        if best is None:
+            self._ranking.drop(name)
+        else:
+            points, arrival, rank = best[1]
+            self._ranking.set(name, (points, project.turn, arrival, rank))
+
+    # -- who is put aside -----------------------------------------------------------------------------------------
+
+    def _put_aside(self, line: Line, hindrance: Hindrance) -> None:
+        aside = self._aside.setdefault(hindrance.by, _Aside())
+        if hindrance.is_of_place:
+            aside.places.add(line.place)
+            self._hindered[line.place] = hindrance.by
+            project = self._projects[line.place.project]
+            project.places.drop(line.place)
+            self._rank_project(line.place.project, project)
+        else:
+            aside.lines.add(line)
+            self._hindered[line] = hindrance.by
+            self._in_place[line.place].drop(line)
+            self._rank_place(line.place)
+
+    def _forget(self, line: Line) -> None:
+        """A line is empty: nothing hinders it."""
+        by = self._hindered.pop(line, None)
+        if by is not None:
+            self._aside[by].lines.discard(line)

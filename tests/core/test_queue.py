@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from handoff.root import PlanId
 from orchestrd.core.facts import MAIN, PlanFacts
-from orchestrd.core.queue import SECONDS_PER_POINT, Entry, Line, Queue
+from orchestrd.core.queue import SECONDS_PER_POINT, Hindrance, Line, Place, Queue
 
 PLANS = st.lists(
     st.tuples(
@@ -34,28 +34,36 @@ def test_each_plan_is_given_out_once_and_none_is_kept(plans: list[tuple[str, boo
     queue, known = queued(plans)
 
     given_out = []
-    while (chosen := queue.choose(5 * SECONDS_PER_POINT)) is not None:
+    while (chosen := queue.choose()) is not None:
         given_out.append(chosen[0])
 
     assert sorted(given_out) == sorted(known)
     assert len(queue) == 0
 
 
-@given(PLANS, st.floats(0, 10 * SECONDS_PER_POINT))
+@given(PLANS)
 def test_nobody_who_waits_has_more_points_than_the_one_chosen(
-    plans: list[tuple[str, bool, int, float]], passed: float
+    plans: list[tuple[str, bool, int, float]],
 ) -> None:
     queue, known = queued(plans)
-    now = 4 * SECONDS_PER_POINT + passed
 
     def points(name: PlanId) -> int:
-        return known[name].priority + int((now - known[name].accepted) // SECONDS_PER_POINT)
+        return known[name].priority - int(known[name].accepted // SECONDS_PER_POINT)
 
     waiting = set(known)
-    while (chosen := queue.choose(now)) is not None:
+    while (chosen := queue.choose()) is not None:
         name = chosen[0]
         waiting.discard(name)
         assert all(points(other) <= points(name) for other in waiting)
+
+
+def test_who_has_waited_for_ten_minutes_more_has_a_point_more() -> None:
+    for later, order in ((SECONDS_PER_POINT - 1.0, ["b", "a"]), (SECONDS_PER_POINT, ["a", "b"])):
+        queue = Queue()
+        queue.put(PlanFacts(PlanId("a"), 1, 0.0, "/a", priority=50))
+        queue.put(PlanFacts(PlanId("b"), 2, later, "/a", priority=51))
+
+        assert [queue.choose(), queue.choose()] == [(PlanId(name), MAIN) for name in order]
 
 
 @given(PLANS)
@@ -64,14 +72,75 @@ def test_a_busy_project_is_passed_over_by_plans_that_work_in_place(
 ) -> None:
     queue, known = queued(plans)
 
-    def may_start(line: Line, _head: Entry) -> bool:
-        return not (line.in_place and line.project == "/a")
+    def hinders(line: Line) -> Hindrance | None:
+        busy = line.place.in_place and line.place.project == "/a"
+        return Hindrance("busy", is_of_place=True) if busy else None
 
-    while (chosen := queue.choose(0.0, may_start)) is not None:
+    while (chosen := queue.choose(hinders)) is not None:
         name = chosen[0]
         assert not (known[name].in_place and known[name].project == "/a")
 
     assert len(queue) == sum(one.in_place and one.project == "/a" for one in known.values())
+
+
+class Hindered:
+    """Some things that hinder lines, and whether they do now. Asked for what is hindered already it complains."""
+
+    def __init__(self) -> None:
+        self.holds = {"/a", 1, 2}
+        self.told: set[Line | Place] = set()
+
+    def __call__(self, line: Line) -> Hindrance | None:
+        assert line not in self.told
+        assert line.place not in self.told
+        if line.place.in_place and line.place.project in self.holds:
+            self.told.add(line.place)
+            return Hindrance(line.place.project, is_of_place=True)
+        if line.priority in self.holds:
+            self.told.add(line)
+            return Hindrance(line.priority)
+        return None
+
+    def over(self, by: str | int) -> None:
+        self.holds.discard(by)
+        self.told = {one for one in self.told if by not in {getattr(one, "priority", None), one[0]}}
+
+
+@given(PLANS, st.lists(st.sampled_from(["/a", 1, 2]), max_size=6), st.data())
+def test_what_is_put_aside_comes_back_in_its_order_when_what_hindered_it_is_over(
+    plans: list[tuple[str, bool, int, float]], eased: list[str | int], data: st.DataObject
+) -> None:
+    queue, known = queued(plans)
+    hindered, waiting = Hindered(), set(known)
+
+    def points(name: PlanId) -> int:
+        return known[name].priority - int(known[name].accepted // SECONDS_PER_POINT)
+
+    def is_free(name: PlanId) -> bool:
+        facts = known[name]
+        is_taken = facts.in_place and facts.project in hindered.holds
+        return not is_taken and facts.priority not in hindered.holds
+
+    for by in [*eased, "/a", 1, 2]:
+        for _ in range(data.draw(st.integers(0, 8))):
+            chosen = queue.choose(hindered)
+            free = {name for name in waiting if is_free(name)}
+            assert (chosen is None) == (not free)
+            if chosen is not None:
+                assert chosen[0] in free
+                assert points(chosen[0]) == max(map(points, free))
+                waiting.discard(chosen[0])
+        if waiting and data.draw(st.booleans()):
+            gone = data.draw(st.sampled_from(sorted(waiting)))
+            queue.discard(gone)
+            waiting.discard(gone)
+        hindered.over(by)
+        queue.over(by)
+    while (chosen := queue.choose(hindered)) is not None:
+        waiting.discard(chosen[0])
+
+    assert not waiting
+    assert len(queue) == 0
 
 
 def test_a_plan_that_was_taken_out_is_not_given_out_and_may_come_again() -> None:
@@ -79,7 +148,7 @@ def test_a_plan_that_was_taken_out_is_not_given_out_and_may_come_again() -> None
     first, second = PlanId("p0"), PlanId("p1")
 
     queue.discard(first)
-    assert queue.choose(0.0) == (second, MAIN)
+    assert queue.choose() == (second, MAIN)
     queue.put(known[first])
-    assert queue.choose(0.0) == (first, MAIN)
-    assert queue.choose(0.0) is None
+    assert queue.choose() == (first, MAIN)
+    assert queue.choose() is None

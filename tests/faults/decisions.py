@@ -494,7 +494,7 @@ class Decisions(RuleBasedStateMachine):
         ]
 
     def points(self, facts: PlanFacts) -> int:
-        return facts.priority + int(max(0.0, self.wall - facts.accepted) // 600)
+        return facts.priority + int(self.wall // 600 - facts.accepted // 600)
 
     def status(self, plan: PlanId) -> Status | None:
         return self.kept[plan].status if plan in self.kept else None

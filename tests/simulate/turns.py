@@ -156,8 +156,9 @@ class Turns:
         return engine.budget.wait_for(facts.project, facts.max_usd, 0.0, self._clock.wall) is None
 
     def _points(self, plan: PlanInHand) -> int:
-        waited = max(0.0, self._clock.wall - plan.facts.accepted)
-        return plan.facts.priority + int(waited // SECONDS_PER_POINT)
+        # By the marks of ten minutes that have passed while it waited.
+        waited = self._clock.wall // SECONDS_PER_POINT - plan.facts.accepted // SECONDS_PER_POINT
+        return plan.facts.priority + int(waited)
 
 
 def _may_come(step: StepInHand) -> bool:
