@@ -116,7 +116,8 @@ def test_where_the_machine_is_dying_one_run_yields_and_goes_on_afterwards_as_the
     assert shown["patient"]["state"] == "waiting"
     assert shown["patient"]["runs"] == []
     assert shown["urgent"]["state"] == "running"
-    assert problems(here)["pressure"]["message"].endswith("no run is started, and one at a time is stopped")
+    told = "no run is started, and one at a time is stopped"
+    wait_until(lambda: problems(here)["pressure"]["message"].endswith(told), 10, "that to be told")
 
     machine.has()
     wait_until(lambda: not problems(here), 15, "the machine to be well again")
