@@ -28,6 +28,7 @@ class AccountLimit:
     until_wall: float | None = None
     near_until: float | None = None
     """It is near, and counted anew then."""
+    near_until_wall: float | None = None
     is_guess: bool = False
     """Nobody told when it is over."""
     _gap: float = FIRST_GAP_SECONDS
@@ -78,10 +79,16 @@ class AccountLimit:
             self.until, self.until_wall = at.boot + until - at.wall, until
             self.is_guess, self._must_probe = is_guess, False
 
+    @property
+    def over_at(self) -> float | None:
+        """When those may go on who wait for it (wall seconds), as far as anybody knows."""
+        return self.until_wall if self.is_reached else self.near_until_wall
+
     def approach(self, at: Moment, resets_at: float | None) -> None:
         """It is near."""
         seconds = max(0.0, resets_at - at.wall) if resets_at is not None else FIRST_GAP_SECONDS
         self.near_until = at.boot + seconds
+        self.near_until_wall = at.wall + seconds
 
     def is_allowed(self) -> None:
         """The account was told that it may go on."""

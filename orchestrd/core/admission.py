@@ -120,7 +120,7 @@ class Admission:
         if DYING in self.troubles:
             return Wait("pressure")
         if self.keeps_out(plan.facts.priority, is_begun=plan.begun) and plan.asks_a_model:
-            return Wait("limit", self.limit.until_wall)
+            return Wait("limit", self.limit.over_at)
         if plan.begun:
             return Wait("slot")
         facts = plan.facts

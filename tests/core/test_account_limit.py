@@ -21,6 +21,7 @@ from orchestrd.core.events import (
     WorkspaceMade,
 )
 from orchestrd.core.facts import MAIN, PlanFacts
+from orchestrd.core.step import Wait
 
 A, B = PlanId("a"), PlanId("b")
 
@@ -86,6 +87,19 @@ def test_a_time_that_is_told_while_one_finds_out_is_believed() -> None:
     assert engine.handle(WorkspaceMade(at(62), A)) == []
     assert prepared(engine.handle(Tick(at(299)))) == []
     assert prepared(engine.handle(Tick(at(300.5)))) == [A, B]
+
+
+def test_near_the_limit_only_what_is_urgent_begins_and_the_others_say_until_when_they_wait() -> None:
+    engine = Engine(max_parallel=9)
+    engine.handle(LimitTold(at(0), "allowed_warning", at(300).wall))
+    for plan, priority in ((A, 79), (B, 80)):
+        facts = PlanFacts(plan, 1, accepted=at(1).wall, project="/src/api", priority=priority)
+        assert prepared(engine.handle(PlanAccepted(at(1), facts))) == [B] * (plan == B)
+
+    waiting = engine.plan(A)
+    assert waiting is not None
+    assert engine.waits_for(waiting) == Wait("limit", at(300).wall)
+    assert prepared(engine.handle(Tick(at(300)))) == [A]
 
 
 # -- after a restart ---------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from tests.simulate.spending import Spending
 from tests.simulate.starts import Starts
 from tests.simulate.turns import Turns
 from tests.simulate.violation import Violation
+from tests.simulate.waits import hold_waits
 
 WHOLE = ""
 """Where what is open for a plan as a whole is noted, instead of a step: joining, checks, gathering."""
@@ -88,6 +89,8 @@ class Watch:
         self._looked += 1
         if self._looked % LOOK_EVERY == 0:
             self.turns.hold_nobody_idle(engine)
+        if self._looked % (4 * LOOK_EVERY) == 0:
+            hold_waits(engine)
 
     def _close(self, event: Event) -> None:
         match event:
