@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from handoff.root import PlanId
 from orchestrd.core.account_limit import AccountLimit
-from orchestrd.core.budget import Budget, Later
+from orchestrd.core.budget import Budget, next_day
 from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import Life, State
@@ -77,20 +77,17 @@ class Admission:
         other = self._in_the_way(place.project, in_place=place.in_place, touches=place.touches)
         if other is not None:
             return Hindrance(other, is_of_place=True)
-        if line.is_command or not self._budget.has_caps:
+        if line.is_command or self._has_money(place.project, line.max_usd):
             return None
-        has_money = self._budget.may_admit(place.project, line.max_usd, self._plans.wall)
-        return None if has_money else Hindrance(MONEY)
+        return Hindrance(MONEY)
 
     def _in_the_way(self, project: str, *, in_place: bool, touches: tuple[str, ...]) -> PlanId | None:
         """The plan at work that keeps one like this from starting."""
         return self._plans.touched.in_the_way(project, in_place=in_place, touches=touches)
 
-    def _budget_of(self, project: str, max_usd: float | None) -> Later | None:
-        """Why the money of the day does not suffice for a plan that has not begun."""
-        if not self._budget.has_caps:
-            return None
-        return self._budget.wait_for(project, max_usd, 0.0, self._plans.wall)
+    def _has_money(self, project: str, max_usd: float | None) -> bool:
+        """Whether the money of the day suffices for a plan that has not begun."""
+        return not self._budget.has_caps or self._budget.may_admit(project, max_usd, self._plans.wall)
 
     def keeps_out(self, priority: int, *, is_begun: bool) -> bool:
         """Whether the account's limit stands in the way: reached, of all; near, of what is new and not urgent."""
@@ -126,5 +123,6 @@ class Admission:
         facts = plan.facts
         if self._in_the_way(facts.project, in_place=facts.in_place, touches=facts.touches) is not None:
             return Wait("overlap")
-        later = self._budget_of(facts.project, facts.max_usd) if plan.asks_a_model else None
-        return Wait("slot") if later is None else Wait("budget", later.until)
+        if plan.asks_a_model and not self._has_money(facts.project, facts.max_usd):
+            return Wait("budget", next_day(self._plans.wall))
+        return Wait("slot")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from handoff.root import PlanId
 from orchestrd.core.events import Ending, History, Moment
-from orchestrd.core.facts import PlanFacts, StepFacts, check_number, check_step
+from orchestrd.core.facts import PlanFacts, StepFacts, check_step
 from orchestrd.core.plan_life import AT_WORK, Life, State, Trigger, next_life
 from orchestrd.core.step import StepInHand, Wait
 from orchestrd.core.step_life import BUSY, OVER, StepState
@@ -96,13 +96,14 @@ class PlanInHand:
         """Follow the table; raises `IllegalTransitionError` and changes nothing where it has no way."""
         self.life = next_life(self.life, trigger)
 
-    def own_steps(self) -> Iterator[StepInHand]:
-        """Its steps, without the checks."""
-        return (step for name, step in self.steps.items() if check_number(name) is None)
+    def own_steps(self) -> list[StepInHand]:
+        """Its steps, without the checks; none before it is open."""
+        return [self.steps[one.step] for one in self.facts.steps] if self.steps else []
 
-    def checks(self) -> Iterator[StepInHand]:
+    def checks(self) -> list[StepInHand]:
         """What its checks' runs are booked on, in order."""
-        return (step for name, step in self.steps.items() if check_number(name) is not None)
+        numbers = range(1, self.facts.checks + 1) if self.steps else ()
+        return [self.steps[check_step(number)] for number in numbers]
 
     def lay_out(self) -> None:
         """Put down its steps and checks, those that are there already as they are."""

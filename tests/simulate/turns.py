@@ -153,7 +153,7 @@ class Turns:
             return False
         if is_command or not self._script.has_caps:
             return True
-        return engine.budget.wait_for(facts.project, facts.max_usd, 0.0, self._clock.wall) is None
+        return engine.budget.may_admit(facts.project, facts.max_usd, self._clock.wall)
 
     def _points(self, plan: PlanInHand) -> int:
         # By the marks of ten minutes that have passed while it waited.

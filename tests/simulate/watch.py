@@ -29,7 +29,7 @@ from tests.simulate.waits import hold_waits
 WHOLE = ""
 """Where what is open for a plan as a whole is noted, instead of a step: joining, checks, gathering."""
 SETTLING = "settling"
-LOOK_EVERY = 4
+LOOK_EVERY = 8
 """Whether a slot is free that could be used is looked at after so many events."""
 
 
