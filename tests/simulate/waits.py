@@ -6,7 +6,9 @@ from orchestrd.core.engine import Engine
 from orchestrd.core.plan_life import State
 from tests.simulate.violation import Violation
 
-WORDS = frozenset("plans time limit budget pressure overlap slot retry claude space pause".split())
+WORDS = frozenset(
+    {"plans", "time", "limit", "budget", "pressure", "overlap", "slot", "retry", "claude", "space", "pause"}
+)
 HAVE_A_TIME = frozenset({"time", "budget", "retry", "limit"})
 """What is over at some time, if perhaps nobody knows when exactly."""
 
