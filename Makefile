@@ -63,6 +63,9 @@ seeded: $(STAMP) ## the test of the tests: known bugs, put in one by one, have t
 soak: $(STAMP) ## plans, kills and full disks for MINUTES=30; at the end nothing has grown
 	$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES))
 
+simulate: $(STAMP) ## a million plan lives of the decisions alone, crashed anywhere; SEED=… LIVES=…
+	$(BIN)/python -m tests.simulate $(if $(SEED),--seed $(SEED)) $(if $(LIVES),--lives $(LIVES))
+
 check: $(STAMP) ## style, types, who may import whom, schemas, pictures
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --check --quiet .

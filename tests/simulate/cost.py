@@ -133,7 +133,7 @@ class Row:
     @property
     def ratio(self) -> float:
         """The most against the fewest."""
-        return self.medians[SIZES[-1]] / self.medians[SIZES[0]]
+        return self.medians[max(self.medians)] / self.medians[min(self.medians)]
 
 
 def measure(decisions: int = DECISIONS, sizes: tuple[int, ...] = SIZES) -> Iterator[Row]:
