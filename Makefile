@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Images of containers set this to keep small; here it would have every process of the tests compile all of them anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-portable torture torture-long seeded soak check format bench clean-venv
+.PHONY: help setup demo test test-portable torture torture-long seeded soak simulate check format bench clean-venv
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
