@@ -47,12 +47,12 @@ class Happening:
 
     time: float
     kind: str
-    """cancel, cancel-all, look-again, pause, resume, drain, trouble, over, clock."""
+    """cancel, cancel-all, look-again, pause, resume, drain, trouble, over, clock, kill."""
     plan: int = 0
     word: str = ""
     """Which trouble."""
     seconds: float = 0.0
-    """By how much the wall clock is set."""
+    """By how much the wall clock is set; for how long a daemon that is killed is down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """The daemon is killed after so many more points of its way, and started again so many seconds later."""
+    """The daemon is killed after so many more points of its way, and started again so many seconds later.
+
+    That meets it at work; a `Happening` kills it at any time, mostly while it waits.
+    """
 
     points: int
     down: float
@@ -97,6 +100,11 @@ class Script:
         return self.per_day_usd is not None or self.per_project_usd is not None
 
     @property
+    def has_kills(self) -> bool:
+        """Some daemon is killed, at work or while it waits."""
+        return bool(self.kills) or any(one.kind == "kill" for one in self.happenings)
+
+    @property
     def is_clock_set(self) -> bool:
         """Somebody sets the wall clock."""
         return any(one.kind == "clock" for one in self.happenings)
@@ -119,12 +127,14 @@ def draw_script(seed: int, lives: int) -> Script:
         caps["per_day_usd"] = chance.choice((1.0, 3.0, 10.0))
     if chance.random() < 0.2:
         caps["per_project_usd"] = chance.choice((0.8, 2.0))
+    limits = tuple(_limits(chance, span)) if chance.random() < 0.4 else ()
+    happenings = [*_happenings(chance, lives, span, is_stormy), *_kills_at(chance, span, limits)]
     return Script(
         seed=seed,
         max_parallel=chance.choice((1, 2, 3, 4, 8)),
         plans=plans,
-        happenings=tuple(sorted(_happenings(chance, lives, span, is_stormy), key=lambda one: one.time)),
-        limits=tuple(_limits(chance, span)) if chance.random() < 0.4 else (),
+        happenings=tuple(sorted(happenings, key=lambda one: one.time)),
+        limits=limits,
         kills=tuple(_kills(chance, lives, is_stormy)),
         flaws=chance.choice((0.0, 0.15, 0.4)),
         max_parked=chance.choice((86_400.0, 86_400.0, 7_200.0)),
@@ -216,6 +226,14 @@ def _limits(chance: random.Random, span: float) -> Iterator[Limit]:
         ends = begins + chance.choice((20.0, 600.0, 18_000.0))
         yield Limit(begins, ends, is_told=chance.random() < 0.7, warned=chance.choice((0.0, 60.0, 1800.0)))
         begins = ends + chance.random() * span
+
+
+def _kills_at(chance: random.Random, span: float, limits: tuple[Limit, ...]) -> Iterator[Happening]:
+    spans = [(0.0, span), *((limit.begins, limit.ends) for limit in limits)]
+    for begins, ends in spans:
+        if chance.random() < 0.2:
+            time = begins + chance.random() * (ends - begins)
+            yield Happening(time, "kill", seconds=chance.choice((0.01, 30.0, 600.0)))
 
 
 def _kills(chance: random.Random, lives: int, is_stormy: bool) -> Iterator[Kill]:

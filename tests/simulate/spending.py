@@ -61,7 +61,7 @@ class Spending:
         """What the engine has booked today is what it was told; after a kill at most, for runs have yet to tell it."""
         told = self._told[int(wall // DAY_SECONDS)][""]
         less = told - micros(booked_usd)
-        if self._script.kills:
+        if self._script.has_kills:
             less = min(less, 0)
         if abs(less) > _MARGIN and not self._is_blurred:
             raise Violation("day", f"its books are wrong: {micros(booked_usd)} instead of {told}")

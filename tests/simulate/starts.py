@@ -8,7 +8,6 @@ from handoff.result import Reason, Status
 from handoff.root import PlanId
 from orchestrd.core import events as told
 from orchestrd.core.account_limit import MARGIN_SECONDS
-from orchestrd.core.after_run import PAUSES_SECONDS
 from orchestrd.core.commands import Prepare, StartRun
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Event, RunOutcome
@@ -19,6 +18,8 @@ from tests.simulate.kept import Kept
 from tests.simulate.script import Script
 from tests.simulate.violation import Violation
 
+PAUSES_SECONDS = (2.0, 10.0, 60.0)
+"""Before the second, third and every further attempt."""
 _EPSILON = 0.001
 Key = tuple[PlanId, str]
 

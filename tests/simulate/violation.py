@@ -18,3 +18,7 @@ class Violation(AssertionError):
 
 class Killed(BaseException):
     """The daemon is killed here. Not an Exception: nothing of it may be caught on the way."""
+
+    def __init__(self, down: float, *, is_power_cut: bool) -> None:
+        super().__init__()
+        self.down, self.is_power_cut = down, is_power_cut

@@ -94,8 +94,8 @@ class World:
                 self.clock.do_next()
             else:
                 return self._drain()
-        except Killed:
-            self._die()
+        except Killed as killed:
+            self._die(killed.down, is_power_cut=killed.is_power_cut)
         return True
 
     def _look(self, seconds: float) -> None:
@@ -168,22 +168,22 @@ class World:
             return
         self._points_left -= 1
         if self._points_left < 0:
-            raise Killed
+            kill = self._kills.pop()
+            self._points_left = self._kills[-1].points if self._kills else -1
+            raise Killed(kill.down, is_power_cut=kill.is_power_cut)
 
-    def _die(self) -> None:
-        kill = self._kills.pop()
-        self._points_left = self._kills[-1].points if self._kills else -1
+    def _die(self, down: float, *, is_power_cut: bool) -> None:
         self.kills += 1
         if self._tell is not None:
-            self._tell(f"{self.clock.now:12.2f} KILLED{' with the machine' if kill.is_power_cut else ''}")
+            self._tell(f"{self.clock.now:12.2f} KILLED{' with the machine' if is_power_cut else ''}")
         self._stop_daemon()
-        if kill.is_power_cut:
+        if is_power_cut:
             self.hands.cut_power()
-            self.clock.cut_power(kill.down)
+            self.clock.cut_power(down)
             for kept in self.kept.values():
                 if kept.status is None:
                     kept.lose_what_was_not_synced()
-        self.clock.at_time(self.clock.now + kill.down, self._start_daemon)
+        self.clock.at_time(self.clock.now + down, self._start_daemon)
 
     def _stop_daemon(self) -> None:
         self.clock.kill_daemon()
@@ -288,6 +288,8 @@ class World:
             case "over":
                 self._troubles.discard(one.word)
                 self.handle(told.ConditionChanged(self.clock.at, one.word, holds=False))
+            case "kill":
+                raise Killed(one.seconds, is_power_cut=False)
             case "clock":
                 self.clock.set_by += one.seconds
                 self.handle(told.Tick(self.clock.at))
