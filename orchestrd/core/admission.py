@@ -70,13 +70,15 @@ class Admission:
     def _hinders(self, line: Line) -> Hindrance | None:
         """What, besides the order, keeps the steps of a line from their slots."""
         place = line.place
-        if not line.is_command and self.keeps_out(line.priority, is_begun=place.is_begun):
+        if not line.is_command and self.keeps_out(line.priority, is_begun=place.begun is not None):
             return Hindrance(LIMIT)
-        if place.is_begun:
-            return None
-        other = self._in_the_way(place.project, in_place=place.in_place, touches=place.touches)
-        if other is not None:
-            return Hindrance(other, is_of_place=True)
+        if place.begun is not None and self._budget.is_admitted(place.begun):
+            has_money = line.is_command or self._budget.hold_for_run(place.begun, self._plans.wall)
+            return None if has_money else Hindrance(MONEY)
+        if place.begun is None:
+            other = self._in_the_way(place.project, in_place=place.in_place, touches=place.touches)
+            if other is not None:
+                return Hindrance(other, is_of_place=True)
         if line.is_command or self._has_money(place.project, line.max_usd):
             return None
         return Hindrance(MONEY)
@@ -88,6 +90,15 @@ class Admission:
     def _has_money(self, project: str, max_usd: float | None) -> bool:
         """Whether the money of the day suffices for a plan that has not begun."""
         return not self._budget.has_caps or self._budget.may_admit(project, max_usd, self._plans.wall)
+
+    def _lacks_money(self, plan: PlanInHand) -> bool:
+        """Whether what is ready of a plan waits for money."""
+        facts = plan.facts
+        if not self._budget.has_caps or not plan.asks_a_model:
+            return False
+        if self._budget.is_admitted(facts.plan):
+            return not self._budget.may_go_on(facts.plan, self._plans.wall)
+        return not self._has_money(facts.project, facts.max_usd)
 
     def keeps_out(self, priority: int, *, is_begun: bool) -> bool:
         """Whether the account's limit stands in the way: reached, of all; near, of what is new and not urgent."""
@@ -118,11 +129,8 @@ class Admission:
             return Wait("pressure")
         if self.keeps_out(plan.facts.priority, is_begun=plan.begun) and plan.asks_a_model:
             return Wait("limit", self.limit.over_at)
-        if plan.begun:
-            return Wait("slot")
         facts = plan.facts
-        if self._in_the_way(facts.project, in_place=facts.in_place, touches=facts.touches) is not None:
+        other = self._in_the_way(facts.project, in_place=facts.in_place, touches=facts.touches)
+        if other is not None and not plan.begun:
             return Wait("overlap")
-        if plan.asks_a_model and not self._has_money(facts.project, facts.max_usd):
-            return Wait("budget", next_day(self._plans.wall))
-        return Wait("slot")
+        return Wait("budget", next_day(self._plans.wall)) if self._lacks_money(plan) else Wait("slot")

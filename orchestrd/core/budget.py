@@ -79,7 +79,7 @@ class Budget:
         self._purses: dict[PlanId, Purse] = {}
         self._reserved = Amounts()
         self._eased = 0
-        """How often a reservation was given back or made smaller."""
+        """How often a reservation was given back or made smaller, or a run was over."""
         for project, usd in (booked_usd or {}).items():
             self._day(wall).add(project, micros(usd))
 
@@ -119,19 +119,27 @@ class Budget:
         for a plan that is not used up, and tell by `hand` what became of it.
         """
         purse = self._purses[plan]
-        left = self._left(purse.project, wall)
-        if left is not None:
-            self._reserve(purse, max(purse.open, purse.reserved + left))
-        elif purse.max is None:
+        if not self._caps() and purse.max is None:
             return Grant(None)
-        else:
-            self._reserve(purse, purse.left or 0)
+        self._reserve(purse, self._within_reach(purse, wall))
         free, least = purse.reserved - purse.open, self._least(purse.left)
         if free and free >= least:
             return Grant(dollars(max(least, free // among)))
         if purse.open:
             return Later(None, "what this plan may cost is in the hands of its other runs")
         return Later(next_day(wall), self._why(purse.project, least, wall))
+
+    def may_go_on(self, plan: PlanId, wall: float) -> bool:
+        """Whether a further run of an admitted plan would be granted anything (`next_run`). Changes nothing."""
+        purse = self._purses[plan]
+        if not self._caps() and purse.max is None:
+            return True
+        free = self._kept_within(purse, self._within_reach(purse, wall)) - purse.open
+        return free > 0 and free >= self._least(purse.left)
+
+    def is_admitted(self, plan: PlanId) -> bool:
+        """Whether a plan was admitted, and has given nothing back since."""
+        return plan in self._purses
 
     def is_used_up(self, plan: PlanId) -> bool:
         """Whether nothing is left of an admitted plan's own `max_usd`.
@@ -173,6 +181,16 @@ class Budget:
         if purse.left is not None and self.has_caps:
             self._reserve(purse, min([purse.left, *self._caps()]))
 
+    def hold_for_run(self, plan: PlanId, wall: float) -> bool:
+        """Reserve what the next run of an admitted plan may cost, so that nobody else has it until that is started.
+
+        False: it would be granted nothing; then all is given back that its runs do not need, for whoever can use it.
+        """
+        purse, may_go_on = self._purses[plan], self.may_go_on(plan, wall)
+        if self._caps():
+            self._reserve(purse, self._within_reach(purse, wall) if may_go_on else purse.open)
+        return may_go_on
+
     def hand(self, plan: PlanId, run: str, usd: float | None, *, booked_usd: float = 0.0) -> None:
         """A run of an admitted plan was started, or found alive, and may cost so much.
 
@@ -207,6 +225,7 @@ class Budget:
         purse = self._purses.get(plan)
         if purse is not None:
             purse.runs.pop(run, None)
+            self._eased += 1
 
     def give_back(self, plan: PlanId) -> None:
         """A plan needs nothing any more, or not for long: it is settled, or parked. Nothing happens if unknown."""
@@ -240,9 +259,19 @@ class Budget:
         """What a run is started for."""
         return min([LEAST_MICROS, *self._caps(), *([] if own is None else [own])])
 
+    def _within_reach(self, purse: Purse, wall: float) -> int:
+        """What an admitted plan has reserved, and what nobody else has."""
+        left = self._left(purse.project, wall)
+        return (purse.left or 0) if left is None else purse.reserved + left
+
+    def _kept_within(self, purse: Purse, amount: int) -> int:
+        """No more than its own limit, and no less than what its runs were handed."""
+        left = purse.left
+        return max(purse.open, amount if left is None else min(amount, left))
+
     def _reserve(self, purse: Purse, amount: int) -> None:
-        left, before = purse.left, purse.reserved
-        self._set_reserved(purse, max(purse.open, amount if left is None else min(amount, left)))
+        before = purse.reserved
+        self._set_reserved(purse, self._kept_within(purse, amount))
         self._eased += purse.reserved < before
 
     def _set_reserved(self, purse: Purse, amount: int) -> None:

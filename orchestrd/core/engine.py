@@ -227,7 +227,8 @@ class Engine:
 
     def _take_up_money(self, plan: PlanInHand, history: told.History) -> None:
         """What it may still cost is reserved again, and what its runs were handed is theirs."""
-        if not self.budget.has_caps:
+        asked = any(step.starts and not step.facts.is_command for step in plan.own_steps())
+        if not self.budget.has_caps or not asked:
             return
         facts = plan.facts
         # The end of a run that stands in the journal is among what was spent, also where it was not acted upon yet.

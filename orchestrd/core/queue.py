@@ -35,8 +35,8 @@ class Place(NamedTuple):
     project: str
     in_place: bool
     touches: tuple[str, ...]
-    is_begun: bool
-    """Their plans hold their places already."""
+    begun: PlanId | None = None
+    """A plan that holds its place already has its lines to itself."""
 
 
 class Line(NamedTuple):
@@ -119,9 +119,11 @@ class Queue:
         is_command: bool = False,
     ) -> None:
         """Add a step at its place in the order of arrival; `rank` is its place in its plan."""
-        touches = () if is_begun else facts.touches
-        place = Place(facts.project, facts.in_place, touches, is_begun)
-        line = Line(place, facts.priority, is_command, None if is_begun else facts.max_usd)
+        if is_begun:
+            place = Place(facts.project, facts.in_place, (), facts.plan)
+        else:
+            place = Place(facts.project, facts.in_place, facts.touches)
+        line = Line(place, facts.priority, is_command, facts.max_usd)
         points = facts.priority - int(facts.accepted // SECONDS_PER_POINT)
         self._line_of[facts.plan, step] = line
         entry = Entry(facts.arrival, rank, facts.plan, step, points)

@@ -61,6 +61,7 @@ STEP_TABLE: MappingProxyType[tuple[StepState, StepTrigger], StepState] = Mapping
         (_S.WAITING, _T.FREED): _S.READY,
         (_S.WAITING, _T.GIVEN_UP): _S.SKIPPED,
         (_S.READY, _T.CHOSEN): _S.PREPARING,
+        (_S.READY, _T.PUT_OFF): _S.WAITING,
         (_S.READY, _T.GIVEN_UP): _S.SKIPPED,
         (_S.PREPARING, _T.WORKSPACE_MADE): _S.RUNNING,
         (_S.PREPARING, _T.WORKSPACE_FAILED): _S.FAILED,

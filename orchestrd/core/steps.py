@@ -22,7 +22,7 @@ from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import EngineFault, PlanInHand
 from orchestrd.core.plan_life import Life, Trigger
 from orchestrd.core.pressure import Candidate, Yielding
-from orchestrd.core.step import StepInHand
+from orchestrd.core.step import StepInHand, Wait
 from orchestrd.core.step_life import NOT_BEGUN, StepState, StepTrigger
 
 MONEY_LOOK_SECONDS = 1.0
@@ -56,6 +56,10 @@ class Steps:
     def weigh(self, plan: PlanInHand, at: Moment) -> bool:
         """Let those steps be ready in whose way nothing stands any more. True: there is no money for any."""
         for step in plan.own_steps():
+            if step.state is StepState.READY and not has_money(plan, step):
+                self._plans.queue.discard(plan.facts.plan, step.name)
+                self._wait_for_money(plan, step)
+        for step in plan.own_steps():
             paused = step.paused_until is not None and step.paused_until > at.boot
             is_free = (step.state is StepState.WAITING and not paused) or (
                 step.state is StepState.PENDING and plan.is_met(step)
@@ -69,6 +73,11 @@ class Steps:
         plan.decided = endings.no_money()
         return True
 
+    def _wait_for_money(self, plan: PlanInHand, step: StepInHand) -> None:
+        """What its plan may cost is used up, or in the hands of the steps beside it: it waits for what they leave."""
+        step.paused_until, step.wait = None, Wait("budget")
+        self._plans.move_step(plan, step, StepTrigger.PUT_OFF)
+
     def choose(self, plan: PlanInHand, step: StepInHand) -> Command:
         """It is given a slot."""
         self._plans.move_step(plan, step, StepTrigger.CHOSEN)
@@ -76,7 +85,7 @@ class Steps:
             self._limit.started((plan.facts.plan, step.name))
         if not plan.begun:
             self._plans.begin(plan)
-        if self._budget.has_caps:
+        if self._budget.has_caps and not step.facts.is_command:
             facts = plan.facts
             self._budget.admit(facts.plan, facts.project, facts.max_usd, plan.spent_usd, self._plans.wall)
         order = [one.step for one in plan.facts.steps]
@@ -101,6 +110,10 @@ class Steps:
             self._plans.move_step(plan, step, StepTrigger.HELD)
             self._plans.line_up(plan, step)
             return []
+        if not has_money(plan, step):
+            self._limit.held((plan.facts.plan, step.name))
+            self._wait_for_money(plan, step)
+            return self.go_on(plan, at)
         budget = remaining_usd(plan, step)
         if self._budget.has_caps and not step.facts.is_command:
             granted = self._granted(plan, step, at)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from handoff.root import PlanId
-from orchestrd.core.budget import Budget
-from orchestrd.core.commands import Command, Prepare
+from orchestrd.core.budget import Budget, next_day
+from orchestrd.core.commands import Command, Prepare, StartRun
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import (
     EvidenceGathered,
@@ -14,11 +16,13 @@ from orchestrd.core.events import (
     PlanRecovered,
     RunEnded,
     RunOutcome,
+    StepGathered,
     StepHistory,
     Tick,
     WorkspaceMade,
 )
-from orchestrd.core.facts import MAIN, PlanFacts
+from orchestrd.core.facts import MAIN, PlanFacts, StepFacts
+from orchestrd.core.step import Wait
 
 A, B, C = PlanId("a"), PlanId("b"), PlanId("c")
 
@@ -27,8 +31,8 @@ def at(seconds: float = 0) -> Moment:
     return Moment(wall=1_000_000.0 + seconds, boot=500.0 + seconds)
 
 
-def facts(plan: PlanId, *, priority: int = 50, max_usd: float | None = None) -> PlanFacts:
-    return PlanFacts(plan, 1, at().wall, "/src/api", priority=priority, max_usd=max_usd)
+def facts(plan: PlanId, **fields: Any) -> PlanFacts:
+    return PlanFacts(plan, "bac".index(plan), at().wall, "/src/api", **fields)
 
 
 def prepared(commands: list[Command]) -> list[PlanId]:
@@ -43,6 +47,46 @@ def test_what_a_settled_plan_gives_back_is_given_at_once_to_whoever_is_next() ->
     engine.handle(RunEnded(at(), A, RunOutcome(succeeded=True, cost_usd=0.25)))
 
     assert prepared(engine.handle(EvidenceGathered(at(), A, changed=True))) == [B]
+
+
+def of_two() -> tuple[Engine, list[Command]]:
+    """A plan that has begun with a command and waits for money, and one that came later; the money of the day is used up."""
+    engine = Engine(max_parallel=9, budget=Budget(per_day_usd=1.0))
+    engine.handle(PlanAccepted(at(), facts(B)))
+    engine.handle(WorkspaceMade(at(), B))
+    command = StepFacts("c", is_command=True)
+    engine.handle(PlanAccepted(at(), facts(A, steps=(command, StepFacts("m", needs=("c",))))))
+    engine.handle(WorkspaceMade(at(), A, "c"))
+    engine.handle(PlanAccepted(at(1), facts(C)))
+    engine.handle(RunEnded(at(2), A, RunOutcome(succeeded=True), "c"))
+    commands = engine.handle(StepGathered(at(2), A, "c"))
+    engine.handle(RunEnded(at(3), B, RunOutcome(succeeded=True, cost_usd=1.0)))
+    return engine, [*commands, *engine.handle(EvidenceGathered(at(3), B, changed=True))]
+
+
+def test_a_plan_that_has_begun_and_waits_for_money_is_next_when_there_is_some() -> None:
+    engine, commands = of_two()
+    plan = engine.plan(A)
+
+    assert prepared(commands) == []
+    assert plan is not None
+    assert engine.waits_for(plan) == Wait("budget", next_day(at().wall))
+    midnight = next_day(at().wall) - at().wall
+    assert prepared(engine.handle(Tick(at(midnight)))) == [A]
+
+
+def test_a_step_for_which_its_plan_has_no_money_left_takes_no_slot_until_there_is_some() -> None:
+    engine = Engine(max_parallel=9, budget=Budget(per_day_usd=1.0))
+    steps = (StepFacts("m"), StepFacts("c", is_command=True), StepFacts("n", needs=("c",)))
+    engine.handle(PlanAccepted(at(), facts(A, steps=steps)))
+    engine.handle(WorkspaceMade(at(), A, "m"))
+    engine.handle(WorkspaceMade(at(), A, "c"))
+    engine.handle(RunEnded(at(), A, RunOutcome(succeeded=True), "c"))
+
+    assert prepared(engine.handle(StepGathered(at(), A, "c"))) == []
+    assert [prepared(engine.handle(Tick(at(second)))) for second in range(1, 5)] == [[], [], [], []]
+    engine.handle(RunEnded(at(5), A, RunOutcome(succeeded=True, cost_usd=0.25), "m"))
+    assert engine.handle(WorkspaceMade(at(5), A, "n")) == [StartRun(A, 1, 1, None, 0.75, "n")]
 
 
 def test_after_a_restart_a_run_whose_end_was_written_down_is_not_billed_a_second_time() -> None:

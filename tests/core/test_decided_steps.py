@@ -308,6 +308,24 @@ def test_a_plan_whose_money_is_used_up_before_its_last_step_fails_for_that() -> 
     assert settle.ending.reason is Reason.BUDGET
 
 
+def test_a_step_whose_turn_comes_when_the_plans_money_is_used_up_is_not_started() -> None:
+    engine, first = opened(StepFacts("a"), StepFacts("b"), slots=1, max_usd=1.0)
+
+    assert first == ["a"]
+    # A reply is counted when it has come: it has cost more than its share, and more than there was.
+    assert run(engine, "a", RunOutcome(succeeded=True, cost_usd=1.5)) == [Gather(P)]
+    (settle,) = engine.handle(EvidenceGathered(at(), P, changed=True))
+    assert isinstance(settle, Settle)
+    assert settle.ending.reason is Reason.BUDGET
+
+
+def test_a_step_that_was_given_a_slot_is_not_started_when_the_plans_money_is_used_up_meanwhile() -> None:
+    engine, _ = opened(StepFacts("a"), StepFacts("b"), slots=2, max_usd=1.0)
+    run(engine, "a", RunOutcome(succeeded=True, cost_usd=1.5))
+
+    assert engine.handle(WorkspaceMade(at(), P, "b")) == [Gather(P)]
+
+
 # -- after a restart ---------------------------------------------------------------------------------------------------
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from handoff.result import Reason, Status
 from handoff.root import PlanId
 from orchestrd.core import events as told
 from orchestrd.core.account_limit import MARGIN_SECONDS
+from orchestrd.core.after_run import LEAST_USD
 from orchestrd.core.commands import Prepare, StartRun
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Event, RunOutcome
@@ -20,6 +22,8 @@ from tests.simulate.violation import Violation
 
 PAUSES_SECONDS = (2.0, 10.0, 60.0)
 """Before the second, third and every further attempt."""
+MOST_SLOTS = 20
+"""So often at most a step has its workspace made before it is started: each time costs git and a line of its journal."""
 _EPSILON = 0.001
 Key = tuple[PlanId, str]
 
@@ -51,6 +55,8 @@ class Starts:
         """It is at its limit, and nobody knows until when."""
         self._probes: set[Key] = set()
         """Runs of a model that were started since then."""
+        self._slots_in_vain: Counter[Key] = Counter()
+        """How often a step was given a slot since it was started last."""
         self._parked_since: dict[Key, float] = {}
         """Since when a step has been refused and done nothing. That outlives daemons."""
 
@@ -128,6 +134,9 @@ class Starts:
         facts = kept.facts
         if facts is None:
             raise Violation(plan, "it was refused, and is given a slot")
+        self._slots_in_vain[plan, step] += 1
+        if self._slots_in_vain[plan, step] > MOST_SLOTS:
+            raise Violation(plan, f"it is given a slot again and again, and not started: {step}")
         if not self.may_start:
             raise Violation(plan, "it is given a slot while nothing may start")
         for name in facts.after:
@@ -149,6 +158,7 @@ class Starts:
         """Whether a step, or a check, may be started now, as that start."""
         plan, step = command.plan, command.step
         kept = self._kept[plan]
+        self._slots_in_vain.pop((plan, step), None)
         if any(one["event"] == "cancel-asked" for one in kept.records):
             raise Violation(plan, f"it was cancelled, and is started: {step}")
         numbers = [one["n"] for one in kept.of("run-intended", step)]
@@ -209,6 +219,10 @@ class Starts:
             self._probes.add(key)
 
     def _hold_budget(self, kept: Kept, command: StartRun) -> None:
+        if command.budget_usd is not None and command.budget_usd < LEAST_USD:
+            raise Violation(
+                kept.plan, f"it is started with no money: {command.step} with {command.budget_usd}"
+            )
         most = kept.facts.max_usd if kept.facts is not None else None
         if most is None:
             return

@@ -64,7 +64,12 @@ class Turns:
         """Nobody who could have been chosen has more points, or as many and an older claim."""
         if self._script.is_clock_set:
             return
-        left = [(plan, step, self._points(plan)) for plan, step in self._free(engine)]
+        # Of those that have begun and share what money there is, who can go on hangs on what the others give back.
+        left = [
+            (plan, step, self._points(plan))
+            for plan, step in self._free(engine)
+            if not (plan.begun and self._script.has_caps)
+        ]
         for command in commands:
             if not isinstance(command, Prepare):
                 continue
@@ -147,12 +152,12 @@ class Turns:
         is_command = step.facts.is_command
         if not is_command and engine.admission.keeps_out(facts.priority, is_begun=plan.begun):
             return False
-        if plan.begun:
-            return True
-        if self._places.in_the_way(facts) is not None:
+        if not plan.begun and self._places.in_the_way(facts) is not None:
             return False
         if is_command or not self._script.has_caps:
             return True
+        if engine.budget.is_admitted(facts.plan):
+            return engine.budget.may_go_on(facts.plan, self._clock.wall)
         return engine.budget.may_admit(facts.project, facts.max_usd, self._clock.wall)
 
     def _points(self, plan: PlanInHand) -> int:
