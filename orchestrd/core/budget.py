@@ -225,6 +225,8 @@ class Budget:
         purse = self._purses.get(plan)
         if purse is not None:
             purse.runs.pop(run, None)
+            # It may have been handed more than is left of the plan's own by now.
+            self._reserve(purse, purse.reserved)
             self._eased += 1
 
     def give_back(self, plan: PlanId) -> None:

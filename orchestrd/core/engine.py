@@ -263,7 +263,12 @@ class Engine:
         if plan.is_overdue(at):
             return self._give_up(plan, endings.expired())
         plan.wait = what_it_waits_for(plan, at)
-        return [] if plan.wait is not None else self._steps.open(plan, at)
+        if plan.wait is None:
+            return self._steps.open(plan, at)
+        if plan.wait.word == "time" and plan.wait.until is not None:
+            # Each time anew: a clock that was set back makes of a date that has passed one that is to come.
+            self._plans.waiting.remind(plan, plan.wait.until)
+        return []
 
     def _let_time_pass(self, at: Moment) -> list[Command]:
         commands: list[Command] = []

@@ -22,14 +22,13 @@ class Waiting:
     _pauses: list[tuple[float, PlanId]] = field(default_factory=list)
 
     def enter(self, plan: PlanInHand, settled: Mapping[PlanId, Status]) -> tuple[PlanId, Status] | None:
-        """Note a plan's dates and the plans that it comes after, `settled` of which ended already.
+        """Note when a plan expires and the plans that it comes after, `settled` of which ended already.
 
         Return the first of those that did not succeed: then it will never run.
         """
         facts = plan.facts
-        for date in (facts.expires, facts.not_before):
-            if date is not None:
-                heapq.heappush(self._dates, (date, facts.plan))
+        if facts.expires is not None:
+            self.remind(plan, facts.expires)
         for dependency in facts.after:
             status = settled.get(dependency)
             if status is None:
@@ -38,6 +37,10 @@ class Waiting:
             elif status is not Status.SUCCEEDED:
                 return dependency, status
         return None
+
+    def remind(self, plan: PlanInHand, date: float) -> None:
+        """Have a plan looked at when that date (wall seconds) has come."""
+        heapq.heappush(self._dates, (date, plan.facts.plan))
 
     def leave(self, plan: PlanInHand) -> None:
         """A plan waits for no other any more."""

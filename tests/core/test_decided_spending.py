@@ -50,7 +50,7 @@ def test_what_a_settled_plan_gives_back_is_given_at_once_to_whoever_is_next() ->
 
 
 def of_two() -> tuple[Engine, list[Command]]:
-    """A plan that has begun with a command and waits for money, and one that came later; the money of the day is used up."""
+    """A plan that has begun with a command and waits for money, and one that came later; the day's money is used up."""
     engine = Engine(max_parallel=9, budget=Budget(per_day_usd=1.0))
     engine.handle(PlanAccepted(at(), facts(B)))
     engine.handle(WorkspaceMade(at(), B))

@@ -205,6 +205,24 @@ def test_a_plan_is_not_started_before_its_date() -> None:
     assert prepared(engine.handle(Tick(at(100)))) == ["tonight"]
 
 
+def test_a_date_that_has_passed_and_is_to_come_again_is_waited_for() -> None:
+    engine = Engine(max_parallel=2)
+    accept(engine, "first")
+    accept(engine, "second", after=(PlanId("first"),), not_before=at(60).wall)
+    engine.handle(Tick(at(61)))
+    set_back = Moment(at(30).wall, at(62).boot)
+    for event in (
+        WorkspaceMade(set_back, PlanId("first")),
+        RunEnded(set_back, PlanId("first"), SUCCESS),
+        EvidenceGathered(set_back, PlanId("first"), changed=True),
+        PlanPublished(set_back, PlanId("first"), Status.SUCCEEDED),
+    ):
+        assert prepared(engine.handle(event)) == []
+
+    assert engine.next_look(set_back) == 30.0
+    assert prepared(engine.handle(Tick(Moment(at(60).wall, at(92).boot)))) == ["second"]
+
+
 @pytest.mark.parametrize("ready", [True, False])
 def test_a_plan_that_was_never_started_expires(ready: bool) -> None:
     engine = Engine(max_parallel=1)
