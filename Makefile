@@ -78,6 +78,10 @@ format: $(STAMP) ## put the code into the one form
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format --quiet .
 
+simulate: $(STAMP) ## the engine in a simulated world, LIVES=1000000 plan lives; and what its decisions cost
+	$(BIN)/python -m tests.simulate $(if $(LIVES),--lives $(LIVES)) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.simulate --cost
+
 bench: $(STAMP) ## measurements beside what one would use instead; a few minutes
 	$(BIN)/python -m bench
 

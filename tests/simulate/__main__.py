@@ -20,8 +20,7 @@ def main() -> int:
     """Do what the command line asks for; 1 where a violation was found."""
     asked = _asked()
     if asked.cost:
-        cost.show(asked.chart)
-        return 0
+        return 0 if cost.show(asked.chart) else 1
     if asked.world is not None:
         return _show_world(asked.seed, asked.world, is_short=not asked.whole)
     return _simulate(asked.seed, asked.lives, asked.processes)
@@ -34,7 +33,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--world", type=int, help="show this world of the seed, as short as it can be made")
     parser.add_argument("--whole", action="store_true", help="with --world: the whole of it")
-    parser.add_argument("--cost", action="store_true", help="measure what a decision costs instead")
+    parser.add_argument("--cost", action="store_true", help="measure what a decision costs")
     parser.add_argument("--chart", help="with --cost: where to draw the chart (SVG)")
     return parser.parse_args()
 

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from handoff.result import Status
@@ -28,6 +29,7 @@ from orchestrd.core.events import (
     WorkspaceMade,
 )
 from orchestrd.core.facts import PlanFacts
+from tests.simulate.chart import Curve, draw
 
 SIZES = (10, 1_000, 100_000)
 PROJECTS = 20
@@ -151,11 +153,14 @@ def measure(decisions: int = DECISIONS, sizes: tuple[int, ...] = SIZES) -> Itera
         yield Row(mix, {bench.size: statistics.median(bench.seconds) for bench in benches})
 
 
-def show(chart: str | None) -> None:
-    """Measure, and print a table."""
+def show(chart: str | None) -> bool:
+    """Measure, print a table, draw a chart if one is wanted. False: a ratio is too high."""
     rows = []
     print(f"{'microseconds a decision':24}" + "".join(f"{size:>10,}" for size in SIZES) + "     ratio")
     for row in measure():
         rows.append(row)
         figures = "".join(f"{row.medians[size] * 1e6:>10.1f}" for size in SIZES)
         print(f"{row.mix:24}{figures}{row.ratio:>10.2f}", flush=True)
+    if chart is not None:
+        Path(chart).write_text(draw([Curve(row.mix, row.medians) for row in rows]), "utf-8")
+    return all(row.ratio <= MOST_RATIO for row in rows)

@@ -129,7 +129,7 @@ class Hands:
             raise Violation(kept.plan, f"it is ordered twice: {start.step}.{start.number}")
         is_model = not kept.step(start.step).is_command
         session = start.session or (f"{start.step}.{start.number}" if is_model else None)
-        given = {"budget_usd": start.budget_usd, "round": start.round or None}
+        given: dict[str, Any] = {"budget_usd": start.budget_usd, "round": start.round or None}
         self._add(
             kept,
             "run-intended",

@@ -1,6 +1,6 @@
 """What is going to happen in one world: plans, people, troubles, kills. Drawn from a seed, and a value that can be cut.
 
-Nothing here depends on what the engine does: so a story that shows a violation can be shortened by leaving parts out.
+Nothing here depends on what the engine does: a story that shows a violation is made shorter by leaving parts out.
 """
 
 from __future__ import annotations
@@ -128,7 +128,9 @@ def draw_script(seed: int, lives: int) -> Script:
     if chance.random() < 0.2:
         caps["per_project_usd"] = chance.choice((0.8, 2.0))
     limits = tuple(_limits(chance, span)) if chance.random() < 0.4 else ()
-    happenings = [*_happenings(chance, lives, span, is_stormy), *_kills_at(chance, span, limits)]
+    happenings = [*_people(chance, lives, span), *_kills_at(chance, span, limits)]
+    if is_stormy:
+        happenings += [*_storm(chance, span), *_machine(chance, span)]
     return Script(
         seed=seed,
         max_parallel=chance.choice((1, 2, 3, 4, 8)),
@@ -183,36 +185,43 @@ def _dates(chance: random.Random, number: int, comes: float, span: float) -> dic
     return found
 
 
-def _happenings(  # noqa: C901 - one line a kind
-    chance: random.Random, lives: int, span: float, is_stormy: bool
-) -> Iterator[Happening]:
-    def some_time() -> float:
-        return chance.random() * span * 1.3
-
+def _people(chance: random.Random, lives: int, span: float) -> Iterator[Happening]:
     if chance.random() < 0.6:
         for _ in range(chance.randint(1, max(1, lives // 8))):
-            yield Happening(some_time(), "cancel", plan=chance.randint(1, lives))
+            yield Happening(_some_time(chance, span), "cancel", plan=chance.randint(1, lives))
         for _ in range(chance.randint(0, 3)):
-            yield Happening(some_time(), "look-again", plan=chance.randint(1, lives))
-    if not is_stormy:
-        return
+            yield Happening(_some_time(chance, span), "look-again", plan=chance.randint(1, lives))
+
+
+def _storm(chance: random.Random, span: float) -> Iterator[Happening]:
     if chance.random() < 0.3:
-        begins = some_time()
+        begins = _some_time(chance, span)
         yield Happening(begins, "pause")
         yield Happening(begins + chance.choice((1.0, 60.0, 3600.0)), "resume")
     if chance.random() < 0.2:
-        yield Happening(some_time(), "drain")
+        yield Happening(_some_time(chance, span), "drain")
     if chance.random() < 0.1:
-        yield Happening(some_time(), "cancel-all")
+        yield Happening(_some_time(chance, span), "cancel-all")
     if chance.random() < 0.1:
-        yield Happening(some_time(), "clock", seconds=chance.choice((-3600.0, -20.0, 20.0, 3600.0)))
+        by = chance.choice((-3600.0, -20.0, 20.0, 3600.0))
+        yield Happening(_some_time(chance, span), "clock", seconds=by)
+
+
+def _machine(chance: random.Random, span: float) -> Iterator[Happening]:
     for word in ("claude", "space", "pressure"):
         if chance.random() < 0.2:
-            yield from _trouble(some_time(), chance.choice((2.0, 120.0, 1800.0)), word)
+            yield from _trouble(_some_time(chance, span), chance.choice((2.0, 120.0, 1800.0)), word)
     if chance.random() < 0.2:
-        begins, lasts = some_time(), chance.choice((5.0, 40.0, 90.0))
-        yield from _trouble(begins, lasts + 20, "pressure")
-        yield from _trouble(begins + 6, lasts, "dying")
+        begins, lasts = _some_time(chance, span), chance.choice((5.0, 40.0, 90.0))
+        # Mostly once; one that is dying again and again, as soon as there is calm, has a plan that is too heavy for it.
+        for _ in range(chance.choice((1, 1, 6))):
+            yield from _trouble(begins, lasts + 20, "pressure")
+            yield from _trouble(begins + 6, lasts, "dying")
+            begins += lasts + 100
+
+
+def _some_time(chance: random.Random, span: float) -> float:
+    return chance.random() * span * 1.3
 
 
 def _trouble(begins: float, lasts: float, word: str) -> Iterator[Happening]:

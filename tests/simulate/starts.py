@@ -23,7 +23,7 @@ from tests.simulate.violation import Violation
 PAUSES_SECONDS = (2.0, 10.0, 60.0)
 """Before the second, third and every further attempt."""
 MOST_SLOTS = 20
-"""So often at most a step has its workspace made before it is started: each time costs git and a line of its journal."""
+"""So often at most a step has its workspace made before it is started: it costs git and a line of its journal."""
 _EPSILON = 0.001
 Key = tuple[PlanId, str]
 
@@ -127,7 +127,7 @@ class Starts:
 
     # -- slots ----------------------------------------------------------------------------------------------------
 
-    def hold_prepare(self, engine: Engine, command: Prepare) -> None:
+    def hold_prepare(self, command: Prepare) -> None:
         """Whether a step may be given a slot now."""
         plan, step = command.plan, command.step
         kept, now = self._kept[plan], self._clock.now

@@ -108,34 +108,41 @@ class Watch:
 
     def _open_for(self, engine: Engine, command: Command) -> None:  # noqa: C901 - one case a command
         match command:
-            case Prepare(plan=plan, step=step):
-                self._begin(plan, step, step)
-                slots = sum(1 for items in self._open.values() if items)
-                if slots > self._script.max_parallel:
-                    raise Violation(plan, "it is given a slot, and there is none")
-                self.starts.hold_prepare(engine, command)
-                self.places.enter(plan, step)
-            case StartRun(plan=plan, step=step):
-                self._begin(plan, _where(step), step)
-                self.starts.hold_start(engine, command)
-                self.places.write(plan, step, self.is_open)
+            case Prepare() | StartRun():
+                self._open_start(engine, command)
             case GatherStep(plan=plan, step=step):
                 self._begin(plan, step, step)
             case Join(plan=plan):
                 self._begin(plan, WHOLE, "join")
             case Gather(plan=plan):
                 self._begin(plan, WHOLE, "gather")
-            case Settle(plan=plan):
-                if plan in self._settling:
-                    raise Violation(plan, "it is to be settled a second time")
-                self._settling.add(plan)
-                self.places.leave(plan)
-                hold_ending(self._kept[plan], self._kept, command)
+            case Settle():
+                self._settle(command)
             case StopRun(plan=plan, step=step):
                 if step not in self._open[plan, _where(step)]:
                     raise Violation(plan, "it is to stop, and does not run")
             case _:
                 pass
+
+    def _open_start(self, engine: Engine, command: Prepare | StartRun) -> None:
+        plan, step = command.plan, command.step
+        self._begin(plan, _where(step), step)
+        if isinstance(command, StartRun):
+            self.starts.hold_start(engine, command)
+            self.places.write(plan, step, self.is_open)
+            return
+        if sum(1 for items in self._open.values() if items) > self._script.max_parallel:
+            raise Violation(plan, "it is given a slot, and there is none")
+        self.starts.hold_prepare(command)
+        self.places.enter(plan, step)
+
+    def _settle(self, command: Settle) -> None:
+        plan = command.plan
+        if plan in self._settling:
+            raise Violation(plan, "it is to be settled a second time")
+        self._settling.add(plan)
+        self.places.leave(plan)
+        hold_ending(self._kept[plan], self._kept, command)
 
     def _begin(self, plan: PlanId, where: str, what: str) -> None:
         if self._kept[plan].status is not None or plan in self._settling:

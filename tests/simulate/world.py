@@ -16,13 +16,12 @@ from orchestrd.core.commands import Command, Leave
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Event, StepHistory
 from orchestrd.core.history import read_history
-from orchestrd.core.plan_life import State
-from orchestrd.core.pressure import DYING
 from orchestrd.core.recovering import note_of_further_start
 from tests.simulate.clockwork import Clockwork
 from tests.simulate.hands import Hands
 from tests.simulate.kept import Kept
-from tests.simulate.script import NEVER, Happening, PlanScript, Script
+from tests.simulate.people import People
+from tests.simulate.script import PlanScript, Script
 from tests.simulate.violation import Killed, Violation
 from tests.simulate.watch import Watch
 
@@ -49,8 +48,9 @@ class World:
         self.kills = 0
         self._kills = list(reversed(script.kills))
         self._points_left = self._kills[-1].points if self._kills else -1
-        self._paused = False
-        self._troubles: set[str] = set()
+        self.people = People(self)
+        self.coming = {f"p{one.number}" for one in script.plans}
+        """All plans that ever come."""
         self._waits: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         """What people do while no daemon is up."""
         self._left = False
@@ -69,11 +69,11 @@ class World:
 
     def _play(self) -> None:
         for plan in self._script.plans:
-            self.clock.at_time(plan.comes, self._soon, self._come, plan)
+            self.clock.at_time(plan.comes, self.soon, self._come, plan)
         for happening in self._script.happenings:
-            self.clock.at_time(happening.time, self._soon, self._happen, happening)
+            self.clock.at_time(happening.time, self.soon, self.people.happen, happening)
         times = [*(one.comes for one in self._script.plans), *(one.time for one in self._script.happenings)]
-        self.clock.at_time(max(times, default=0.0) + 1.0, self._soon, self._make_peace)
+        self.clock.at_time(max(times, default=0.0) + 1.0, self.soon, self.people.make_peace)
         self._start_daemon()
         most = EVENTS_A_LIFE * (len(self._script.plans) + 5)
         while self._turn():
@@ -210,10 +210,7 @@ class World:
                 steps = found.history.steps
                 in_hand += [(kept.plan, step, steps[step]) for step in found.history.in_hand]
         self.watch.restart(in_hand)
-        if self._paused:
-            self.handle(told.PauseAsked(at))
-        for word in sorted(self._troubles):
-            self.handle(told.ConditionChanged(at, word, holds=True))
+        self.people.tell_again()
         for kept, found in known:
             self.handle(self._recovered(kept, found.history, found.moved))
         for plan, step, history in in_hand:
@@ -221,9 +218,8 @@ class World:
         self.handle(told.Tick(at))
         waits, self._waits = self._waits, []
         for action, given in waits:
-            self.clock.at_time(self.clock.now + 0.2, self._soon, action, *given)
-        if DYING in self._troubles:
-            self._feel()
+            self.clock.at_time(self.clock.now + 0.2, self.soon, action, *given)
+        self.people.feel()
 
     def _recovered(self, kept: Kept, history: told.History, moved: Any) -> Event:
         if kept.facts is None:
@@ -233,9 +229,9 @@ class World:
         settled = self._settled(kept.facts.after)
         return told.PlanRecovered(self.clock.at, kept.facts, replace(history, since=moved), settled)
 
-    # -- people and the machine -----------------------------------------------------------------------------------
+    # -- plans ----------------------------------------------------------------------------------------------------
 
-    def _soon(self, action: Callable[..., None], *given: Any) -> None:
+    def soon(self, action: Callable[..., None], *given: Any) -> None:
         """Do something now, or when a daemon is up again: until then it lies in its lane."""
         if self.hands.is_up:
             action(*given)
@@ -262,75 +258,6 @@ class World:
     def _settled(self, names: tuple[PlanId, ...]) -> dict[PlanId, Status]:
         found = {name: self.kept[name].status for name in names if name in self.kept}
         return {name: status for name, status in found.items() if status is not None}
-
-    def _happen(self, one: Happening) -> None:  # noqa: C901 - one line a kind
-        match one.kind:
-            case "cancel":
-                self._cancel(PlanId(f"p{one.plan}"))
-            case "cancel-all":
-                for plan in list(self.kept):
-                    self._cancel(plan)
-            case "look-again":
-                self._look_again(PlanId(f"p{one.plan}"))
-            case "pause":
-                self._paused = True
-                self.handle(told.PauseAsked(self.clock.at))
-            case "resume":
-                self._paused = False
-                self.handle(told.ResumeAsked(self.clock.at))
-            case "drain":
-                self.handle(told.DrainAsked(self.clock.at))
-            case "trouble":
-                self._troubles.add(one.word)
-                self.handle(told.ConditionChanged(self.clock.at, one.word, holds=True))
-                if one.word == DYING:
-                    self._feel()
-            case "over":
-                self._troubles.discard(one.word)
-                self.handle(told.ConditionChanged(self.clock.at, one.word, holds=False))
-            case "kill":
-                raise Killed(one.seconds, is_power_cut=False)
-            case "clock":
-                self.clock.set_by += one.seconds
-                self.handle(told.Tick(self.clock.at))
-            case kind:
-                raise AssertionError(kind)
-
-    def _cancel(self, plan: PlanId) -> None:
-        held = self.engine.plan(plan)
-        if held is None or held.state in {State.SETTLING, State.GATHERING}:
-            return
-        kept = self.kept[plan]
-        kept.add("cancel-asked", sync=True, why="")
-        self.point()
-        self.handle(told.CancelAsked(self.clock.at, plan))
-
-    def _look_again(self, plan: PlanId) -> None:
-        held = self.engine.plan(plan)
-        if held is not None and held.state is State.WAITING:
-            self.handle(told.LookAgain(self.clock.at, plan))
-
-    def _feel(self) -> None:
-        """While the machine is dying it is looked at once a second."""
-        if DYING in self._troubles:
-            self.clock.later(1.0, self._feel)
-            self.handle(told.Tick(self.clock.at))
-
-    def _make_peace(self) -> None:
-        """Everything that troubles is over, and nobody waits for what never comes."""
-        for word in sorted(self._troubles):
-            self._soon_happens(Happening(0.0, "over", word=word))
-        if self._paused:
-            self._soon_happens(Happening(0.0, "resume"))
-        there = {f"p{one.number}" for one in self._script.plans}
-        for plan, kept in list(self.kept.items()):
-            after = kept.facts.after if kept.facts is not None else ()
-            if f"p{NEVER}" in after or not there.issuperset(after):
-                self.clock.at_time(self.clock.now, self._soon, self._cancel, plan)
-
-    def _soon_happens(self, one: Happening) -> None:
-        # Each for itself: the daemon may be killed in the middle.
-        self.clock.at_time(self.clock.now, self._soon, self._happen, one)
 
     def _say(self, event: Event) -> None:
         assert self._tell is not None
