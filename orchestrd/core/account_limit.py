@@ -113,9 +113,9 @@ class AccountLimit:
         if self._probe == key:
             self._probe, self._must_probe = None, True
 
-    def ended(self, key: Key, *, at_limit: bool) -> None:
-        """A start is over."""
-        if self._probe == key and not at_limit:
+    def ended(self, key: Key) -> None:
+        """A start is over, and was not refused for the limit."""
+        if self._probe == key:
             self.is_allowed()
 
     def next_look(self, at: Moment) -> float | None:

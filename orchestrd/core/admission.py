@@ -56,19 +56,27 @@ class Admission:
 
     def choose(self) -> tuple[PlanId, str] | None:
         """Take the step out of the queue that is next among those that may start."""
-        limit = self.limit.is_reached, self.limit.is_near
-        if limit != self._limit_was:
-            self._limit_was = limit
-            self._plans.queue.over(LIMIT)
-        if self._budget.has_caps:
-            money = self._budget.eased(self._plans.wall)
-            if money != self._money_was:
-                self._money_was = money
+        while True:
+            limit = self.limit.is_reached, self.limit.is_near
+            if limit != self._limit_was:
+                self._limit_was = limit
+                self._plans.queue.over(LIMIT)
+            if self._has_money_come():
+                self._money_was = self._budget.eased(self._plans.wall)
                 self._plans.queue.over(MONEY)
-        return self._plans.queue.choose(self._hinders)
+            chosen = self._plans.queue.choose(self._hinders)
+            if chosen is not None or not self._has_money_come():
+                return chosen
+
+    def _has_money_come(self) -> bool:
+        """Whether there may be money for those that were put aside for want of it."""
+        return self._budget.has_caps and self._budget.eased(self._plans.wall) != self._money_was
 
     def _hinders(self, line: Line) -> Hindrance | None:
         """What, besides the order, keeps the steps of a line from their slots."""
+        if self._has_money_come():
+            # One that was asked before has just given some back: those that come before this one are asked first.
+            return Hindrance(MONEY)
         place = line.place
         if not line.is_command and self.keeps_out(line.priority, is_begun=place.begun is not None):
             return Hindrance(LIMIT)

@@ -183,9 +183,12 @@ class Steps:
             self._budget.run_over(plan.facts.plan, _run(step))
         if check_number(step.name) is not None:
             return self._check_ended(plan, step, outcome, event.at)
-        self._limit.ended((plan.facts.plan, step.name), at_limit=outcome.reason is Reason.USAGE_LIMIT)
-        if outcome.reason is Reason.USAGE_LIMIT and plan.cancelled is None:
-            return self._park(plan, step, outcome, event.at)
+        if outcome.reason is Reason.USAGE_LIMIT:
+            # It holds for all, whatever becomes of this plan.
+            pause = self._limit.reach(event.at, outcome.limit_resets_at)
+            if plan.cancelled is None:
+                return self._park(plan, step, outcome, pause, event.at)
+        self._limit.ended((plan.facts.plan, step.name))
         step.is_yielding = False
         if outcome.reason is Reason.CANCELLED and plan.cancelled is None:
             # Nobody wanted the plan to end, so it was the machine; perhaps an earlier daemon had it stop.
@@ -257,9 +260,10 @@ class Steps:
         alive[one.plan, one.step][1].is_yielding = True
         return [StopRun(one.plan, chosen.message, one.step)]
 
-    def _park(self, plan: PlanInHand, step: StepInHand, outcome: RunOutcome, at: Moment) -> list[Command]:
+    def _park(
+        self, plan: PlanInHand, step: StepInHand, outcome: RunOutcome, pause: float, at: Moment
+    ) -> list[Command]:
         """Let it wait until the account's limit is over, and go on then: that is no failure and no attempt."""
-        pause = self._limit.reach(at, outcome.limit_resets_at)
         before = step.parked_since_before
         # What has cost something was not refused at once: it has waited in vain no longer.
         since = before if before is not None and not outcome.cost_usd else at.wall

@@ -9,6 +9,8 @@ from handoff.root import PlanId
 from orchestrd.core.commands import Command, Gather, Prepare, StartRun
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import (
+    CancelAsked,
+    EvidenceGathered,
     History,
     LimitTold,
     Moment,
@@ -87,6 +89,30 @@ def test_a_time_that_is_told_while_one_finds_out_is_believed() -> None:
     assert engine.handle(WorkspaceMade(at(62), A)) == []
     assert prepared(engine.handle(Tick(at(299)))) == []
     assert prepared(engine.handle(Tick(at(300.5)))) == [A, B]
+
+
+def test_a_cancelled_plan_that_was_to_find_out_and_is_refused_is_followed_by_another() -> None:
+    engine = parked(A, B)
+    engine.handle(Tick(at(60)))
+    engine.handle(WorkspaceMade(at(60), A))
+    engine.handle(CancelAsked(at(61), A))
+    engine.handle(RunEnded(at(62), A, refused()))
+
+    assert engine.next_look(at(62)) == 120.0
+    assert prepared(engine.handle(Tick(at(182)))) == [B]
+
+
+def test_what_a_cancelled_plan_was_told_of_the_limit_holds_for_all() -> None:
+    engine = Engine(max_parallel=1)
+    for arrival, plan in enumerate((A, B)):
+        facts = PlanFacts(plan, arrival, accepted=at(0).wall, project="/src/api")
+        engine.handle(PlanAccepted(at(0), facts))
+    engine.handle(WorkspaceMade(at(0), A))
+    engine.handle(CancelAsked(at(1), A))
+    engine.handle(RunEnded(at(2), A, refused(300)))
+
+    assert prepared(engine.handle(EvidenceGathered(at(3), A, changed=True))) == []
+    assert prepared(engine.handle(Tick(at(300.5)))) == [B]
 
 
 def test_near_the_limit_only_what_is_urgent_begins_and_the_others_say_until_when_they_wait() -> None:
