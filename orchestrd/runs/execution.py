@@ -390,6 +390,8 @@ class Executions:
         record = self._journals.append(
             command.plan, "run-ended", step=command.step, n=command.number, **fields
         )
+        # Whoever wanted it to stop wanted this start to, and not the next one.
+        self._stops.pop((command.plan, command.step), None)
         return RunEnded(self._now(), command.plan, outcome_of(record), command.step)
 
     def _unreadable(self, plan: PlanId) -> str:

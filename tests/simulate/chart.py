@@ -29,9 +29,9 @@ def draw(curves: Sequence[Curve]) -> str:
         x = LEFT + along * (WIDTH - LEFT - RIGHT)
         return round(x, 1), round(HEIGHT - BOTTOM - micros / most * (HEIGHT - TOP - BOTTOM), 1)
 
+    space = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"'
-        f' font-size="12">',
+        f'<svg {space} font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
     ]
     for step in range(5):
