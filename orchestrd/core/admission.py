@@ -82,7 +82,7 @@ class Admission:
             return Hindrance(LIMIT)
         if place.begun is not None and self._budget.is_admitted(place.begun):
             has_money = line.is_command or self._budget.hold_for_run(place.begun, self._plans.wall)
-            return None if has_money else Hindrance(MONEY)
+            return None if has_money and not self._has_money_come() else Hindrance(MONEY)
         if place.begun is None:
             other = self._in_the_way(place.project, in_place=place.in_place, touches=place.touches)
             if other is not None:

@@ -117,8 +117,8 @@ class Engine:
                 self.budget.give_back(command.plan)
         if DYING in self.admission.troubles:
             commands += self._steps.let_yield(event.at)
-        if not isinstance(event, told.PlanRecovered):
-            # Not before all are told: those that run already hold slots and places.
+        if not isinstance(event, told.PlanRecovered | told.PlanRefused):
+            # Not before all are told that were found at the start: those that run already hold slots and places.
             commands += self._admit()
         self._plans.date_changes()
         if self.draining and not any(

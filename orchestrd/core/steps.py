@@ -283,6 +283,7 @@ class Steps:
                 if len(plan.facts.steps) > 1 and ending.status is Status.FAILED
                 else ending
             )
+            self.skip(plan)
         if plan.is_staged:
             self._plans.move_step(plan, step, StepTrigger.TO_GATHER)
             return [GatherStep(plan.facts.plan, step.name)]

@@ -138,6 +138,18 @@ def test_after_a_failure_no_step_begins_and_those_that_run_are_let_end() -> None
     assert "Step a" in settle.ending.message
 
 
+def test_a_failure_keeps_those_back_at_once_that_wait_for_a_slot() -> None:
+    engine = Engine(max_parallel=2)
+    other = PlanFacts(PlanId("other"), 0, at().wall, "/src/other")
+    engine.handle(PlanAccepted(at(), other))
+    assert prepared(engine.handle(PlanAccepted(at(), facts(StepFacts("a"), StepFacts("b"))))) == ["a"]
+    started(engine, "a")
+
+    assert engine.handle(RunEnded(at(), P, BAD, "a")) == [GatherStep(P, "a")]
+    assert state(engine, "b") is StepState.SKIPPED
+    assert prepared(engine.handle(WorkspaceFailed(at(), PlanId("other"), "no branch"))) == []
+
+
 def test_each_step_has_its_own_attempts() -> None:
     engine, _ = opened(StepFacts("a", attempts=1), StepFacts("b", attempts=2))
     started(engine, "a")

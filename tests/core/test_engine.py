@@ -558,6 +558,17 @@ def test_after_a_restart_no_plan_is_given_a_slot_before_all_are_told() -> None:
     assert engine.running() == 1
 
 
+def test_after_a_restart_a_refused_plan_among_those_told_gives_nobody_a_slot_yet() -> None:
+    engine = Engine(max_parallel=1)
+    alive = History({MAIN: StepHistory(starts=1, attempt=1, in_hand=True)})
+
+    engine.handle(PlanRecovered(at(0), facts("waits"), History()))
+    refused = engine.handle(PlanRefused(at(0), PlanId("bad"), Ending(Status.REJECTED, Reason.INVALID)))
+    engine.handle(PlanRecovered(at(0), facts("alive"), alive))
+
+    assert prepared([*refused, *engine.handle(Tick(at(0)))]) == []
+
+
 def test_a_plan_that_expires_while_a_pause_holds_it_never_starts() -> None:
     engine = Engine(max_parallel=1)
     accept(engine, "a", expires=at(5).wall)

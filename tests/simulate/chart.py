@@ -57,7 +57,7 @@ def draw(curves: Sequence[Curve]) -> str:
 
 def _rounded(micros: float) -> float:
     """The next figure that four lines divide well."""
-    step = 10 ** math.floor(math.log10(micros))
+    step = math.pow(10, math.floor(math.log10(micros)))
     return next(factor * step for factor in (1, 2, 4, 8, 10) if factor * step >= micros)
 
 

@@ -153,7 +153,6 @@ class Hands:
         run = self._drawn(kept, start)
         kept.runs[start.step, start.number] = run
         self.alive[run.plan, run.step, run.number] = run
-        kept.most_at_once = max(kept.most_at_once, sum(one.is_alive for one in kept.runs.values()))
         self._clock.at_time(run.ends, self._process_ends, run)
         self._follow(run)
         self._point()

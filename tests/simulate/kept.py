@@ -37,8 +37,10 @@ class Kept:
     """How it was published."""
     told: dict[tuple[str, int], float] = field(default_factory=dict)
     """What its runs have cost of whose ends a daemon was told."""
-    most_at_once: int = 0
-    """How many runs of a model were alive at one time at most."""
+    handed: set[tuple[str, int]] = field(default_factory=set)
+    """The starts of a model that were ordered, of whose ends no daemon was told yet."""
+    most_handed: int = 0
+    """How many that were at one time at most."""
     has_gaps: bool = False
     """A `run-again` could not be written."""
     has_lost: bool = False

@@ -53,7 +53,7 @@ class Spending:
         if facts is None or facts.max_usd is None:
             return
         spent = sum(self._told_of_run.get((kept.plan, *name), 0) for name in kept.runs)
-        if spent > micros(facts.max_usd) + micros(REPLY_USD) * max(1, kept.most_at_once) + _MARGIN:
+        if spent > micros(facts.max_usd) + micros(REPLY_USD) * kept.most_handed + _MARGIN:
             what = f"its money is passed by more than a reply of each run: {spent} of {facts.max_usd}"
             raise Violation(kept.plan, what)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from handoff.result import Reason, Status
 from handoff.root import PlanId
@@ -12,8 +12,8 @@ from orchestrd.core.account_limit import MARGIN_SECONDS
 from orchestrd.core.after_run import LEAST_USD
 from orchestrd.core.commands import Prepare, StartRun
 from orchestrd.core.engine import Engine
-from orchestrd.core.events import Event, RunOutcome
-from orchestrd.core.facts import check_number
+from orchestrd.core.events import Event, RunOutcome, StepHistory
+from orchestrd.core.facts import PlanFacts, check_number
 from orchestrd.core.step_life import StepState
 from tests.simulate.clockwork import Clockwork
 from tests.simulate.kept import Kept
@@ -65,8 +65,12 @@ class Starts:
         """Nothing keeps everybody from starting."""
         return not self._paused and not self._draining and not self._troubles
 
-    def restart(self) -> None:
+    def restart(self, in_hand: Sequence[tuple[PlanId, str, StepHistory]]) -> None:
         """A new daemon is told of pauses and troubles anew, and need not wait any longer between attempts."""
+        for plan, step, history in in_hand:
+            if history.outcome is not None and history.parked_since_before is None:
+                # That it was refused is decided upon once more: it has waited since then.
+                self._parked_since.pop((plan, step), None)
         self._paused = self._draining = self._is_guess = False
         self._troubles.clear()
         self._pauses.clear()
@@ -127,30 +131,37 @@ class Starts:
 
     # -- slots ----------------------------------------------------------------------------------------------------
 
-    def hold_prepare(self, command: Prepare) -> None:
+    def hold_prepare(self, engine: Engine, command: Prepare) -> None:
         """Whether a step may be given a slot now."""
         plan, step = command.plan, command.step
         kept, now = self._kept[plan], self._clock.now
         facts = kept.facts
         if facts is None:
             raise Violation(plan, "it was refused, and is given a slot")
+        held = engine.plan(plan)
+        if held is None or held.decided is not None or held.cancelled is not None:
+            raise Violation(plan, f"it is decided how it ends, and a step is begun: {step}")
         self._slots_in_vain[plan, step] += 1
         if self._slots_in_vain[plan, step] > MOST_SLOTS:
             raise Violation(plan, f"it is given a slot again and again, and not started: {step}")
         if not self.may_start:
             raise Violation(plan, "it is given a slot while nothing may start")
+        if now < self._pauses.get((plan, step), 0.0) - _EPSILON and not self._script.is_clock_set:
+            raise Violation(plan, f"its pause is not over: {step}")
+        self._hold_dates(kept, facts)
+
+    def _hold_dates(self, kept: Kept, facts: PlanFacts) -> None:
         for name in facts.after:
             if name not in self._kept or self._kept[name].status is not Status.SUCCEEDED:
                 raise Violation(
-                    plan, f"it is given a slot before the plan has succeeded that it comes after: {name}"
+                    kept.plan, f"it is given a slot before one that it comes after has succeeded: {name}"
                 )
-        if now < self._pauses.get((plan, step), 0.0) - _EPSILON and not self._script.is_clock_set:
-            raise Violation(plan, f"its pause is not over: {step}")
-        if not any(one["event"] == "run-intended" for one in kept.records) and not self._script.is_clock_set:
-            if facts.not_before is not None and facts.not_before > self._clock.wall:
-                raise Violation(plan, "it is given a slot before its date")
-            if facts.expires is not None and facts.expires <= self._clock.wall:
-                raise Violation(plan, "it is given a slot after it has expired")
+        if self._script.is_clock_set or any(one["event"] == "run-intended" for one in kept.records):
+            return
+        if facts.not_before is not None and facts.not_before > self._clock.wall:
+            raise Violation(kept.plan, "it is given a slot before its date")
+        if facts.expires is not None and facts.expires <= self._clock.wall:
+            raise Violation(kept.plan, "it is given a slot after it has expired")
 
     # -- starts ---------------------------------------------------------------------------------------------------
 
@@ -175,6 +186,8 @@ class Starts:
                 raise Violation(plan, f"it is started before a step that it needs: {step} before {need}")
         self._hold_attempt(kept, command)
         if not facts.is_command:
+            kept.handed.add((step, command.number))
+            kept.most_handed = max(kept.most_handed, len(kept.handed))
             self._hold_limit(command)
             self._hold_budget(kept, command)
         held = engine.plan(plan)

@@ -59,7 +59,7 @@ class Watch:
         for plan, step, _ in in_hand:
             self._open[plan, _where(step)].add(step)
         self.places.restart()
-        self.starts.restart()
+        self.starts.restart(in_hand)
         self.turns.restart()
 
     def is_open(self, plan: PlanId, step: str) -> bool:
@@ -133,7 +133,7 @@ class Watch:
             return
         if sum(1 for items in self._open.values() if items) > self._script.max_parallel:
             raise Violation(plan, "it is given a slot, and there is none")
-        self.starts.hold_prepare(command)
+        self.starts.hold_prepare(engine, command)
         self.places.enter(plan, step)
 
     def _settle(self, command: Settle) -> None:
@@ -163,6 +163,7 @@ class Watch:
                 number = max(n for name, n in _starts(kept) if name == step)
                 self.spending.tell(plan, step, number, outcome.cost_usd, event.at.wall)
                 kept.told[step, number] = outcome.cost_usd
+                kept.handed.discard((step, number))
                 self.spending.hold_plan(kept)
                 self.starts.hold_parked(engine, plan, step)
             case _:
