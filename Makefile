@@ -63,8 +63,9 @@ seeded: $(STAMP) ## the test of the tests: known bugs, put in one by one, have t
 soak: $(STAMP) ## plans, kills and full disks for MINUTES=30; at the end nothing has grown
 	$(BIN)/python -m tests.faults.soak $(if $(MINUTES),--minutes $(MINUTES))
 
-simulate: $(STAMP) ## a million plan lives of the decisions alone, crashed anywhere; SEED=… LIVES=…
+simulate: $(STAMP) ## a million plan lives of the decisions alone, crashed anywhere, and what a decision costs; SEED=… LIVES=…
 	$(BIN)/python -m tests.simulate $(if $(SEED),--seed $(SEED)) $(if $(LIVES),--lives $(LIVES))
+	$(BIN)/python -m tests.simulate --cost
 
 check: $(STAMP) ## style, types, who may import whom, schemas, pictures
 	$(BIN)/ruff check --quiet .
@@ -77,10 +78,6 @@ check: $(STAMP) ## style, types, who may import whom, schemas, pictures
 format: $(STAMP) ## put the code into the one form
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format --quiet .
-
-simulate: $(STAMP) ## the engine in a simulated world, LIVES=1000000 plan lives; and what its decisions cost
-	$(BIN)/python -m tests.simulate $(if $(LIVES),--lives $(LIVES)) $(if $(SEED),--seed $(SEED))
-	$(BIN)/python -m tests.simulate --cost
 
 bench: $(STAMP) ## measurements beside what one would use instead; a few minutes
 	$(BIN)/python -m bench

@@ -106,7 +106,7 @@ class Watch:
             case _:
                 pass
 
-    def _open_for(self, engine: Engine, command: Command) -> None:  # noqa: C901 - one case a command
+    def _open_for(self, engine: Engine, command: Command) -> None:
         match command:
             case Prepare() | StartRun():
                 self._open_start(engine, command)
