@@ -148,7 +148,7 @@ class Engine:
             case told.StepGathered():
                 return self._steps.gathered(self._plans.known(event.plan), event)
             case told.Joined():
-                return self._steps.joined(self._plans.known(event.plan), event)
+                return self._steps.checks.joined(self._plans.known(event.plan), event)
             case told.EvidenceGathered():
                 return self._gathered(event)
             case told.PlanPublished():
@@ -309,7 +309,7 @@ class Engine:
             if chosen is None:
                 break
             plan = self._plans.known(chosen[0])
-            commands.append(self._steps.choose(plan, plan.steps[chosen[1]]))
+            commands.append(self._steps.starts.choose(plan, plan.steps[chosen[1]]))
         return commands
 
     def _workspace_made(self, event: told.WorkspaceMade) -> list[Command]:

@@ -1,4 +1,4 @@
-"""What happens to the steps of a plan that is open, and to its checks: started, tried again, over; and what follows.
+"""What happens to the steps of a plan that is open: started, tried again, parked, over; and what follows.
 
 Steps whose needs are met stand in the queue side by side. When one fails for good, no further step of its plan begins;
 those that run are let end, for what they do is paid for. When all are done, the checks decide whether the plan is.
@@ -12,27 +12,25 @@ from handoff.result import Reason, Status
 from orchestrd.core import endings
 from orchestrd.core import events as told
 from orchestrd.core.account_limit import AccountLimit
-from orchestrd.core.after_run import Again, Over, decide_after_run, has_money, remaining_usd
-from orchestrd.core.budget import Budget, Grant, Later
-from orchestrd.core.commands import Command, Gather, GatherStep, Join, Prepare, Settle, StartRun, StopRun
+from orchestrd.core.after_run import Again, Over, decide_after_run, has_money
+from orchestrd.core.budget import Budget
+from orchestrd.core.checks import Checks
+from orchestrd.core.commands import Command, Gather, GatherStep, Join, Settle, StopRun
 from orchestrd.core.events import Ending, Moment, RunOutcome
 from orchestrd.core.facts import check_number
-from orchestrd.core.graph import GraphFault, expanded, implementing, last_ones, works_apart
+from orchestrd.core.graph import GraphFault, expanded, last_ones
 from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import EngineFault, PlanInHand
 from orchestrd.core.plan_life import Life, Trigger
 from orchestrd.core.pressure import Candidate, Yielding
+from orchestrd.core.starts import Starts
 from orchestrd.core.step import StepInHand, Wait
 from orchestrd.core.step_life import NOT_BEGUN, StepState, StepTrigger
 
-MONEY_LOOK_SECONDS = 1.0
-"""After this it is asked again whether a plan's other runs have left something of their money."""
 MOST_YIELDS = 3
 """A step that had to stop more often for the machine's sake is what troubles it."""
 YIELD_SECONDS = 30.0
 """So long it waits at least until it goes on."""
-MOST_STARTS_OF_A_CHECK = 3
-"""So often one round's check is started anew that was interrupted."""
 
 
 class Steps:
@@ -44,6 +42,8 @@ class Steps:
         self._budget = budget
         self._yielding = Yielding()
         self._max_parked = max_parked_seconds
+        self.starts = Starts(plans, limit, budget)
+        self.checks = Checks(plans, self.starts, self.go_on)
 
     # -- until they are started -----------------------------------------------------------------------------------
 
@@ -73,91 +73,33 @@ class Steps:
         plan.decided = endings.no_money()
         return True
 
+    def start(self, plan: PlanInHand, step: StepInHand, at: Moment, *, may_start: bool) -> list[Command]:
+        """Its workspace is there."""
+        if plan.cancelled is not None or plan.decided is not None:
+            self.starts.give_back(plan, step)
+            self._plans.move_step(plan, step, StepTrigger.GIVEN_UP)
+            return self.go_on(plan, at)
+        if not may_start:
+            # Paused while its workspace was being made: that waits for it.
+            self.starts.give_back(plan, step)
+            self._plans.move_step(plan, step, StepTrigger.HELD)
+            self._plans.line_up(plan, step)
+            return []
+        if not has_money(plan, step):
+            self.starts.give_back(plan, step)
+            self._wait_for_money(plan, step)
+            return self.go_on(plan, at)
+        return self.starts.start(plan, step, at)
+
     def _wait_for_money(self, plan: PlanInHand, step: StepInHand) -> None:
         """What its plan may cost is used up, or in the hands of the steps beside it: it waits for what they leave."""
         step.paused_until, step.wait = None, Wait("budget")
         self._plans.move_step(plan, step, StepTrigger.PUT_OFF)
 
-    def choose(self, plan: PlanInHand, step: StepInHand) -> Command:
-        """It is given a slot."""
-        self._plans.move_step(plan, step, StepTrigger.CHOSEN)
-        if not step.facts.is_command:
-            self._limit.started((plan.facts.plan, step.name))
-        if not plan.begun:
-            self._plans.begin(plan)
-        if self._budget.has_caps and not step.facts.is_command:
-            facts = plan.facts
-            self._budget.admit(facts.plan, facts.project, facts.max_usd, plan.spent_usd, self._plans.wall)
-        order = [one.step for one in plan.facts.steps]
-        return Prepare(
-            plan.facts.plan,
-            step.name,
-            needs=tuple(sorted(step.facts.needs, key=order.index)),
-            own=len(order) > 1 and not plan.facts.in_place and works_apart(plan.facts.steps, step.facts),
-            round=plan.round,
-            is_staged=plan.is_staged,
-        )
-
-    def start(self, plan: PlanInHand, step: StepInHand, at: Moment, *, may_start: bool) -> list[Command]:
-        """Its workspace is there."""
-        if plan.cancelled is not None or plan.decided is not None:
-            self._limit.held((plan.facts.plan, step.name))
-            self._plans.move_step(plan, step, StepTrigger.GIVEN_UP)
-            return self.go_on(plan, at)
-        if not may_start:
-            # Paused while its workspace was being made: that waits for it.
-            self._limit.held((plan.facts.plan, step.name))
-            self._plans.move_step(plan, step, StepTrigger.HELD)
-            self._plans.line_up(plan, step)
-            return []
-        if not has_money(plan, step):
-            self._limit.held((plan.facts.plan, step.name))
-            self._wait_for_money(plan, step)
-            return self.go_on(plan, at)
-        budget = remaining_usd(plan, step)
-        if self._budget.has_caps and not step.facts.is_command:
-            granted = self._granted(plan, step, at)
-            if isinstance(granted, Later):
-                return self._put_off(plan, step, granted, at)
-            budget = min((usd for usd in (budget, granted.usd) if usd is not None), default=None)
-        self._plans.move_step(plan, step, StepTrigger.WORKSPACE_MADE)
-        step.started = at.boot
-        return [self._start(plan, step, budget)]
-
-    def _granted(self, plan: PlanInHand, step: StepInHand, at: Moment) -> Grant | Later:
-        """What the caps of the day leave for a start."""
-        soon = {StepState.READY, StepState.PREPARING}
-        beside = [one for one in plan.own_steps() if one is not step and not one.facts.is_command]
-        among = 1 + sum(one.state in soon for one in beside)
-        return self._budget.next_run(plan.facts.plan, at.wall, among=among)
-
-    def _put_off(self, plan: PlanInHand, step: StepInHand, later: Later, at: Moment) -> list[Command]:
-        """Its slot is given back until there is money for it."""
-        self._limit.held((plan.facts.plan, step.name))
-        pause = later.until - at.wall if later.until is not None else MONEY_LOOK_SECONDS
-        self._plans.waiting.pause(plan, step, pause, at, "budget")
-        self._plans.move_step(plan, step, StepTrigger.PUT_OFF)
-        return []
-
-    def _start(self, plan: PlanInHand, step: StepInHand, budget_usd: float | None) -> Command:
-        step.starts += 1
-        if not step.same_attempt:
-            step.attempt += 1
-        step.same_attempt = False
-        step.given_usd = budget_usd
-        if self._budget.has_caps and not step.facts.is_command:
-            self._budget.hand(plan.facts.plan, _run(step), budget_usd)
-        # To go on after a limit is neither an attempt nor a resumption of one that failed.
-        step.resumes += step.session is not None and step.parked_since is None
-        step.parked_since_before, step.parked_since = step.parked_since, None
-        return StartRun(
-            plan.facts.plan, step.starts, step.attempt, step.session, budget_usd, step.name, plan.round
-        )
-
     def workspace_failed(self, plan: PlanInHand, event: told.WorkspaceFailed) -> list[Command]:
         """There is nowhere to run a step."""
         step = self._step(plan, event.step)
-        self._limit.held((plan.facts.plan, step.name))
+        self.starts.give_back(plan, step)
         ending = endings.conflict(event.message) if event.is_conflict else endings.no_workspace(event.message)
         self._plans.move_step(plan, step, StepTrigger.WORKSPACE_FAILED)
         plan.decided = plan.decided or ending
@@ -174,15 +116,9 @@ class Steps:
     def run_ended(self, plan: PlanInHand, event: told.RunEnded) -> list[Command]:
         """A step's or a check's start is over and judged."""
         step, outcome = self._step(plan, event.step), event.outcome
-        plan.spent_usd += outcome.cost_usd
-        step.spent_usd += outcome.cost_usd
-        if self._budget.has_caps and not step.facts.is_command:
-            self._budget.book(
-                plan.facts.plan, plan.facts.project, _run(step), outcome.cost_usd, event.at.wall
-            )
-            self._budget.run_over(plan.facts.plan, _run(step))
+        self.starts.book(plan, step, outcome.cost_usd, event.at)
         if check_number(step.name) is not None:
-            return self._check_ended(plan, step, outcome, event.at)
+            return self.checks.ended(plan, step, outcome, event.at)
         if outcome.reason is Reason.USAGE_LIMIT:
             # It holds for all, whatever becomes of this plan.
             pause = self._limit.reach(event.at, outcome.limit_resets_at)
@@ -350,72 +286,6 @@ class Steps:
         stops: list[Command] = [StopRun(plan.facts.plan, "cancelled", step.name) for step in runs]
         return [*stops, *(self._wind_up(plan) if plan.life is Life.OPEN else [])]
 
-    # -- checks ---------------------------------------------------------------------------------------------------
-
-    def joined(self, plan: PlanInHand, event: told.Joined) -> list[Command]:
-        """What the steps have left is in one place: now it is seen whether it is what was wanted."""
-        if event.problem is not None:
-            failed = endings.conflict if event.is_conflict else endings.no_workspace
-            plan.decided = failed(event.problem)
-        if plan.decided is not None or plan.cancelled is not None:
-            return self._finish(plan)
-        self._plans.move(plan, Trigger.JOINED)
-        return self.check(plan, event.at)
-
-    def check(self, plan: PlanInHand, at: Moment) -> list[Command]:
-        """Run the next check of this round; after the last one decide whether the plan is done."""
-        if any(one.state is StepState.RUNNING for one in plan.checks()):
-            return []  # one that was found after a restart, and is told of next
-        todo = next((one for one in plan.checks() if one.state is StepState.PENDING), None)
-        if todo is not None and plan.cancelled is None:
-            for trigger in (StepTrigger.FREED, StepTrigger.CHOSEN, StepTrigger.WORKSPACE_MADE):
-                todo.move(trigger)
-            return [self._start(plan, todo, None)]
-        failed = [
-            number
-            for number, one in enumerate(plan.checks(), 1)
-            if one.outcome is not None and not one.outcome.succeeded
-        ]
-        if not failed and plan.cancelled is None:
-            plan.decided = Ending(Status.SUCCEEDED)
-            return self._finish(plan)
-        mender = implementing(plan.facts.steps)
-        if plan.cancelled is None and mender is not None and plan.round < plan.facts.rounds:
-            return self._another_round(plan, plan.steps[mender.step], at)
-        if plan.cancelled is None:
-            plan.decided = endings.check_failed(failed, plan.round)
-        return self._finish(plan)
-
-    def _check_ended(
-        self, plan: PlanInHand, check: StepInHand, outcome: RunOutcome, at: Moment
-    ) -> list[Command]:
-        check.outcome = outcome
-        if (
-            outcome.reason is Reason.INTERRUPTED
-            and plan.cancelled is None
-            and check.starts < (plan.round + 1) * MOST_STARTS_OF_A_CHECK
-        ):
-            return [self._start(plan, check, None)]
-        check.move(StepTrigger.SUCCEEDED if outcome.succeeded else StepTrigger.FAILED)
-        return self.check(plan, at)
-
-    def _another_round(self, plan: PlanInHand, mender: StepInHand, at: Moment) -> list[Command]:
-        """Let a failed check go back to the session that implemented it."""
-        plan.round += 1
-        for check in plan.checks():
-            check.state = StepState.PENDING
-        mender.session = mender.outcome.session if mender.outcome is not None else None
-        mender.same_attempt = True
-        self._plans.move(plan, Trigger.CHECK_FAILED)
-        self._plans.move_step(plan, mender, StepTrigger.ANOTHER_ROUND)
-        return self.go_on(plan, at)
-
-    def _finish(self, plan: PlanInHand) -> list[Command]:
-        if plan.decided is None:
-            plan.decided = endings.cancelled(plan.cancelled or "")
-        self._plans.move(plan, Trigger.OVER)
-        return [Gather(plan.facts.plan)]
-
     # -- small parts ----------------------------------------------------------------------------------------------
 
     def _step(self, plan: PlanInHand, name: str) -> StepInHand:
@@ -424,8 +294,3 @@ class Steps:
         except KeyError:
             message = f"plan {plan.facts.plan} has no step {name}"
             raise EngineFault(message) from None
-
-
-def _run(step: StepInHand) -> str:
-    """What the last start of a step is called where money is reckoned."""
-    return f"{step.name}.{step.starts}"
