@@ -131,8 +131,8 @@ BUGS = (
         "billed-twice",
         "after a restart a run whose end is written down is booked once more",
         "orchestrd/core/engine.py",
-        "                booked_usd = ended.cost_usd if ended is not None else 0.0\n",
-        "                booked_usd = 0.0 if ended is not None else 0.0\n",
+        "                told_usd = booked.get(step.name, 0.0)\n",
+        "                told_usd = 0.0\n",
         caught_by=LIVES,
     ),
     a_bug(

@@ -59,15 +59,6 @@ BUGS = (
         breaks="-: whose checksum does not fit",
     ),
     a_bug(
-        "refused-plan-without-a-result",
-        "a plan that is refused is not registered: its name can be had once more",
-        "orchestrd/inbound/reception.py",
-        "        self._ids.append(line for _, line in self._unregistered)\n",
-        "        self._ids.append(line for event, line in self._unregistered if isinstance(event, PlanAccepted))\n",
-        caught_by="T8",
-        breaks="I1",
-    ),
-    a_bug(
         "one-register-line-late",
         "a plan runs before the register knows its id",
         "orchestrd/inbound/reception.py",
