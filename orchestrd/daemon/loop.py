@@ -9,11 +9,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, assert_never
 
 from loguru import logger
 
@@ -22,23 +19,12 @@ from handoff.effects import clock
 from handoff.looking import NotRegular
 from handoff.root import PlanId, Root, RootError, create_root, reserve_of
 from orchestrd.config import Config
-from orchestrd.core.commands import (
-    Command,
-    Gather,
-    GatherStep,
-    Join,
-    Leave,
-    Prepare,
-    Settle,
-    StartRun,
-    StopRun,
-)
 from orchestrd.core.engine import Engine
-from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunEnded, StepHistory, Tick
-from orchestrd.core.recovering import note_of_further_start
+from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunEnded, Tick
 from orchestrd.daemon.bell import Bell
 from orchestrd.daemon.entrance import Entrance
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
+from orchestrd.daemon.hands import Hands
 from orchestrd.daemon.indexing import Indexing
 from orchestrd.daemon.machine import Machine
 from orchestrd.daemon.recovering import Recovered, recover
@@ -53,13 +39,10 @@ from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lanes
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import Reception
-from orchestrd.outbound.publish import Published, settle
 from orchestrd.outbound.sd_notify import notify
-from orchestrd.record.journal import format_time
 from orchestrd.record.journals import Journals
 from orchestrd.runs.execution import Executions
 from orchestrd.runs.library import library_of
-from orchestrd.runs.running import Key
 from orchestrd.workspaces.git import GitLock
 
 STOP_SECONDS = 4.0
@@ -107,10 +90,8 @@ class Daemon:
         self._lock = lock
         self._environ = environ
         self._bell = Bell()
-        self._published: deque[Published] = deque()
         self._leaving = False
         self._troubles = Troubles()
-        self._noted_endings: set[PlanId] = set()
         self._left_alone: list[Trouble] = []
         self._unread: Recovered | None = None
         """With plans whose journals the disk did not give; they are asked for again at `_unread_due` (boot seconds)."""
@@ -164,6 +145,16 @@ class Daemon:
             config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
         self._reporting = Reporting(root, config, self._engine, self._runs, self._reserve, clock.wall())
+        self._hands = Hands(
+            root,
+            self._engine,
+            self._journals,
+            self._runs,
+            self._errands,
+            self._reporting,
+            self._now,
+            self._leave,
+        )
 
     def run(self) -> int:
         """Serve until told to stop."""
@@ -181,12 +172,15 @@ class Daemon:
 
     def _heed_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._leave)
+            signal.signal(number, self._obey)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self._bell.ring_on_signals()
 
-    def _leave(self, number: int, _frame: object) -> None:
-        self._reporting.why = f"told to stop by {signal.Signals(number).name}"
+    def _obey(self, number: int, _frame: object) -> None:
+        self._leave(f"told to stop by {signal.Signals(number).name}")
+
+    def _leave(self, why: str) -> None:
+        self._reporting.why = why
         self._leaving = True
 
     def _start(self) -> None:
@@ -211,10 +205,10 @@ class Daemon:
             self._troubles.raise_(Trouble(f"plan-{plan}", f"{plan}: {problem}", remedy))
         self._unread = found if found.unread else None
         self._unread_due = self._now().boot + AGAIN_SECONDS
-        self._noted_endings.update(found.settling)
+        self._hands.ending_is_noted(frozenset(found.settling))
         self._decide([*events, *found.events])
         for key, told in found.in_hand:
-            self._adopt(key, told)
+            self._hands.adopt(key, told)
 
     def _recover_unread(self, before: Recovered, at: Moment) -> None:
         """Go on with plans that the disk did not give when this daemon started."""
@@ -259,7 +253,7 @@ class Daemon:
         at = self._now()
         self._decide(self._errands.reports())
         for key in self._runs.poll(at):
-            self._judge(key)
+            self._hands.judge(key)
         self._decide(self._runs.told())
         for plan, message in self._runs.unreadable.items():
             self._troubles.raise_(Trouble(f"run-{plan}", message, "repair that; the run itself goes on"))
@@ -278,105 +272,28 @@ class Daemon:
         tell(events)
         for event in events:
             for command in self._engine.handle(event):
-                self._carry_out(command)
+                self._hands.carry_out(command)
             if isinstance(event, RunEnded):
-                self._note_further_attempt(event)
+                self._hands.note_further_attempt(event)
             if isinstance(event, PlanPublished):
                 self._forget(event.plan)
 
-    def _judge(self, key: Key) -> None:
-        self._errands.run(key[0], lambda: self._runs.judge(key), closing=True)
-
-    def _adopt(self, key: Key, told: StepHistory) -> None:
-        plan, _ = key
-
-        def adopt() -> Event | None:
-            event = self._runs.adopt(key, told, self._project(plan))
-            # Who looks after a restart wants to see above all what still runs.
-            self._reporting.hurry()
-            return event
-
-        self._errands.run(plan, adopt)
-
-    def _carry_out(self, command: Command) -> None:
-        match command:
-            case Prepare(plan=plan):
-                self._errands.run(plan, lambda: self._runs.prepare(command, self._project(plan)))
-            case StartRun(plan=plan, step=step, number=number, attempt=attempt):
-                logger.info("{}: start {}.{} (attempt {})", plan, step, number, attempt)
-                self._errands.run(plan, lambda: self._runs.start(command, self._project(plan)))
-            case StopRun(plan=plan, step=step, why=why):
-                self._runs.stop(plan, step, why)
-            case GatherStep(plan=plan, step=step):
-                self._errands.run(plan, lambda: self._runs.gather_step(plan, step), closing=True)
-            case Join(plan=plan):
-                self._errands.run(plan, lambda: self._runs.join(command))
-            case Gather(plan=plan):
-                self._errands.run(plan, lambda: self._runs.gather(plan), closing=True)
-            case Settle(plan=plan):
-                self._errands.run(plan, lambda: self._settle(command), closing=True)
-            case Leave():
-                self._reporting.why = "drained"
-                self._leaving = True
-            case _:
-                assert_never(command)
-
-    # -- plans ----------------------------------------------------------------------------------------------------
-
-    def _note_further_attempt(self, event: RunEnded) -> None:
-        """If that start is followed by another one, write that down."""
-        plan = self._engine.plan(event.plan)
-        step = plan.steps.get(event.step) if plan is not None else None
-        fields = note_of_further_start(step) if step is not None else None
-        if fields is None:
-            return
-        # Without this line the next daemon decides on that run's end once more, and alike.
-        with suppress(OSError):
-            self._journals.append(event.plan, "run-again", **fields)
-
-    def _note_ending(self, command: Settle) -> None:
-        if command.plan in self._noted_endings:
-            return
-        ending = command.ending
-        fields = {"reason": ending.reason.value if ending.reason else None, "message": ending.message}
-        given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        settled = format_time(clock.wall())
-        self._journals.append(command.plan, "settling", status=ending.status.value, settled=settled, **given)
-        self._noted_endings.add(command.plan)
-
-    def _settle(self, command: Settle) -> Event:
-        """Publish a result; in a worker's thread."""
-        plan = command.plan
-        self._note_ending(command)
-        published = settle(self._root, plan, self._runs.checkout_remover(plan))
-        self._published.append(published)
-        return PlanPublished(self._now(), plan, published.result.status)
-
-    def _project(self, plan: PlanId) -> Path:
-        held = self._engine.plan(plan)
-        return Path(held.facts.project if held else "")
-
     def _put_into_index(self, at: Moment) -> None:
-        while self._published:
-            published = self._published.popleft()
-            self._reporting.settled(published)
+        for published in self._hands.published():
             self._indexing.add(published.row)
         self._indexing.turn(at)
 
     def _forget(self, plan: PlanId) -> None:
         self._entrance.settled(plan)
-        self._runs.forget(plan)
-        self._journals.close(plan)
-        self._noted_endings.discard(plan)
+        self._hands.forget(plan)
 
     # -- the machine, and telling of it ---------------------------------------------------------------------------
 
     def _look_at_machine(self, at: Moment) -> list[Event]:
         if not self._lock.is_held():
             # Somebody removed the lock's file, so another daemon may serve this root at any moment.
-            self._reporting.why = "the root's lock is gone"
             logger.error("{}: the lock of this root was removed; leaving, runs go on", self._root.lock)
-            self._leaving = True
+            self._leave("the root's lock is gone")
         events = self._machine.look(at, self._runs.alive())
         self._runs.launching.claude = self._machine.claude
         return events
