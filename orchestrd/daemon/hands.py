@@ -69,7 +69,7 @@ class Hands:
                 logger.info("{}: start {}.{} (attempt {})", plan, step, number, attempt)
                 self._errands.run(plan, lambda: self._runs.start(command, self._project(plan)))
             case StopRun(plan=plan, step=step, why=why):
-                self._runs.stop(plan, step, why)
+                self._runs.followed.stop(plan, step, why)
             case GatherStep(plan=plan, step=step):
                 self._errands.run(plan, lambda: self._runs.gather_step(plan, step), closing=True)
             case Join(plan=plan):

@@ -144,7 +144,9 @@ class Daemon:
         self._errands = Errands(
             config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
-        self._reporting = Reporting(root, config, self._engine, self._runs, self._reserve, clock.wall())
+        self._reporting = Reporting(
+            root, config, self._engine, self._runs.followed, self._reserve, clock.wall()
+        )
         self._hands = Hands(
             root,
             self._engine,
@@ -163,7 +165,7 @@ class Daemon:
         gc.freeze()
         gc.enable()
         while not self._leaving:
-            self._bell.wait(self._pause(), self._runs.descriptors())
+            self._bell.wait(self._pause(), self._runs.followed.descriptors())
             self._turn()
         self._stop()
         return 0
@@ -229,7 +231,7 @@ class Daemon:
             logger.warning("left git at work; the next daemon waits for it")
         self._reporting.stopped(self._now())
         self._indexing.close()
-        alive = self._runs.alive()
+        alive = self._runs.followed.alive()
         logger.info("stopped; {} runs go on", alive) if alive else logger.info("stopped")
 
     # -- one turn -------------------------------------------------------------------------------------------------
@@ -240,7 +242,7 @@ class Daemon:
         waits = [
             self._entrance.next_look(at, self._config.lanes.settle_seconds),
             self._reporting.next_look(at),
-            self._runs.next_look(at),
+            self._runs.followed.next_look(at),
             self._engine.next_look(at),
             self._errands.next_look(at),
             self._indexing.next_look(at),
@@ -252,15 +254,15 @@ class Daemon:
     def _turn(self) -> None:
         at = self._now()
         self._decide(self._errands.reports())
-        for key in self._runs.poll(at):
+        for key in self._runs.followed.poll(at):
             self._hands.judge(key)
-        self._decide(self._runs.told())
-        for plan, message in self._runs.unreadable.items():
+        self._decide(self._runs.followed.told())
+        for plan, message in self._runs.followed.unreadable.items():
             self._troubles.raise_(Trouble(f"run-{plan}", message, "repair that; the run itself goes on"))
         self._errands.turn(at)
         if self._unread and at.boot >= self._unread_due:
             self._recover_unread(self._unread, at)
-        self._decide(self._machine.feel(at, self._runs.alive()))
+        self._decide(self._machine.feel(at, self._runs.followed.alive()))
         self._entrance.turn(at)
         self._decide([Tick(self._now())])
         self._put_into_index(at)
@@ -294,7 +296,7 @@ class Daemon:
             # Somebody removed the lock's file, so another daemon may serve this root at any moment.
             logger.error("{}: the lock of this root was removed; leaving, runs go on", self._root.lock)
             self._leave("the root's lock is gone")
-        events = self._machine.look(at, self._runs.alive())
+        events = self._machine.look(at, self._runs.followed.alive())
         self._runs.launching.claude = self._machine.claude
         return events
 

@@ -20,7 +20,7 @@ from orchestrd.observe.sampler import Sampler
 from orchestrd.observe.series import append_sample
 from orchestrd.observe.usage import DaemonUsage, MachineUsage, TreeUsage
 from orchestrd.outbound.status import BEAT_SECONDS
-from orchestrd.runs.execution import Executions
+from orchestrd.runs.followed import Followed
 
 RunKey = tuple[PlanId, str, int]
 """Plan, step, and number of the start."""
@@ -50,7 +50,7 @@ class Sample:
 class Measuring:
     """Samples when it is due."""
 
-    def __init__(self, root: Root, interval_seconds: float, runs: Executions) -> None:
+    def __init__(self, root: Root, interval_seconds: float, runs: Followed) -> None:
         self._root = root
         self._interval = interval_seconds
         self._runs = runs

@@ -27,7 +27,7 @@ from orchestrd.observe.metrics import Present, Totals, render
 from orchestrd.outbound.publish import Published
 from orchestrd.outbound.sd_notify import notify, watchdog_seconds
 from orchestrd.outbound.status import BEAT_SECONDS, MOST_PLANS, StatusBoard
-from orchestrd.runs.execution import Executions
+from orchestrd.runs.followed import Followed
 
 PLANS_SECONDS = 1.0
 """How often the plans are gone through at most: with 20,000 waiting that is not free."""
@@ -40,7 +40,7 @@ class Reporting:
     """Keeps `status/` true. `why` says why the daemon is in its state."""
 
     def __init__(
-        self, root: Root, config: Config, engine: Engine, runs: Executions, reserve: Reserve, wall: float
+        self, root: Root, config: Config, engine: Engine, runs: Followed, reserve: Reserve, wall: float
     ) -> None:
         self.why: str | None = None
         self._config = config

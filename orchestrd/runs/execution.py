@@ -1,4 +1,4 @@
-"""The runs of one daemon: started, followed, stopped, judged; and found again by the next daemon.
+"""The runs of one daemon: given a workspace, started, judged; and found again by the next daemon.
 
 Carries out what the engine orders and tells what came of it, in events. What it is about to do stands in the plan's
 journal before it does it, so whatever kills the daemon, the next one knows what to look for.
@@ -7,7 +7,6 @@ journal before it does it, so whatever kills the daemon, the next one knows what
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -19,11 +18,9 @@ from handoff.root import PlanId, Root
 from orchestrd.config import Config, checkouts_folder, root_name
 from orchestrd.core.commands import Join, Prepare, StartRun
 from orchestrd.core.events import (
-    CostTold,
     Event,
     EvidenceGathered,
     Joined,
-    LimitTold,
     Moment,
     RunEnded,
     StepGathered,
@@ -37,6 +34,7 @@ from orchestrd.record.journal import Record
 from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
 from orchestrd.runs.environment import claude_folder
+from orchestrd.runs.followed import Followed
 from orchestrd.runs.judging import fields_of_end
 from orchestrd.runs.launch import Launch
 from orchestrd.runs.launching import Launching, command_of, unreadable
@@ -49,11 +47,6 @@ from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.places import Places
 
 STOPPED_BEFORE = "It was stopped before it was started."
-TAIL_SECONDS = 1.0
-"""How often what runs say is read while they go on."""
-PROBE_SECONDS = 0.1
-"""How often a run is asked whether it is over, where no descriptor tells."""
-IDLE_SECONDS = 3600.0
 
 
 class Executions:
@@ -82,43 +75,8 @@ class Executions:
         names = secret_names(environ, config.secrets.names)
         redact = Redactor({name: environ[name] for name in names}).redact
         self._places = Places(root, checkouts_folder(root.path), journals, git_lock, now, redact)
+        self.followed = Followed(now)
         self.launching = Launching(config, self._places, environ, plan_of)
-        self._running: dict[Key, Running] = {}
-        self._stops: dict[Key, str] = {}
-        """Why each run that is to stop is."""
-        self._told: deque[Event] = deque()
-        self._next_tail = 0.0
-        self.unreadable: dict[PlanId, str] = {}
-        """Why what a run says, or whether it is over, cannot be found out."""
-
-    # -- what others look at --------------------------------------------------------------------------------------
-
-    def alive(self) -> int:
-        """How many runs are followed."""
-        return len(self._running)
-
-    def progress(self, plan: PlanId) -> list[Running]:
-        """How a plan's runs are getting on."""
-        # A copy: workers add to it and take out of it meanwhile.
-        return [run for run in list(self._running.values()) if run.plan == plan]
-
-    def pids(self) -> dict[tuple[PlanId, str, int], int]:
-        """The runner of each run that is alive, by plan, step and number."""
-        found = (((*run.key, run.number), run.watch.pid) for run in list(self._running.values()))
-        return {start: pid for start, pid in found if pid is not None}
-
-    def descriptors(self) -> list[int]:
-        """Descriptors that become readable when a run is over."""
-        found = (run.watch.fileno() for run in list(self._running.values()) if not run.is_judged)
-        return [descriptor for descriptor in found if descriptor is not None]
-
-    def next_look(self, at: Moment) -> float:
-        """Seconds until runs are to be looked at even if nothing rings."""
-        if not self._running:
-            return IDLE_SECONDS
-        if any(run.watch.fileno() is None for run in list(self._running.values())):
-            return PROBE_SECONDS
-        return max(0.0, self._next_tail - at.boot)
 
     # -- workspaces -----------------------------------------------------------------------------------------------
 
@@ -195,7 +153,7 @@ class Executions:
     def _compose(
         self, command: StartRun, session: str | None, project: Path, records: list[Record]
     ) -> Launch | str:
-        if (command.plan, command.step) in self._stops:
+        if self.followed.is_to_stop((command.plan, command.step)):
             return STOPPED_BEFORE
         folder = self._run_folder(command.plan, command.step, command.number)
         return self.launching.compose(command, session, project, folder, records)
@@ -224,72 +182,20 @@ class Executions:
             payer=launch.payer.value,
             booked_usd=booked,
         )
-        self._follow(run)
+        self.followed.add(run)
         # It runs, whether or not this can be written: `started.json` says the same.
         with suppress(OSError, KeyError):
             self._journals.append(plan, "run-started", step=step, n=number, pid=started.pid)
 
-    def _follow(self, run: Running) -> None:
-        # A wish to stop is passed on by `poll`: one thread alone touches what is followed until it is judged.
-        self._running[run.key] = run
-
-    def stop(self, plan: PlanId, step: str, why: str) -> None:
-        """Tell a run to stop; its end is found by `poll` like any other."""
-        # Remembered first: the start may be under way in another thread, which looks here afterwards.
-        self._stops[plan, step] = why
-        run = self._running.get((plan, step))
-        if run is not None and not run.is_judged:
-            self._tell_to_stop(run)
-
-    def _tell_to_stop(self, run: Running) -> None:
-        """Pass a wish to stop on; where the disk refuses it, `poll` tries again."""
-        why = self._stops.get(run.key)
-        if why is not None and not run.knows_to_stop:
-            with suppress(OSError):
-                run.watch.stop(why)
-                run.knows_to_stop = True
-
-    def poll(self, at: Moment) -> list[Key]:
-        """Read what runs have said since the last look; name the steps whose run is over, to be judged."""
-        over = []
-        tail = at.boot >= self._next_tail
-        for key, run in list(self._running.items()):
-            if run.is_judged:
-                continue
-            try:
-                if run.watch.is_over():
-                    run.is_judged = True
-                    over.append(key)
-                elif tail:
-                    self._tell_to_stop(run)
-                    self._read(run)
-            except OSError as error:
-                # One run's trouble: it is shown, and the others go on.
-                self.unreadable[run.plan] = (
-                    f"{run.plan}: {error.filename or run.watch.run_folder}: {error.strerror}"
-                )
-        if tail:
-            self._next_tail = at.boot + TAIL_SECONDS
-        return over
-
     def judge(self, key: Key) -> Event:
         """Write down how a run that is over ended, and tell the engine."""
-        event = self._judge(self._running[key])
-        del self._running[key]
+        event = self._judge(self.followed[key])
+        self.followed.remove(key)
         return event
-
-    def told(self) -> list[Event]:
-        """Take out what runs were told of the account since the last call."""
-        events = []
-        while self._told:
-            events.append(self._told.popleft())
-        return events
 
     def forget(self, plan: PlanId) -> None:
         """The plan is settled."""
-        for key in [key for key in list(self._stops) if key[0] == plan]:
-            del self._stops[key]
-        self.unreadable.pop(plan, None)
+        self.followed.forget(plan)
         self._places.forget(plan)
 
     # -- after a restart ------------------------------------------------------------------------------------------
@@ -337,27 +243,16 @@ class Executions:
             booked_usd=self._booked(plan, session),
         )
         if found in {Found.ALIVE, Found.FINISHING}:
-            self._follow(run)
+            self.followed.add(run)
             return None
         return self._judge(run)
 
     # -- small parts ----------------------------------------------------------------------------------------------
 
-    def _read(self, run: Running) -> bool:
-        lines = run.watch.read_new_lines()
-        before, cost = run.limit, run.cost_usd
-        for line in lines:
-            run.facts.feed(line)
-        if run.limit is not None and run.limit != before:
-            self._told.append(LimitTold(self._now(), run.limit.status, run.limit.resets_at))
-        if run.cost_usd != cost:
-            self._told.append(CostTold(self._now(), *run.key, run.number, run.cost_usd))
-        return bool(lines)
-
     def _judge(self, run: Running) -> Event:
         """Write down how a start ended, and tell the engine."""
         folder = self._run_folder(run.plan, run.step, run.number)
-        while self._read(run):
+        while self.followed.read(run):
             pass
         end = recovery.read_exit(folder)
         if not end:
@@ -376,7 +271,7 @@ class Executions:
         )
         record = self._journals.append(run.plan, "run-ended", step=run.step, n=run.number, **fields)
         run.watch.close()
-        self._stops.pop(run.key, None)
+        self.followed.has_stopped(run.key)
         return RunEnded(self._now(), run.plan, outcome_of(record), run.step)
 
     def _not_started(self, command: StartRun, message: str) -> Event:
@@ -390,8 +285,7 @@ class Executions:
         record = self._journals.append(
             command.plan, "run-ended", step=command.step, n=command.number, **fields
         )
-        # Whoever wanted it to stop wanted this start to, and not the next one.
-        self._stops.pop((command.plan, command.step), None)
+        self.followed.has_stopped((command.plan, command.step))
         return RunEnded(self._now(), command.plan, outcome_of(record), command.step)
 
     def _unreadable(self, plan: PlanId) -> str:

@@ -33,7 +33,7 @@ def test_a_start_that_was_told_to_stop_before_it_was_made_leaves_the_next_one_al
         lambda _plan: None,  # a plan that cannot be read: no start comes to be, and each says why
     )
 
-    executions.stop(P, "main", "the machine is dying")
+    executions.followed.stop(P, "main", "the machine is dying")
     ends = [executions.start(StartRun(P, number, 1, None, None), tmp_path) for number in (1, 2)]
 
     assert [end.outcome.reason for end in ends if isinstance(end, RunEnded)] == [
