@@ -56,19 +56,21 @@ class Launching:
         argv = command_of(plan, command.step, records)
         try:
             if argv is not None:
-                return self._command(plan, command, argv)
+                return self._command(plan, command, argv, records)
             step = steps_of(plan, records)[command.step]
             return self._claude(plan, step, command, session, project, run_folder, records)
         except NotLaunchable as error:
             return str(error)
 
-    def _command(self, plan: Plan, command: StartRun, argv: Sequence[str]) -> Launch:
+    def _command(self, plan: Plan, command: StartRun, argv: Sequence[str], records: Records) -> Launch:
+        is_check = check_number(command.step) is not None
+        whose = plan if is_check else plan_of_step(plan, steps_of(plan, records)[command.step])
         return compose_command(
             argv,
             checkout=self._places.place_of(command.plan, command.step).cwd,
             environ=self._environ,
             settings=self._settings,
-            limits=plan.limits,
+            limits=whose.limits,
         )
 
     def _claude(

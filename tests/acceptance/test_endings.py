@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
-from tests.acceptance.stage import AGENT, drop_plan, entries, give, is_alive, runs_now, starts, waits_for
+from tests.acceptance.stage import (
+    AGENT,
+    as_toml,
+    drop_plan,
+    entries,
+    give,
+    is_alive,
+    runs_now,
+    starts,
+    waits_for,
+)
 from tests.serving import Serving, a_repository
 from tests.waiting import wait_until
 
@@ -130,3 +141,20 @@ def test_without_a_claude_plans_wait_and_go_on_by_themselves_when_it_is_back(
 
     assert here.result("next", 15)["status"] == "succeeded"
     assert len(starts(here, "next")) == 1
+
+
+def test_a_command_has_the_limits_of_its_own_step(here: Serving, project: Path) -> None:
+    here.start()
+    eats = "import time; eaten = bytearray(150 << 20); time.sleep(600)"
+    for plan, argv, limits in (
+        ("slow", ["sleep", "600"], {"timeout": "1s"}),
+        ("hungry", [sys.executable, "-c", eats], {"memory": "80MiB"}),
+    ):
+        step = {"id": "test", "run": argv, "limits": {"attempts": 1, **limits}}
+        after = {"id": "after", "run": ["true"], "needs": ["test"]}
+        here.drop(f"{plan}.toml", as_toml({"handoff": 1, "project": str(project), "steps": [step, after]}))
+
+    for plan, reason in (("slow", "timeout"), ("hungry", "memory")):
+        result = here.result(plan)
+        assert (plan, result["status"], result["reason"]) == (plan, "failed", reason)
+        assert [one["id"] for one in result["steps"] if one["status"] == "failed"] == ["test"]
