@@ -8,6 +8,7 @@ from loguru import logger
 
 from orchestrd.core import events as told
 from orchestrd.core.events import Event
+from orchestrd.core.facts import MAIN, check_number
 
 MOST_ONE_BY_ONE = 20
 """Of more plans that come in together, only their number is told."""
@@ -34,9 +35,9 @@ def _line(event: Event) -> str | None:
             return f"{plan}: {ending.status.value}" + (f" ({ending.reason.value})" if ending.reason else "")
         case told.WorkspaceFailed(plan=plan, message=message):
             return f"{plan}: no workspace: {message}"
-        case told.RunEnded(plan=plan, outcome=outcome):
+        case told.RunEnded(plan=plan, step=step, outcome=outcome):
             how = f"failed ({outcome.reason.value})" if outcome.reason else "succeeded"
-            return f"{plan}: the run has ended: {how}, ${outcome.cost_usd:.4f}"
+            return f"{plan}: {_run(step)} has ended: {how}, ${outcome.cost_usd:.4f}"
         case told.PlanPublished(plan=plan, status=status):
             return f"{plan}: settled: {status.value}"
         case told.PauseAsked(why=why):
@@ -47,3 +48,10 @@ def _line(event: Event) -> str | None:
             return "draining: no plan is taken or started"
         case _:
             return None
+
+
+def _run(step: str) -> str:
+    number = check_number(step)
+    if number is not None:
+        return f"check {number}"
+    return "the run" if step == MAIN else f"step {step}"

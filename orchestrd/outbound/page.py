@@ -126,18 +126,20 @@ def _denied(result: Result) -> Iterator[str]:
 def _usage(result: Result) -> Iterator[str]:
     if result.usage is None:
         return
-    used = "".join(_used(result.usage, PAYERS[result.payer] if result.payer else ""))
+    payer = PAYERS[result.payer] if result.payer else ""
+    used = "".join(_used(result.usage, payer, several=len(result.steps) > 1))
     steps = "".join(f"- step {code(step.id)}: {_step(step)}\n" for step in result.steps if _step(step))
     yield f"## What it used\n\n{used}{steps}"
 
 
-def _used(usage: Usage, payer: str) -> Iterator[str]:
+def _used(usage: Usage, payer: str, *, several: bool) -> Iterator[str]:
     yield f"- ${usage.cost_usd:.4f}{f' ({payer})' if payer else ''}, {counted(usage.turns, 'turn')}\n"
     yield (
         f"- tokens: {usage.input_tokens} in, {usage.output_tokens} out, "
         f"{usage.cache_read_tokens} read from and {usage.cache_write_tokens} written to the cache\n"
     )
-    yield f"- {duration(usage.wall_seconds)} by the clock, {duration(usage.cpu_seconds)} of CPU\n"
+    clock = "by the clock of each, taken together" if several else "by the clock"
+    yield f"- {duration(usage.wall_seconds)} {clock}, {duration(usage.cpu_seconds)} of CPU\n"
     if usage.peak_memory_bytes:
         yield f"- {size(usage.peak_memory_bytes)} of memory at most\n"
 
