@@ -54,6 +54,8 @@ class GatherStep:
 
     plan: PlanId
     step: str
+    ending: Ending | None = None
+    """How its plan ends because of it; None: it has succeeded. Written down with the rest: a restart forgets it not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Join:
 
     plan: PlanId
     steps: tuple[str, ...] = ()
-    """Those that no other needs, in the order of their definition."""
+    """In whose work all is, in the order of their definition."""
 
 
 @dataclass(frozen=True, slots=True)

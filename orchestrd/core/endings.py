@@ -51,8 +51,10 @@ def no_money() -> Ending:
     return Ending(Status.FAILED, Reason.BUDGET, message)
 
 
-def step_failed(step: str, ending: Ending) -> Ending:
-    """One of several steps did not succeed."""
+def of_step(step: str, ending: Ending, *, is_alone: bool) -> Ending:
+    """How a plan ends of which a step has not succeeded."""
+    if is_alone or ending.status is not Status.FAILED:
+        return ending
     said = f" {ending.message}" if ending.message else ""
     return Ending(ending.status, ending.reason, f"Step {step} did not succeed.{said}")
 

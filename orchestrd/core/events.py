@@ -84,6 +84,8 @@ class StepHistory:
     """How the last start ended, if its end was judged and nothing came of it yet, or if the step is over."""
     is_over: bool = False
     """What it left is gathered."""
+    ending: Ending | None = None
+    """How its plan ends because of it, if it is over and has not succeeded."""
     round: int = 0
     """In which round it was started last."""
     spent_usd: float = 0.0

@@ -68,12 +68,8 @@ def _follow(told: Told, record: Record) -> Told:
         case "cancel-asked":
             return replace(told, history=replace(history, cancelled=record.get("why") or ""))
         case "settling":
-            reason = record.get("reason")
-            ending = Ending(
-                Status(record["status"]), Reason(reason) if reason else None, record.get("message")
-            )
             steps = {name: replace(step, in_hand=False) for name, step in history.steps.items()}
-            settling = replace(history, ending=ending, steps=steps)
+            settling = replace(history, ending=_ending_of(record), steps=steps)
             return replace(told, history=settling, is_settling=True, moved=record.get("time"))
         case _:
             return told
@@ -120,7 +116,26 @@ def _follow_step(step: StepHistory, record: Record) -> tuple[StepHistory, float]
             )
             return again, cost
         case _:
-            return replace(step, in_hand=False, is_over=True, spent_usd=step.spent_usd + cost), cost
+            over = replace(step, in_hand=False, is_over=True, spent_usd=step.spent_usd + cost)
+            return replace(over, ending=_ending_of(record)), cost
+
+
+def _ending_of(record: Record) -> Ending | None:
+    """What `fields_of_ending` wrote down; None: nothing was."""
+    status, reason = record.get("status"), record.get("reason")
+    if status is None:
+        return None
+    return Ending(Status(status), Reason(reason) if reason else None, record.get("message"))
+
+
+def fields_of_ending(ending: Ending) -> dict[str, str]:
+    """An ending as it stands in a journal: what there is nothing of is left out."""
+    fields = {
+        "status": ending.status.value,
+        "reason": ending.reason.value if ending.reason else None,
+        "message": ending.message,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def outcome_of(record: Record) -> RunOutcome:

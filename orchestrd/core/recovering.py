@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handoff.result import Status
 from orchestrd.core import endings
-from orchestrd.core.events import Ending, History, StepHistory
+from orchestrd.core.events import History, StepHistory
 from orchestrd.core.facts import check_number
 from orchestrd.core.graph import expanded
 from orchestrd.core.plan import PlanInHand
@@ -39,7 +38,7 @@ def take_up(plan: PlanInHand, history: History) -> Life:
     more = {
         name: step.outcome.steps
         for name, step in history.steps.items()
-        if step.outcome is not None and step.outcome.succeeded and step.outcome.steps
+        if step.outcome is not None and step.outcome.succeeded and step.outcome.steps and step.ending is None
     }
     if more:
         plan.facts = replace(plan.facts, steps=expanded(plan.facts.steps, more))
@@ -61,11 +60,11 @@ def take_up(plan: PlanInHand, history: History) -> Life:
 def _place(plan: PlanInHand, step: StepInHand, told: StepHistory) -> None:
     if told.is_over:
         step.outcome = told.outcome
-        succeeded = told.outcome is not None and told.outcome.succeeded
-        step.state = StepState.DONE if succeeded else StepState.FAILED
-        if not succeeded:
-            reason = told.outcome.reason if told.outcome is not None else None
-            plan.decided = plan.decided or endings.step_failed(step.name, Ending(Status.FAILED, reason))
+        ending = told.ending
+        if ending is None and not (told.outcome is not None and told.outcome.succeeded):
+            ending = endings.no_workspace(f"The journal does not say how step {step.name} ended.")
+        step.state = StepState.DONE if ending is None else StepState.FAILED
+        plan.decided = plan.decided or ending
     elif told.in_hand:
         step.state = StepState.RUNNING
     # Between two starts it is pending: its pause has been long enough.

@@ -18,7 +18,7 @@ from orchestrd.core.checks import Checks
 from orchestrd.core.commands import Command, Gather, GatherStep, Join, Settle, StopRun
 from orchestrd.core.events import Ending, Moment, RunOutcome
 from orchestrd.core.facts import check_number
-from orchestrd.core.graph import GraphFault, expanded, last_ones
+from orchestrd.core.graph import GraphFault, expanded, implementing, last_ones
 from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import EngineFault, PlanInHand
 from orchestrd.core.plan_life import Life, Trigger
@@ -214,15 +214,12 @@ class Steps:
             ending = self._expand(plan, step)
         succeeded = ending.status is Status.SUCCEEDED
         if not succeeded:
-            plan.decided = plan.decided or (
-                endings.step_failed(step.name, ending)
-                if len(plan.facts.steps) > 1 and ending.status is Status.FAILED
-                else ending
-            )
+            ending = endings.of_step(step.name, ending, is_alone=len(plan.facts.steps) == 1)
+            plan.decided = plan.decided or ending
             self.skip(plan)
         if plan.is_staged:
             self._plans.move_step(plan, step, StepTrigger.TO_GATHER)
-            return [GatherStep(plan.facts.plan, step.name)]
+            return [GatherStep(plan.facts.plan, step.name, None if succeeded else ending)]
         self._plans.move_step(plan, step, StepTrigger.SUCCEEDED if succeeded else StepTrigger.FAILED)
         return self.go_on(plan, at)
 
@@ -261,7 +258,7 @@ class Steps:
         if not is_done:
             return self._wind_up(plan) if self.weigh(plan, at) else []
         self._plans.move(plan, Trigger.STEPS_OVER)
-        return [Join(plan.facts.plan, tuple(last_ones(plan.facts.steps)))]
+        return [Join(plan.facts.plan, _to_join(plan))]
 
     def _wind_up(self, plan: PlanInHand) -> list[Command]:
         """Begin nothing more; when all that is at work is over, gather."""
@@ -294,3 +291,13 @@ class Steps:
         except KeyError:
             message = f"plan {plan.facts.plan} has no step {name}"
             raise EngineFault(message) from None
+
+
+def _to_join(plan: PlanInHand) -> tuple[str, ...]:
+    """The steps in whose work all that was done is: those that nobody needs, in the order of definition.
+
+    In a round of mending that is the mender alone. It began with what all had left, and those who need it are not run
+    anew: what it has mended is with none of them.
+    """
+    mender = implementing(plan.facts.steps) if plan.round else None
+    return (mender.step,) if mender is not None else tuple(last_ones(plan.facts.steps))

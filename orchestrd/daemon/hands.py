@@ -25,6 +25,7 @@ from orchestrd.core.commands import (
 )
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Event, Moment, PlanPublished, RunEnded, StepHistory
+from orchestrd.core.history import fields_of_ending
 from orchestrd.core.recovering import note_of_further_start
 from orchestrd.daemon.errands import Errands
 from orchestrd.daemon.reporting import Reporting
@@ -70,8 +71,8 @@ class Hands:
                 self._errands.run(plan, lambda: self._runs.start(command, self._project(plan)))
             case StopRun(plan=plan, step=step, why=why):
                 self._runs.followed.stop(plan, step, why)
-            case GatherStep(plan=plan, step=step):
-                self._errands.run(plan, lambda: self._runs.gather_step(plan, step), closing=True)
+            case GatherStep(plan=plan):
+                self._errands.run(plan, lambda: self._runs.gather_step(command), closing=True)
             case Join(plan=plan):
                 self._errands.run(plan, lambda: self._runs.join(command))
             case Gather(plan=plan):
@@ -130,11 +131,8 @@ class Hands:
     def _note_ending(self, command: Settle) -> None:
         if command.plan in self._noted_endings:
             return
-        ending = command.ending
-        fields = {"reason": ending.reason.value if ending.reason else None, "message": ending.message}
-        given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
-        settled = format_time(clock.wall())
-        self._journals.append(command.plan, "settling", status=ending.status.value, settled=settled, **given)
+        fields: dict[str, Any] = fields_of_ending(command.ending)
+        self._journals.append(command.plan, "settling", settled=format_time(clock.wall()), **fields)
         self._noted_endings.add(command.plan)
 
     def _settle(self, command: Settle) -> Event:

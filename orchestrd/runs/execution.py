@@ -16,7 +16,7 @@ from typing import Any
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
 from orchestrd.config import Config, checkouts_folder, root_name
-from orchestrd.core.commands import Join, Prepare, StartRun
+from orchestrd.core.commands import GatherStep, Join, Prepare, StartRun
 from orchestrd.core.events import (
     Event,
     EvidenceGathered,
@@ -95,15 +95,16 @@ class Executions:
             return EvidenceGathered(self._now(), plan, changed=None, problem=self._unreadable(plan))
         return self._places.gather(plan, accepted)
 
-    def gather_step(self, plan: PlanId, step: str) -> Event:
+    def gather_step(self, command: GatherStep) -> Event:
         """Commit what a step left, for those that come after it."""
+        plan, step = command.plan, command.step
         accepted = self._plan_of(plan)
         if accepted is None:
             return StepGathered(self._now(), plan, step, problem=self._unreadable(plan))
         own = steps_of(accepted, self._journals.read(plan))[step]
         writes = facts_of_step(accepted, own).writes
         title = own.title or f"{accepted.title or plan}: {step}"
-        return self._places.gather_step(plan, accepted, step, title, writes=writes)
+        return self._places.gather_step(accepted, command, title, writes=writes)
 
     def join(self, command: Join) -> Event:
         """Merge what steps have left that ran side by side."""

@@ -15,7 +15,7 @@ from typing import Any
 from handoff import looking
 from handoff.plan import Plan
 from handoff.root import PlanId, Root
-from orchestrd.core.commands import Prepare
+from orchestrd.core.commands import GatherStep, Prepare
 from orchestrd.core.events import (
     Event,
     EvidenceGathered,
@@ -91,10 +91,11 @@ class Places:
         self._journals.append(name, "workspace-made")
         return WorkspaceMade(self._now(), name, command.step)
 
-    def gather_step(self, name: PlanId, plan: Plan, step: str, title: str, *, writes: bool) -> Event:
+    def gather_step(self, plan: Plan, command: GatherStep, title: str, *, writes: bool) -> Event:
         """Commit what a step left, and write down the commit that holds it."""
+        name, step = command.plan, command.step
         try:
-            self._steps.gather(name, plan, step, title, writes=writes)
+            self._steps.gather(plan, command, title, writes=writes)
         except WorkspaceError as error:
             return StepGathered(self._now(), name, step, problem=str(error))
         return StepGathered(self._now(), name, step)

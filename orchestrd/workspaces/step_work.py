@@ -11,7 +11,8 @@ from typing import Any
 
 from handoff.plan import Plan
 from handoff.root import PlanId
-from orchestrd.core.commands import Prepare
+from orchestrd.core.commands import GatherStep, Prepare
+from orchestrd.core.history import fields_of_ending
 from orchestrd.record.journals import Journals
 from orchestrd.workspaces import step_places
 from orchestrd.workspaces.conflicts import Conflict, Side
@@ -57,16 +58,23 @@ class StepWork:
         """Where a step works; None: in its plan's workspace, of which alone the journal tells."""
         return _place(self._journals.read(plan), step, None)
 
-    def gather(self, name: PlanId, plan: Plan, step: str, title: str, *, writes: bool) -> None:
-        """Commit what a step left and write down the commit that holds it. Raises WorkspaceError."""
+    def gather(self, plan: Plan, command: GatherStep, title: str, *, writes: bool) -> None:
+        """Commit what a step left and write down the commit that holds it, and how it ends its plan if it does.
+
+        Raises WorkspaceError.
+        """
+        name, step = command.plan, command.step
+        ended: dict[str, Any] = fields_of_ending(command.ending) if command.ending is not None else {}
         records = self._journals.read(name)
         place, beginning = _place(records, step, None), _beginning(records, step)
         if place is None or beginning is None:
-            self._journals.append(name, "step-gathered", sync=True, step=step)
+            self._journals.append(name, "step-gathered", sync=True, step=step, **ended)
             return
         if not writes:
             head = beginning.head or place.intent.base
-            self._journals.append(name, "step-gathered", sync=True, step=step, head=head, changed=False)
+            self._journals.append(
+                name, "step-gathered", sync=True, step=step, head=head, changed=False, **ended
+            )
             return
         found = step_places.gather(
             place,
@@ -79,7 +87,7 @@ class StepWork:
         fields = found.fields()
         # Of a step its result tells a verdict only.
         kept = {one: fields[one] for one in ("head", "branch", "changed", "uncommitted") if one in fields}
-        self._journals.append(name, "step-gathered", sync=True, step=step, **kept)
+        self._journals.append(name, "step-gathered", sync=True, step=step, **kept, **ended)
 
     def join(self, whole: Intent, name: PlanId, plan: Plan, steps: Iterable[str]) -> Conflict | None:
         """Put the work of these steps, in this order, on the plan's branch. Raises WorkspaceError."""

@@ -12,6 +12,7 @@ from orchestrd.core.commands import Command, Gather, GatherStep, Join, Prepare, 
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import (
     CancelAsked,
+    Ending,
     EvidenceGathered,
     History,
     Joined,
@@ -66,7 +67,7 @@ def started(engine: Engine, step: str) -> StartRun:
 def end(engine: Engine, step: str, outcome: RunOutcome = WELL) -> list[Command]:
     """A run ends; where what it left is to be gathered, that is done too."""
     commands = engine.handle(RunEnded(at(), P, outcome, step))
-    if GatherStep(P, step) in commands:
+    if any(isinstance(command, GatherStep) for command in commands):
         commands = engine.handle(StepGathered(at(), P, step))
     return commands
 
@@ -88,6 +89,9 @@ A, B, C, D = (
     StepFacts("c", needs=("a",)),
     StepFacts("d", needs=("b", "c")),
 )
+
+
+TEST = StepFacts("test", needs=("left", "right"), is_command=True)
 
 
 def test_steps_run_when_those_they_need_are_done_and_side_by_side_where_the_graph_allows() -> None:
@@ -145,7 +149,9 @@ def test_a_failure_keeps_those_back_at_once_that_wait_for_a_slot() -> None:
     assert prepared(engine.handle(PlanAccepted(at(), facts(StepFacts("a"), StepFacts("b"))))) == ["a"]
     started(engine, "a")
 
-    assert engine.handle(RunEnded(at(), P, BAD, "a")) == [GatherStep(P, "a")]
+    (gather,) = engine.handle(RunEnded(at(), P, BAD, "a"))
+    assert isinstance(gather, GatherStep)
+    assert gather.ending is not None
     assert state(engine, "b") is StepState.SKIPPED
     assert prepared(engine.handle(WorkspaceFailed(at(), PlanId("other"), "no branch"))) == []
 
@@ -245,6 +251,17 @@ def test_a_check_whose_round_is_over_is_no_start_that_another_one_follows() -> N
     assert plan is not None
     assert note_of_further_start(plan.steps[check_step(1)]) is None
     assert note_of_further_start(plan.steps["main"]) is not None
+
+
+def test_what_is_mended_in_a_round_is_joined_though_others_need_the_step_that_mends() -> None:
+    engine, _ = opened(StepFacts("left"), StepFacts("right"), TEST, checks=1)
+    run(engine, "left")
+    run(engine, "right")
+    assert run(engine, "test") == [Join(P, ("test",))]
+    engine.handle(Joined(at(), P))
+
+    assert prepared(engine.handle(RunEnded(at(), P, RED, check_step(1)))) == ["right"]
+    assert run(engine, "right") == [Join(P, ("right",))]
 
 
 def test_without_rounds_a_failed_check_is_the_end() -> None:
@@ -367,10 +384,32 @@ def test_after_a_restart_a_plan_between_two_steps_goes_on() -> None:
 
 
 def test_after_a_restart_a_failed_step_still_fails_the_plan() -> None:
-    failed = StepHistory(starts=1, attempt=1, outcome=BAD, is_over=True)
-    _, commands = recovered(History({"a": failed}), A, B)
+    ending = Ending(Status.FAILED, Reason.MEMORY, "It was stopped again and again.")
+    failed = StepHistory(starts=1, attempt=1, outcome=BAD, is_over=True, ending=ending)
+    engine, commands = recovered(History({"a": failed}), A, B)
 
     assert commands == [Gather(P)]
+    assert engine.handle(EvidenceGathered(at(), P, changed=True)) == [Settle(P, ending)]
+
+
+def test_after_a_restart_a_cancelled_plan_is_still_cancelled() -> None:
+    ending = Ending(Status.CANCELLED, Reason.CANCELLED, "Cancelled: enough")
+    stopped = RunOutcome(succeeded=False, reason=Reason.CANCELLED)
+    over = StepHistory(starts=1, attempt=1, outcome=stopped, is_over=True, ending=ending)
+    engine, commands = recovered(History({"a": over}, cancelled="enough"), A, B)
+
+    assert commands == [Gather(P)]
+    assert engine.handle(EvidenceGathered(at(), P, changed=True)) == [Settle(P, ending)]
+
+
+def test_after_a_restart_further_steps_that_were_refused_are_not_put_in() -> None:
+    more = RunOutcome(succeeded=True, steps=(StepFacts("b"),))
+    ending = Ending(Status.FAILED, Reason.SCHEMA, "steps with the same name")
+    refused = StepHistory(starts=1, attempt=1, outcome=more, is_over=True, ending=ending)
+    engine, commands = recovered(History({"a": refused}), A, B)
+
+    assert commands == [Gather(P)]
+    assert engine.handle(EvidenceGathered(at(), P, changed=True)) == [Settle(P, ending)]
 
 
 def test_after_a_restart_checks_go_on_where_they_were() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handoff.result import Status
+from handoff.result import Reason, Status
 from handoff.root import PlanId
 from orchestrd.core.commands import Settle
 from orchestrd.core.facts import check_step
@@ -33,6 +33,8 @@ def hold_ending(kept: Kept, all_kept: Mapping[PlanId, Kept], command: Settle) ->
             raise Violation(kept.plan, "nobody has cancelled it, and it ends as cancelled")
     elif status is Status.EXPIRED and "run-intended" in events:
         raise Violation(kept.plan, "it expires after it was started")
+    elif status is Status.FAILED and command.ending.reason in {None, Reason.CANCELLED}:
+        raise Violation(kept.plan, f"it fails for no reason, or that of a cancelled one: {command.ending}")
 
 
 def _hold_success(kept: Kept) -> None:

@@ -24,7 +24,7 @@ from orchestrd.core.commands import (
     StopRun,
 )
 from orchestrd.core.events import Event, StepHistory
-from orchestrd.core.history import outcome_of
+from orchestrd.core.history import fields_of_ending, outcome_of
 from tests.simulate.clockwork import Clockwork
 from tests.simulate.fates import INTERRUPTED, STOPPED, Run, draw_run, meet_limit
 from tests.simulate.kept import Kept, Record
@@ -81,8 +81,8 @@ class Hands:
                 self._prepare(self._kept[plan], command)
             case StartRun(plan=plan):
                 self._start(self._kept[plan], command)
-            case GatherStep(plan=plan, step=step):
-                self._gather_step(self._kept[plan], step)
+            case GatherStep(plan=plan):
+                self._gather_step(self._kept[plan], command)
             case Join(plan=plan):
                 self._join(self._kept[plan], command)
             case Gather(plan=plan):
@@ -101,11 +101,12 @@ class Hands:
         else:
             self._report(told.WorkspaceMade(self._clock.at, plan, step))
 
-    def _gather_step(self, kept: Kept, step: str) -> None:
+    def _gather_step(self, kept: Kept, command: GatherStep) -> None:
         problem = "no room" if kept.chance.random() * 20 < self._script.flaws else None
         if problem is None:
-            self._add(kept, "step-gathered", step=step)
-        self._report(told.StepGathered(self._clock.at, kept.plan, step, problem))
+            ended = fields_of_ending(command.ending) if command.ending is not None else {}
+            self._add(kept, "step-gathered", step=command.step, **ended)
+        self._report(told.StepGathered(self._clock.at, kept.plan, command.step, problem))
 
     def _join(self, kept: Kept, command: Join) -> None:
         is_conflict = len(command.steps) > 1 and kept.chance.random() * 4 < self._script.flaws

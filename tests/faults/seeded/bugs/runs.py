@@ -78,7 +78,8 @@ BUGS = (
         "not-adopted",
         "runs that a daemon before this one started are not followed",
         "orchestrd/runs/execution.py",
-        "        if found in {Found.ALIVE, Found.FINISHING}:\n            self.followed.add(run)\n            return None\n",
+        "        if found in {Found.ALIVE, Found.FINISHING}:\n            self.followed.add(run)\n"
+        "            return None\n",
         "        if found in {Found.ALIVE, Found.FINISHING}:\n            return None\n",
         caught_by="T4",
         breaks="I8",

@@ -1,0 +1,57 @@
+"""Plans of several steps, as a user sees how they end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.stage import as_toml, git
+from tests.serving import Serving
+from tests.waiting import wait_until
+
+MENDED = ["sh", "-c", "test -f mended.txt || { echo '[write mended.txt yes]'; exit 1; }"]
+
+
+def hand_in(here: Serving, project: Path, steps: list[dict[str, Any]], **fields: Any) -> None:
+    here.drop("p.toml", as_toml({"handoff": 1, "project": str(project), "steps": steps, **fields}))
+
+
+def has(here: Serving, event: str, step: str) -> bool:
+    try:
+        records = here.journal("p")
+    except (FileNotFoundError, StopIteration):
+        return False
+    return any(record["event"] == event and record.get("step") == step for record in records)
+
+
+def test_what_is_mended_beside_others_is_in_what_the_checks_and_the_plans_branch_see(
+    here: Serving, project: Path
+) -> None:
+    here.start(LIMITS__MAX_PARALLEL="4")
+    steps: list[dict[str, Any]] = [
+        {"id": "left", "prompt": "L [write left.txt one]"},
+        {"id": "right", "prompt": "R [write right.txt one]"},
+        {"id": "test", "run": ["ls"], "needs": ["left", "right"]},
+    ]
+    hand_in(here, project, steps, accept={"checks": [MENDED], "rounds": 1})
+
+    result = here.result("p")
+    assert (result["status"], [check["exit"] for check in result["checks"]]) == ("succeeded", [1, 0])
+    names = git(project, "ls-tree", "--name-only", "handoff/p").splitlines()
+    assert {"left.txt", "right.txt", "mended.txt"} <= set(names)
+
+
+def test_a_plan_of_steps_that_is_cancelled_ends_as_cancelled_though_the_daemon_is_killed(
+    here: Serving, project: Path
+) -> None:
+    here.start()
+    gate = here.folder / "gate"
+    first = {"id": "a", "prompt": f"x [write a.txt one] [await {gate}]"}
+    hand_in(here, project, [first, {"id": "b", "prompt": "x", "needs": ["a"]}])
+    wait_until(lambda: has(here, "run-started", "a"), 20, "a")
+    here.order("c.toml", as_toml({"action": "cancel", "plan": "p", "why": "enough"}))
+    wait_until(lambda: has(here, "step-gathered", "a"), 20, "gathered")
+    here.kill()
+    here.start()
+
+    assert here.result("p")["status"] == "cancelled"
