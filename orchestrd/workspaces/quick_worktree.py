@@ -51,6 +51,11 @@ def add_quickly(common: Path, path: Path, branch: str, base: str, lock: GitLock 
     return admin
 
 
+def remove_half_registered(common: Path, path: Path) -> None:
+    """Remove what a cut has left of a registration that lay apart and was not in its place yet."""
+    durable.remove_tree(_apart(common, path), sync=False)
+
+
 def _remove(common: Path, admin: Path, path: Path) -> None:
     apart = _apart(common, path)
     # As long as the registration lies apart, nothing else is ours: what has its name is somebody's.

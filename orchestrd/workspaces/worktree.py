@@ -16,7 +16,7 @@ from handoff import durable, looking
 from handoff.effects import clock, effects
 from orchestrd.workspaces.error import WorkspaceError
 from orchestrd.workspaces.git import GitFailed, GitLock, run_git
-from orchestrd.workspaces.quick_worktree import INITIALISING, add_quickly
+from orchestrd.workspaces.quick_worktree import INITIALISING, add_quickly, remove_half_registered
 from orchestrd.workspaces.refs import loose_tip
 from orchestrd.workspaces.registrations import common_dir, read_line, registration
 
@@ -89,6 +89,7 @@ def remove(tree: Worktree, lock: GitLock | None) -> bool:
     except WorkspaceError:
         # The repository is gone; what the checkout holds may be all that is left of it.
         return not looking.is_there(tree.path)
+    remove_half_registered(common, tree.path)
     admin = registration(common, tree.path)
     if looking.is_there(tree.path):
         if admin is None or not looking.is_there(admin / MARKER):
