@@ -25,7 +25,7 @@ from orchestrd.views.looking import plan_folder, read_result, settled_plans
 from orchestrd.views.words import how_long, read_json, read_lines, read_time
 from orchestrd.workspaces.git import GitFailed, run_git
 from orchestrd.workspaces.step_places import BETWEEN
-from orchestrd.workspaces.step_work import branches_of
+from orchestrd.workspaces.step_work import branches_made
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +132,10 @@ def _unsaved(checkout: Path) -> str | None:
 
 
 def _branches(root: Root, plan: PlanId, result: dict[str, Any], going: set[str]) -> Iterator[Old]:
-    """Look at a plan's branch, and first at those that its steps had of their own."""
+    """Look at a plan's branch, and first at those that its steps had of their own; at no other's."""
     own, project = (result.get("changes") or {}).get("branch"), _project(root, plan)
-    names = [*_branches_of_steps(root, plan, result), *([own] if own else [])]
+    folder = plan_folder(root, plan)
+    names = branches_made(read_lines(folder / "journal.jsonl")) if folder is not None else []
     if not names or project is None:
         return
     for name, checkout in _standing(project, names).items():
@@ -148,13 +149,6 @@ def _branches(root: Root, plan: PlanId, result: dict[str, Any], going: set[str])
             yield replace(old, goes=True, why=f"all of it is in {own}", into=own)
         else:
             yield replace(old, why=f"is not merged into {stands_on}")
-
-
-def _branches_of_steps(root: Root, plan: PlanId, result: dict[str, Any]) -> list[str]:
-    folder = plan_folder(root, plan)
-    if folder is None or len(result.get("steps") or ()) < 2:
-        return []  # a step that is alone has the plan's
-    return branches_of(read_lines(folder / "journal.jsonl"))
 
 
 def _standing(project: Path, names: list[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from orchestrd.record.journals import Journals
 from orchestrd.workspaces import step_places
 from orchestrd.workspaces.conflicts import Conflict, Side
 from orchestrd.workspaces.git import GitLock
-from orchestrd.workspaces.intent import Intent
+from orchestrd.workspaces.intent import WORKTREE, Intent
 from orchestrd.workspaces.step_places import Beginning, StepPlace
 from orchestrd.workspaces.whole import base_of, gather_whole
 
@@ -180,9 +180,14 @@ def _last(
     )
 
 
-def branches_of(records: Records) -> list[str]:
-    """Name the branches that steps of a plan had of their own, with those to which their work was brought."""
+def branches_made(records: Records) -> list[str]:
+    """Name the branches that were made for a plan's steps and, last, for the plan itself.
+
+    One that a run has made, or has brought its work to, is not among them, nor is that of a project in which a plan
+    worked in place: those are somebody else's.
+    """
     places = [StepPlace.from_fields(r) for r in records if r["event"] == "step-place"]
-    own = {place.step: place.intent.branch for place in places if place.own}
-    gathered = [r.get("branch") for r in records if r["event"] == "step-gathered" and r["step"] in own]
-    return [name for name in dict.fromkeys((*own.values(), *gathered)) if name is not None]
+    intents = [Intent.from_fields(dict(r)) for r in records if r["event"] == "workspace-intended"]
+    made = [*(place.intent for place in places if place.own), *intents]
+    names = [intent.branch for intent in made if intent.mode == WORKTREE]
+    return [name for name in dict.fromkeys(names) if name is not None]

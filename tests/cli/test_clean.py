@@ -32,17 +32,26 @@ class Past:
         self.checkouts = orchestrd.home / ".local/state/orchestrd/checkouts" / name
         self.checkouts.mkdir(parents=True)
 
-    def plan(self, plan: str, days: int = 30, steps: tuple[str, ...] = ()) -> Path:
+    def plan(
+        self,
+        plan: str,
+        days: int = 30,
+        steps: tuple[str, ...] = (),
+        branch: str | None = None,
+        *,
+        in_place: bool = False,
+    ) -> Path:
         """One that was settled so long ago. Each of its `steps` had a checkout and a branch of its own."""
         settled = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
         folder = self.root / "archive/2026-01" / plan
         folder.mkdir(parents=True)
-        branch = f'[changes]\nbranch = "handoff/{plan}"\n'
+        changes = f'[changes]\nbranch = "{branch or f"handoff/{plan}"}"\n'
         fields = f'handoff = 1\nplan = "{plan}"\nstatus = "succeeded"\nsettled = {settled}\n'
         told = "".join(f'[[steps]]\nid = "{step}"\nstatus = "failed"\n' for step in steps)
-        (folder / "result.toml").write_text(fields + branch + told)
+        (folder / "result.toml").write_text(fields + changes + told)
         records = [
             ("taken", {"source": f"{plan}.toml"}),
+            ("workspace-intended", self.intent(plan, in_place=in_place)),
             *(("step-place", self.place(plan, step)) for step in steps),
             ("settling", {"status": "succeeded", "settled": settled}),
         ]
@@ -58,6 +67,16 @@ class Past:
         git(path, "add", "--all")
         git(path, "commit", "--quiet", "--message", plan)
         return path
+
+    def intent(self, plan: str, *, in_place: bool) -> dict[str, object]:
+        """What the journal says of the plan's workspace."""
+        path, project = str(self.project if in_place else self.checkouts / plan), str(self.project)
+        where = {"project": project, "repository": project, "path": path, "cwd": path}
+        return (
+            {"mode": "directory", **where}
+            if in_place
+            else {"mode": "worktree", "branch": f"handoff/{plan}", **where}
+        )
 
     def place(self, plan: str, step: str) -> dict[str, object]:
         """What the journal says of the place of a step that works apart."""
@@ -142,15 +161,35 @@ def test_a_dry_run_says_the_same_and_changes_nothing(orchestrd, past):
 
     said = orchestrd("clean", "--dry-run")
 
-    assert said.out.count("would go") == 2
+    assert said.out.count("would go") == 1
     assert old.is_dir()
     assert checkout.is_dir()
     found = json.loads(orchestrd("clean", "--dry-run", "--json").out)
     assert {(one["kind"], one["goes"]) for one in found} == {
         ("checkout", True),
-        ("archive", True),
+        ("archive", False),
         ("branch", False),
     }
+    # The archive of a plan goes when nothing of it lies anywhere any more.
+    orchestrd("clean")
+    git(past.project, "merge", "--quiet", "handoff/old")
+    orchestrd("clean")
+    assert not old.exists()
+    assert past.branches() == {"main"}
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_branch_that_was_not_made_for_a_plan_is_never_removed(orchestrd, past, in_place):
+    # In place a plan's work is on the branch that is checked out; elsewhere a run may bring it to any branch.
+    past.plan("there", branch="main", in_place=in_place)
+    git(past.project, "switch", "--quiet", "--create", "feature")
+    git(past.project, "commit", "--quiet", "--allow-empty", "--message", "more")
+
+    said = orchestrd("clean")
+
+    assert said.code == 0, said.err
+    assert "main" not in said.out
+    assert past.branches() == {"main", "feature"}
 
 
 def test_what_steps_had_of_their_own_goes_as_what_plans_have(orchestrd, past):
