@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ class Places:
         self._lock = lock
         self._now = now
         self._redact = redact
-        self._steps = StepWork(journals, lock, redact)
+        self._steps = StepWork(root, journals, lock, redact)
         self._intents: dict[PlanId, Intent] = {}
         self._making: dict[Path, threading.Lock] = {}
 
@@ -81,7 +82,7 @@ class Places:
                 untouched = not any(record["event"] == "workspace-made" for record in records)
                 workspace.make(intent, self._lock, untouched=untouched)
                 self._intents[name] = intent
-                conflict = self._steps.prepare(intent, command) if command.is_staged else None
+                conflict = self._steps.prepare(intent, plan, command) if command.is_staged else None
         except WorkspaceError as error:
             self._journals.append(name, "workspace-failed", message=str(error))
             return WorkspaceFailed(self._now(), name, str(error), command.step)
@@ -120,6 +121,7 @@ class Places:
             return EvidenceGathered(self._now(), name, changed=None)
         folder = self._root.plan_folder(name)
         try:
+            self._steps.set_aside_what_checks_left(intent, name, plan)
             found = changes.gather(
                 intent,
                 commit=plan.workspace.commit,
@@ -130,6 +132,9 @@ class Places:
             )
         except WorkspaceError as error:
             return EvidenceGathered(self._now(), name, changed=None, problem=str(error))
+        if plan.accept.checks and (changed := self._steps.changed(name)) is not None:
+            # What the checks have changed beside is theirs.
+            found = replace(found, changed=changed)
         self._journals.append(name, "gathered", **found.fields())
         return EvidenceGathered(self._now(), name, changed=found.changed)
 

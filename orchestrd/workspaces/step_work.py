@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from handoff.plan import Plan
-from handoff.root import PlanId
+from handoff.root import PlanId, Root
 from orchestrd.core.commands import GatherStep, Prepare
 from orchestrd.core.history import fields_of_ending
 from orchestrd.record.journals import Journals
@@ -18,21 +18,27 @@ from orchestrd.workspaces import step_places
 from orchestrd.workspaces.conflicts import Conflict, Side
 from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.intent import WORKTREE, Intent
+from orchestrd.workspaces.setting_aside import set_aside
 from orchestrd.workspaces.step_places import Beginning, StepPlace
 from orchestrd.workspaces.whole import base_of, gather_whole
 
 Records = Sequence[Mapping[str, Any]]
+LEFT_BY_CHECKS = "left-by-checks.{}.patch"
+"""By the number of the round, from 1, in the plan's folder."""
 
 
 class StepWork:
     """The places of the steps of one root's plans."""
 
-    def __init__(self, journals: Journals, lock: GitLock, redact: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, root: Root, journals: Journals, lock: GitLock, redact: Callable[[bytes], bytes]
+    ) -> None:
+        self._root = root
         self._journals = journals
         self._lock = lock
         self._redact = redact
 
-    def prepare(self, whole: Intent, command: Prepare) -> Conflict | None:
+    def prepare(self, whole: Intent, plan: Plan, command: Prepare) -> Conflict | None:
         """Make the place of a step, and bring it to what the steps have left that it needs.
 
         A conflict is of those. Raises WorkspaceError.
@@ -50,6 +56,7 @@ class StepWork:
         if place.own:
             step_places.make(place, self._lock, untouched=not _has_started(records, step, None))
         if not _has_started(records, step, command.round):
+            self.set_aside_what_checks_left(whole, name, plan)
             beginning = step_places.begin(place, self._lock)
             self._journals.append(name, "step-begun", step=step, round=command.round, **beginning.fields())
         return None
@@ -106,8 +113,28 @@ class StepWork:
             return found.conflict
         head = found.changes.head
         fields: dict[str, Any] = {} if head is None else {"head": head}
-        self._journals.append(name, "joined", **fields)
+        self._journals.append(name, "joined", **fields, changed=found.changes.changed)
         return None
+
+    def set_aside_what_checks_left(self, whole: Intent, name: PlanId, plan: Plan) -> None:
+        """Clear what a round's checks left in the plan's checkout; what was there before them is committed.
+
+        In place nothing is cleared, nor where the plan does not want its work committed: there it cannot be told from
+        work. Raises WorkspaceError.
+        """
+        if whole.mode != WORKTREE or not plan.workspace.commit or not plan.accept.checks:
+            return
+        records = self._journals.read(name)
+        joined = _joined(records)
+        if joined is not None and not any(r["event"] == "step-begun" for r in records[joined["seq"] :]):
+            number = sum(r["event"] == "joined" for r in records)
+            patch = self._root.plan_folder(name) / LEFT_BY_CHECKS.format(number)
+            set_aside(whole, patch, self._lock, self._redact)
+
+    def changed(self, name: PlanId) -> bool | None:
+        """Whether the plan's steps have changed anything, as it was before the checks; None: nobody knows."""
+        joined = _joined(self._journals.read(name))
+        return joined.get("changed") if joined is not None else None
 
     def remove(self, name: PlanId) -> None:
         """Remove the checkouts that steps had of their own, and the branches of which the plan's holds all."""
@@ -128,8 +155,7 @@ class StepWork:
     def _base(self, whole: Intent, command: Prepare, records: Records) -> str | Conflict | None:
         if command.round:
             # After a check that failed it begins with what all steps have left together.
-            joined = next((r.get("head") for r in reversed(records) if r["event"] == "joined"), None)
-            return joined or whole.base
+            return (_joined(records) or {}).get("head") or whole.base
         return base_of(whole, command.plan, _sides(records, command.needs), self._lock)
 
     def _decide(
@@ -139,6 +165,10 @@ class StepWork:
             return before.at(base) if base is not None else before
         own = command.own or (base is not None and not step_places.leads_to(whole, base, self._lock))
         return step_places.decide(whole, command.step, base=base, own=own, lock=self._lock)
+
+
+def _joined(records: Records) -> Mapping[str, Any] | None:
+    return next((r for r in reversed(records) if r["event"] == "joined"), None)
 
 
 def _place(records: Records, step: str, round_number: int | None) -> StepPlace | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.stage import as_toml, git
+from tests.acceptance.stage import a_plan_for, as_toml, git
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -55,3 +55,38 @@ def test_a_plan_of_steps_that_is_cancelled_ends_as_cancelled_though_the_daemon_i
     here.start()
 
     assert here.result("p")["status"] == "cancelled"
+
+
+def test_what_checks_leave_is_no_work_of_the_plan(here: Serving, project: Path) -> None:
+    here.start(LIMITS__MAX_PARALLEL="4")
+    leaving = ["sh", "-c", "echo junk > junk.log; echo more >> README.md; mkdir -p out; echo o > out/o"]
+    for name, prompt, changes in (
+        ("idle", "[say nothing to do]", "expected"),
+        ("quiet", "[say all is well]", "forbidden"),
+        ("busy", "[write a.txt one]", "expected"),
+    ):
+        accept = {"checks": [leaving], "changes": changes}
+        here.drop(f"{name}.toml", as_toml(a_plan_for(project, prompt, accept=accept)))
+
+    idle, quiet, busy = (here.result(name) for name in ("idle", "quiet", "busy"))
+    assert (idle["status"], idle["reason"]) == ("failed", "no-changes")
+    assert (quiet["status"], quiet["verdict"]) == ("succeeded", "no-change-needed")
+    assert (busy["status"], busy["verdict"], busy["changes"]["files_changed"]) == ("succeeded", "changed", 1)
+    assert git(project, "diff", "--name-only", "main...handoff/busy") == "a.txt"
+    kept = here.plan_folder("busy") / "left-by-checks.1.patch"
+    assert {"junk.log", "README.md", "out/o"} == set(
+        git(project, "apply", "--numstat", str(kept)).split()[2::3]
+    )
+
+
+def test_what_checks_leave_is_not_committed_with_what_is_mended(here: Serving, project: Path) -> None:
+    here.start()
+    leaving = ["sh", "-c", "echo junk >> junk.log; " + MENDED[2]]
+    here.drop(
+        "p.toml",
+        as_toml(a_plan_for(project, "[write a.txt one]", accept={"checks": [leaving], "rounds": 1})),
+    )
+
+    result = here.result("p")
+    assert (result["status"], [check["exit"] for check in result["checks"]]) == ("succeeded", [1, 0])
+    assert git(project, "diff", "--name-only", "main...handoff/p").splitlines() == ["a.txt", "mended.txt"]
