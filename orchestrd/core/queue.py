@@ -1,14 +1,17 @@
-"""Who is next among the steps that are ready: priority, then projects take turns, within one by arrival.
+"""Who is next among the steps that are ready: priority, projects of equal priority in turns, within one by arrival.
 
 Theory of operation
 -------------------
-Waiting adds 1 to a plan's priority per 10 minutes (PROTOCOL, section 4), so nothing starves. It is counted by the marks
+Waiting adds 1 to a plan's points per 10 minutes (PROTOCOL, section 4), so nothing starves. It is counted by the marks
 of ten minutes that pass while it waits, the same for all. So of two that wait one is before the other for as long as
 they do, and what is in order stays so, however time passes.
 
+Whoever has the most points decides which *priority* has its turn. Among the projects that have plans of that priority
+the turn goes round, however long each has waited: a hundred plans of one that came first do not keep another's waiting.
+
 Steps are kept in *lines*, behind one another those of which all may start if the first may; lines in *places*, which
-are free or taken for all of theirs alike; places in projects, which take turns. Each knows the best of what it holds,
-so a choice looks at the best of all, and not at those behind it.
+are free or taken for all of theirs alike; places in *shares*, each of a project at a priority. Each knows the best of
+what it holds, so a choice looks at the best of all, and not at those behind it.
 
 What may not start is put aside under what *hinders* it, a place as a whole if that is taken. There it costs nothing,
 until it is told that this is over (`over`). Who asks for a choice must tell that, or they stay there.
@@ -35,6 +38,7 @@ class Place(NamedTuple):
     project: str
     in_place: bool
     touches: tuple[str, ...]
+    priority: int
     begun: PlanId | None = None
     """A plan that holds its place already has its lines to itself."""
 
@@ -43,10 +47,14 @@ class Line(NamedTuple):
     """The steps behind one another, of which all may start if the first may."""
 
     place: Place
-    priority: int
     is_command: bool = False
     """No model is asked."""
     max_usd: float | None = None
+
+    @property
+    def priority(self) -> int:
+        """As the plan says it; what waiting has added is not in it."""
+        return self.place.priority
 
 
 class Entry(NamedTuple):
@@ -57,7 +65,7 @@ class Entry(NamedTuple):
     plan: PlanId
     step: str
     points: int
-    """More than others' where its plan comes before theirs, now and for ever."""
+    """More than others' where its plan comes before theirs, now and for ever, but for the turns of projects."""
 
 
 class Hindrance(NamedTuple):
@@ -73,8 +81,15 @@ Hinders = Callable[[Line], Hindrance | None]
 """What keeps a line from starting now; None: nothing."""
 
 
+class _Owner(NamedTuple):
+    """Whose a share is."""
+
+    priority: int
+    project: str
+
+
 @dataclass(slots=True)
-class _Project:
+class _Share:
     turn: int = 0
     """When it had its last one."""
     places: Ranking[Place] = field(default_factory=Ranking)
@@ -96,9 +111,11 @@ class Queue:
         self._lines: dict[Line, list[tuple[int, Entry]]] = {}
         self._in_place: dict[Place, Ranking[Line]] = {}
         """The lines of each that may start as far as is known."""
-        self._projects: dict[str, _Project] = {}
-        self._ranking: Ranking[str] = Ranking()
-        """The projects of which something may."""
+        self._shares: dict[_Owner, _Share] = {}
+        self._by_points: Ranking[_Owner] = Ranking()
+        """The shares of which something may."""
+        self._by_turn: dict[int, Ranking[_Owner]] = {}
+        """The same, by priority."""
         self._aside: dict[Hashable, _Aside] = {}
         self._hindered: dict[Place | Line, Hashable] = {}
         self._turn = 0
@@ -120,10 +137,10 @@ class Queue:
     ) -> None:
         """Add a step at its place in the order of arrival; `rank` is its place in its plan."""
         if is_begun:
-            place = Place(facts.project, facts.in_place, (), facts.plan)
+            place = Place(facts.project, facts.in_place, (), facts.priority, facts.plan)
         else:
-            place = Place(facts.project, facts.in_place, facts.touches)
-        line = Line(place, facts.priority, is_command, facts.max_usd)
+            place = Place(facts.project, facts.in_place, facts.touches, facts.priority)
+        line = Line(place, is_command, facts.max_usd)
         points = facts.priority - int(facts.accepted // SECONDS_PER_POINT)
         self._line_of[facts.plan, step] = line
         entry = Entry(facts.arrival, rank, facts.plan, step, points)
@@ -138,19 +155,29 @@ class Queue:
 
     def choose(self, hinders: Hinders = lambda _line: None) -> tuple[PlanId, str] | None:
         """Take out and return the step that is next among those that nothing hinders, or None."""
-        while (best := self._ranking.first()) is not None:
-            project = self._projects[best[0]]
-            line = self._in_place[project.places.best()].best()
-            hindrance = hinders(line)
-            if hindrance is not None:
-                self._put_aside(line, hindrance)
+        while (best := self._by_points.first()) is not None:
+            # Only one that may start gives its priority the turn; and then somebody of that priority may.
+            if self._first_of(best[0], hinders) is None:
+                continue
+            owner = self._by_turn[best[0].priority].best()
+            line = self._first_of(owner, hinders)
+            if line is None:
                 continue
             _, entry = heapq.heappop(self._lines[line])
             del self._line_of[entry.plan, entry.step]
             self._turn += 1
-            project.turn = self._turn
+            self._shares[owner].turn = self._turn
             self._rank(line)
             return entry.plan, entry.step
+        return None
+
+    def _first_of(self, owner: _Owner, hinders: Hinders) -> Line | None:
+        """The line of a share whose turn it is; None: it may not start, and was put aside."""
+        line = self._in_place[self._shares[owner].places.best()].best()
+        hindrance = hinders(line)
+        if hindrance is None:
+            return line
+        self._put_aside(line, hindrance)
         return None
 
     def over(self, by: Hashable) -> None:
@@ -183,23 +210,29 @@ class Queue:
         self._rank_place(line.place)
 
     def _rank_place(self, place: Place) -> None:
-        project = self._projects.setdefault(place.project, _Project())
+        share = self._share_of(place)
         best = self._in_place[place].first()
         if best is None:
-            project.places.drop(place)
+            share.places.drop(place)
             if place not in self._hindered:
                 del self._in_place[place]
         elif place not in self._hindered:
-            project.places.set(place, best[1])
-        self._rank_project(place.project, project)
+            share.places.set(place, best[1])
+        self._rank_share(place)
 
-    def _rank_project(self, name: str, project: _Project) -> None:
-        best = project.places.first()
+    def _share_of(self, place: Place) -> _Share:
+        return self._shares.setdefault(_Owner(place.priority, place.project), _Share())
+
+    def _rank_share(self, place: Place) -> None:
+        owner, share = _Owner(place.priority, place.project), self._share_of(place)
+        by_turn = self._by_turn.setdefault(owner.priority, Ranking())
+        best = share.places.first()
         if best is None:
-            self._ranking.drop(name)
+            self._by_points.drop(owner)
+            by_turn.drop(owner)
         else:
-            points, arrival, rank = best[1]
-            self._ranking.set(name, (points, project.turn, arrival, rank))
+            self._by_points.set(owner, best[1])
+            by_turn.set(owner, (share.turn, *best[1]))
 
     # -- who is put aside -----------------------------------------------------------------------------------------
 
@@ -208,9 +241,8 @@ class Queue:
         if hindrance.is_of_place:
             aside.places.add(line.place)
             self._hindered[line.place] = hindrance.by
-            project = self._projects[line.place.project]
-            project.places.drop(line.place)
-            self._rank_project(line.place.project, project)
+            self._share_of(line.place).places.drop(line.place)
+            self._rank_share(line.place)
         else:
             aside.lines.add(line)
             self._hindered[line] = hindrance.by

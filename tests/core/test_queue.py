@@ -42,7 +42,7 @@ def test_each_plan_is_given_out_once_and_none_is_kept(plans: list[tuple[str, boo
 
 
 @given(PLANS)
-def test_nobody_who_waits_has_more_points_than_the_one_chosen(
+def test_who_has_most_points_says_which_priority_has_its_turn_and_within_a_project_nobody_has_more(
     plans: list[tuple[str, bool, int, float]],
 ) -> None:
     queue, known = queued(plans)
@@ -54,7 +54,22 @@ def test_nobody_who_waits_has_more_points_than_the_one_chosen(
     while (chosen := queue.choose()) is not None:
         name = chosen[0]
         waiting.discard(name)
-        assert all(points(other) <= points(name) for other in waiting)
+        of_one_priority = {one for one in {*waiting, name} if known[one].priority == known[name].priority}
+        assert max(map(points, of_one_priority)) == max(map(points, {*waiting, name}))
+        of_one_project = {one for one in of_one_priority if known[one].project == known[name].project}
+        assert all(points(other) <= points(name) for other in of_one_project)
+
+
+def test_of_equal_priority_projects_take_turns_however_long_one_of_them_has_waited() -> None:
+    queue = Queue()
+    for number in range(100):
+        queue.put(PlanFacts(PlanId(f"a{number}"), number, 0.0, "/a"))
+    for number in range(2):
+        later = 100 * SECONDS_PER_POINT
+        queue.put(PlanFacts(PlanId(f"b{number}"), 100 + number, later, "/b"))
+
+    chosen = [one[0] for one in (queue.choose() for _ in range(5)) if one is not None]
+    assert chosen == ["a0", "b0", "a1", "b1", "a2"]
 
 
 def test_who_has_waited_for_ten_minutes_more_has_a_point_more() -> None:
@@ -128,7 +143,9 @@ def test_what_is_put_aside_comes_back_in_its_order_when_what_hindered_it_is_over
             assert (chosen is None) == (not free)
             if chosen is not None:
                 assert chosen[0] in free
-                assert points(chosen[0]) == max(map(points, free))
+                priority = known[chosen[0]].priority
+                equals = {name for name in free if known[name].priority == priority}
+                assert max(map(points, equals)) == max(map(points, free))
                 waiting.discard(chosen[0])
         if waiting and data.draw(st.booleans()):
             gone = data.draw(st.sampled_from(sorted(waiting)))

@@ -19,6 +19,8 @@ from tests.simulate.places import Places
 from tests.simulate.script import Script
 from tests.simulate.violation import Violation
 
+Share = tuple[int, str]
+"""A priority and a project."""
 SECONDS_PER_POINT = 600
 PATIENCE_SECONDS = 1.0
 """So long after its time somebody may wait for the clock."""
@@ -31,9 +33,9 @@ class Turns:
         self._script = script
         self._clock = clock
         self._places = places
-        self._turns: dict[str, int] = {}
+        self._turns: dict[Share, int] = {}
         self._turn = 0
-        self._passed: Counter[str] = Counter()
+        self._passed: Counter[Share] = Counter()
         self._projects = len({one.record["project"] for one in script.plans})
         self._paused = False
         self._stopped: set[str] = set()
@@ -61,7 +63,7 @@ class Turns:
                 pass
 
     def hold_order(self, engine: Engine, commands: Sequence[Command]) -> None:
-        """Nobody who could have been chosen has more points, or as many and an older claim."""
+        """Its priority is that of one who has most points; of that its project's turn has come, and in that its own."""
         if self._script.is_clock_set:
             return
         # Of those that have begun and share what money there is, who can go on hangs on what the others give back.
@@ -70,38 +72,52 @@ class Turns:
             for plan, step in self._free(engine)
             if not (plan.begun and self._script.has_caps)
         ]
-        for command in commands:
-            if not isinstance(command, Prepare):
-                continue
-            chosen = engine.plan(command.plan)
-            assert chosen is not None
-            self._hold_choice(chosen, self._points(chosen), left)
+        # Who is chosen may take the money of one who gave their priority its turn.
+        equals_but_for_money = [
+            (plan.facts.priority, self._points(plan)) for plan, _ in self._free(engine, but_for_money=True)
+        ]
+        named = [engine.plan(command.plan) for command in commands if isinstance(command, Prepare)]
+        all_chosen = [plan for plan in named if plan is not None]
+        for number, chosen in enumerate(all_chosen):
+            # Those that were chosen after it had to be passed by, too.
+            among = [(one.facts.priority, self._points(one)) for one in all_chosen[number:]]
+            equals = [
+                points
+                for priority, points in (*among, *equals_but_for_money)
+                if priority == chosen.facts.priority
+            ]
+            self._hold_choice(chosen, self._points(chosen), max(equals), left)
             self._turn += 1
-            self._turns[chosen.facts.project] = self._turn
+            self._turns[chosen.facts.priority, chosen.facts.project] = self._turn
 
     def _hold_choice(
-        self, chosen: PlanInHand, points: int, left: list[tuple[PlanInHand, StepInHand, int]]
+        self,
+        chosen: PlanInHand,
+        points: int,
+        most_of_priority: int,
+        left: list[tuple[PlanInHand, StepInHand, int]],
     ) -> None:
         mine = chosen.facts
-        my_turn = self._turns.get(mine.project, 0)
-        went_past: set[str] = set()
-        for plan, _, others in left:
-            facts = plan.facts
-            if others < points:
+        equals = [(plan.facts, others) for plan, _, others in left if plan.facts.priority == mine.priority]
+        most = max((others for _, _, others in left), default=points)
+        if most > max([most_of_priority, *(others for _, others in equals)]):
+            raise Violation(mine.plan, "it comes before others whose priority's turn it is")
+        my_turn = self._turns.get((mine.priority, mine.project), 0)
+        went_past: set[Share] = set()
+        for facts, others in equals:
+            if facts.project == mine.project:
+                if (-others, facts.arrival) < (-points, mine.arrival):
+                    raise Violation(mine.plan, f"it comes before another one whose turn it is: {facts.plan}")
                 continue
-            is_later = facts.arrival >= mine.arrival if facts.project == mine.project else True
-            if others > points or not is_later:
-                raise Violation(mine.plan, f"it comes before another one whose turn it is: {facts.plan}")
-            if self._turns.get(facts.project, 0) < my_turn:
+            if self._turns.get((facts.priority, facts.project), 0) < my_turn:
                 raise Violation(mine.plan, f"its project has a turn before another one: {facts.plan}")
-            if facts.project != mine.project:
-                went_past.add(facts.project)
-        self._passed[mine.project] = 0
-        for project in went_past:
-            self._passed[project] += 1
-            if self._passed[project] > self._projects:
+            went_past.add((facts.priority, facts.project))
+        self._passed[mine.priority, mine.project] = 0
+        for share in went_past:
+            self._passed[share] += 1
+            if self._passed[share] > self._projects:
                 raise Violation(
-                    mine.plan, f"others go past a project of equal priority again and again: {project}"
+                    mine.plan, f"others go past a project of equal priority again and again: {share[1]}"
                 )
 
     def hold_nobody_idle(self, engine: Engine) -> None:
@@ -136,7 +152,9 @@ class Turns:
         if plan.is_quiet() and not any(_may_come(step) for step in plan.steps.values()):
             raise Violation(plan.facts.plan, "nothing of it will ever happen")
 
-    def _free(self, engine: Engine) -> Iterator[tuple[PlanInHand, StepInHand]]:
+    def _free(
+        self, engine: Engine, *, but_for_money: bool = False
+    ) -> Iterator[tuple[PlanInHand, StepInHand]]:
         """The steps that are ready and could be started if a slot were free."""
         if self._stopped:
             return
@@ -144,17 +162,23 @@ class Turns:
             if plan.life is not Life.OPEN:
                 continue
             for step in plan.own_steps():
-                if step.state is StepState.READY and self._is_free(engine, plan, step):
+                if step.state is StepState.READY and self._is_free(engine, plan, step, but_for_money):
                     yield plan, step
 
-    def _is_free(self, engine: Engine, plan: PlanInHand, step: StepInHand) -> bool:
+    def _is_free(
+        self,
+        engine: Engine,
+        plan: PlanInHand,
+        step: StepInHand,
+        but_for_money: bool,
+    ) -> bool:
         facts = plan.facts
         is_command = step.facts.is_command
         if not is_command and engine.admission.keeps_out(facts.priority, is_begun=plan.begun):
             return False
         if not plan.begun and self._places.in_the_way(facts) is not None:
             return False
-        if is_command or not self._script.has_caps:
+        if is_command or but_for_money or not self._script.has_caps:
             return True
         if engine.budget.is_admitted(facts.plan):
             return engine.budget.may_go_on(facts.plan, self._clock.wall)
