@@ -13,6 +13,7 @@ from handoff.plan import Plan, Step
 from handoff.result import StepStatus
 from orchestrd.core.commands import StartRun
 from orchestrd.core.facts import check_step
+from orchestrd.core.steps_of_plan import steps_of
 from orchestrd.runs.command_end import judge_command
 from orchestrd.runs.feedback import CheckReport, feedback, files_to_read
 from orchestrd.runs.prompting import INPUTS, StepOutput, StepPrompt, compose_prompt
@@ -35,7 +36,8 @@ def prompt_of(plan: Plan, step: Step, command: StartRun, run_folder: Path, recor
         # What may be read holds for one process: the files of the starts before are named anew.
         return replace(told, readable=(*told.readable, *_inputs_before(command, run_folder)))
     prompt = (plan.prompt if not plan.steps else step.prompt) or ""
-    needed = [_output_of(need, plan, run_folder, records) for need in _needed(step, records)]
+    steps = steps_of(plan, records)
+    needed = [_output_of(steps[need], run_folder, records) for need in _needed(step, records)]
     told = compose_prompt(prompt, needed, run_folder=run_folder)
     if mending is None:
         return told
@@ -88,17 +90,16 @@ def _needed(step: Step, records: Records) -> list[str]:
     return [name for name in dict.fromkeys(names) if step.id not in own or name in step.needs]
 
 
-def _output_of(name: str, plan: Plan, run_folder: Path, records: Records) -> StepOutput:
-    end = _last(records, "run-ended", name) or {}
-    own = next((step for step in plan.steps if step.id == name), None)
+def _output_of(step: Step, run_folder: Path, records: Records) -> StepOutput:
+    end = _last(records, "run-ended", step.id) or {}
     output = None
-    if own is not None and own.run is not None:
-        folder = run_folder.parent / f"{name}.{end.get('n', 0)}"
-        output = judge_command(folder, read_exit(folder), own.run).output
+    if step.run is not None:
+        folder = run_folder.parent / f"{step.id}.{end.get('n', 0)}"
+        output = judge_command(folder, read_exit(folder), step.run).output
     return StepOutput(
-        step=name,
+        step=step.id,
         status=StepStatus(end.get("status", StepStatus.SKIPPED.value)),
-        title=own.title if own is not None else None,
+        title=step.title,
         summary=end.get("summary") or "",
         structured=end.get("output"),
         logs=output.logs if output is not None and output.is_cut else (),
