@@ -58,6 +58,7 @@ def read_further_steps(
     `most` None: they were counted before.
 
     Their names begin with that of the step that returned them, so that they are like no others; they come after it.
+    Of their tables they hold only what differs from the plan's.
     Raises FurtherStepsRefused.
     """
     try:
@@ -86,17 +87,10 @@ def _step(by: Step, one: FurtherStep) -> Step:
         output_schema=one.output_schema,
         model=one.model or by.model,
         limits=by.limits,
-        permissions=_permissions(by, one),
+        # All else is the plan's, what it denies above all. The coordinator often only reads; others may write for it.
+        permissions=Permissions(mode="plan") if one.read_only else None,
         mcp=by.mcp,
     )
-
-
-def _permissions(by: Step, one: FurtherStep) -> Permissions | None:
-    if not one.read_only:
-        # The coordinator itself often only reads; what it has others do may write, as far as the plan allows.
-        return None
-    before = by.permissions or Permissions()
-    return before.model_copy(update={"mode": "plan"})
 
 
 def _named(by: Step, name: str) -> str:

@@ -15,6 +15,7 @@ With nothing told it says a word and succeeds. FAKE_LEDGER names a file that gai
     fail TEXT         the result says is_error     no-result       end without a result
     exit CODE         exit code                    signal N        end by that signal
     cost USD          what the result says that it has cost
+    structured FILE   the structured output is the JSON in that file
     linger SECONDS    go on after the result       torn TEXT       a last line without an end
     environment FILE  write NAME=value lines       read-all        wait for the end of stdin
 """
@@ -25,7 +26,7 @@ import sys
 import time
 
 VERSION = "2.1.330"
-SETTINGS = ("exit", "no-result", "linger", "fail", "torn", "signal", "read-all", "cost")
+SETTINGS = ("exit", "no-result", "linger", "fail", "torn", "signal", "read-all", "cost", "structured")
 
 
 def main():
@@ -66,6 +67,10 @@ def end(settings):
         say("Done.")
         failed = "fail" in settings
         cost = float(settings.get("cost", 0.01))
+        structured = {}
+        if "structured" in settings:
+            with open(settings["structured"], encoding="utf-8") as file:
+                structured = {"structured_output": Raw(file.read())}
         emit(
             {
                 "type": "result",
@@ -82,6 +87,7 @@ def end(settings):
                 "usage": {"input_tokens": 100, "output_tokens": 10},
                 "modelUsage": {"fake": {"inputTokens": 100, "outputTokens": 10, "costUSD": cost}},
                 "permission_denials": [],
+                **structured,
             }
         )
         while "read-all" in settings and sys.stdin.buffer.read(65536):
@@ -124,7 +130,15 @@ def emit(event):
     write_out(encode(event).encode() + b"\n")
 
 
+class Raw(str):
+    """JSON already, on one line."""
+
+    __slots__ = ()
+
+
 def encode(value):
+    if isinstance(value, Raw):
+        return value
     if isinstance(value, dict):
         return "{" + ",".join(f"{encode(name)}:{encode(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, (list, tuple)):

@@ -29,8 +29,18 @@ def steps_of(plan: Plan, records: Iterable[Mapping[str, Any]]) -> dict[str, Step
     for step in plan.steps or (Step(id=MAIN, prompt=plan.prompt or ""),):
         found[step.id] = step
         if step.id in returned:
-            found |= {new.id: new for new in read_further_steps(step, returned[step.id])}
+            found |= {new.id: new for new in further_steps_of(plan, step, returned[step.id])}
     return found
+
+
+def further_steps_of(
+    plan: Plan, by: Step, output: Any, *, most: int | None = None, taken: frozenset[str] = frozenset()
+) -> list[Step]:
+    """Make steps of what `by` returned, as `read_further_steps` does; their tables are whole.
+
+    Raises FurtherStepsRefused.
+    """
+    return [_whole(plan, step) for step in read_further_steps(by, output, most=most, taken=taken)]
 
 
 def facts_of_step(plan: Plan, step: Step) -> StepFacts:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from handoff import looking
-from handoff.further_steps import FurtherStepsRefused, read_further_steps
+from handoff.further_steps import FurtherStepsRefused
 from handoff.plan import Plan, Step
 from orchestrd.core.history import fields_of_step
-from orchestrd.core.steps_of_plan import facts_of_step, schema_of, steps_of
+from orchestrd.core.steps_of_plan import facts_of_step, further_steps_of, schema_of, steps_of
 from orchestrd.library.roles import problems_of_roles
 from orchestrd.runs.closing import ended_fields, stderr_tail
 from orchestrd.runs.command_end import command_fields, judge_command
@@ -69,7 +69,7 @@ def _with_further_steps(
 ) -> dict[str, Any]:
     failed = {**fields, "status": "failed", "reason": "schema", "retry": False}
     try:
-        further = read_further_steps(step, fields.get("output"), most=most, taken=there)
+        further = further_steps_of(plan, step, fields.get("output"), most=most, taken=there)
     except FurtherStepsRefused as error:
         return {**failed, "summary": str(error)}
     unknown = problems_of_roles(further, plan.agents)
