@@ -80,16 +80,16 @@ def _follow_step(step: StepHistory, record: Record) -> tuple[StepHistory, float]
     cost = step.outcome.cost_usd if step.outcome is not None and step.in_hand else 0.0
     match record["event"]:
         case "run-intended":
-            number = record["n"]
+            number, in_round = record["n"], record.get("round") or 0
+            goes_on = step.parked_since is None and in_round == step.round
             intended = StepHistory(
                 starts=number,
                 attempt=record["attempt"],
                 # Written down twice, it is one start.
-                resumes=step.resumes
-                + (bool(record["resumes"]) and number > step.starts and step.parked_since is None),
+                resumes=step.resumes + (bool(record["resumes"]) and number > step.starts and goes_on),
                 session=record["session_id"] if record["resumes"] else None,
                 in_hand=True,
-                round=record.get("round") or 0,
+                round=in_round,
                 spent_usd=step.spent_usd + cost,
                 given_usd=record.get("budget_usd"),
                 parked_since_before=step.parked_since,

@@ -82,8 +82,10 @@ class Starts:
         step.given_usd = budget_usd
         if self.is_capped(step):
             self._budget.hand(plan.facts.plan, _run(step), budget_usd)
-        # To go on after a limit is neither an attempt nor a resumption of one that failed.
-        step.resumes += step.session is not None and step.parked_since is None
+        # To go on after a limit is neither an attempt nor a resumption of one that failed; nor is a further round.
+        goes_on = step.parked_since is None and plan.round == step.round
+        step.resumes += step.session is not None and goes_on
+        step.round = plan.round
         step.parked_since_before, step.parked_since = step.parked_since, None
         return StartRun(
             plan.facts.plan, step.starts, step.attempt, step.session, budget_usd, step.name, plan.round

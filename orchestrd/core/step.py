@@ -32,6 +32,8 @@ class StepInHand:
     same_attempt: bool = False
     """The next start does not count as a further attempt."""
     resumes: int = 0
+    round: int = 0
+    """In which round it was started last."""
     session: str | None = None
     """The session that the next start resumes."""
     spent_usd: float = 0.0
@@ -71,6 +73,7 @@ class StepInHand:
         self.starts = history.starts
         self.attempt = history.attempt
         self.resumes = history.resumes
+        self.round = history.round
         self.session = history.session
         self.spent_usd = history.spent_usd
         self.given_usd = history.given_usd

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,42 +29,41 @@ Records = Sequence[Mapping[str, Any]]
 
 def prompt_of(plan: Plan, step: Step, command: StartRun, run_folder: Path, records: Records) -> StepPrompt:
     """Compose what the model is told at this start."""
-    mending = _mending(plan, command, run_folder, records)
+    failed = _failed_checks(plan, run_folder, records) if command.round else []
+    # What may be read holds for one process: what was named to the starts before is named anew.
+    to_read = files_to_read(failed)
     if command.session is not None:
-        told = mending or StepPrompt(GO_ON)
-        # What may be read holds for one process: the files of the starts before are named anew.
-        return replace(told, readable=(*told.readable, *_inputs_before(command, run_folder)))
+        text = feedback(failed) if failed and not _was_told(command, records) else GO_ON
+        return StepPrompt(text, readable=(*to_read, *_inputs_before(command, run_folder)))
     prompt = (plan.prompt if not plan.steps else step.prompt) or ""
     steps = steps_of(plan, records)
     needed = [_output_of(steps[need], run_folder, records) for need in _needed(step, records)]
     told = compose_prompt(prompt, needed, run_folder=run_folder)
-    if mending is None:
+    if not failed:
         return told
     # Its session is lost, so it is told both what was to be done and what is wrong with what was.
-    return StepPrompt(
-        f"{told.text}\n\n---\n\n{mending.text}", told.files, (*told.readable, *mending.readable)
-    )
+    return StepPrompt(f"{told.text}\n\n---\n\n{feedback(failed)}", told.files, (*told.readable, *to_read))
 
 
-def _mending(plan: Plan, command: StartRun, run_folder: Path, records: Records) -> StepPrompt | None:
-    """What failed, at the first start of a round; None: there is nothing to mend, or it was told already."""
-    starts = [r for r in records if r["event"] == "run-intended"]
-    of_round = [
-        r
-        for r in starts
-        if r["step"] == command.step and r.get("round", 0) == command.round and r["n"] < command.number
-    ]
-    if not command.round or of_round:
-        return None
+def _failed_checks(plan: Plan, run_folder: Path, records: Records) -> list[CheckReport]:
+    """What a round has to mend."""
     failed = []
     for number in range(1, len(plan.accept.checks) + 1):
         last = _last(records, "run-ended", check_step(number))
         if last is not None and last["status"] != "succeeded":
             folder = run_folder.parent / f"{last['step']}.{last['n']}"
-            failed.append(
-                CheckReport.of(judge_command(folder, read_exit(folder), plan.accept.checks[number - 1]))
-            )
-    return StepPrompt(feedback(failed), readable=files_to_read(failed))
+            end = judge_command(folder, read_exit(folder), plan.accept.checks[number - 1])
+            failed.append(CheckReport.of(end))
+    return failed
+
+
+def _was_told(command: StartRun, records: Records) -> bool:
+    """Whether a start of this round was told already what failed; whatever session there is now, it knows."""
+    return any(
+        r["step"] == command.step and r.get("round", 0) == command.round and r["n"] < command.number
+        for r in records
+        if r["event"] == "run-intended"
+    )
 
 
 def _inputs_before(command: StartRun, run_folder: Path) -> list[Path]:

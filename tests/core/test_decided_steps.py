@@ -264,6 +264,23 @@ def test_what_is_mended_in_a_round_is_joined_though_others_need_the_step_that_me
     assert run(engine, "right") == [Join(P, ("right",))]
 
 
+def test_to_go_back_to_a_session_in_a_round_is_no_resumption_of_one_that_failed() -> None:
+    engine, _ = opened(StepFacts(), checks=1)
+    run(engine, "main")
+    for _ in range(2):
+        engine.handle(Joined(at(), P))
+        engine.handle(RunEnded(at(), P, RED, check_step(1)))
+        last = started(engine, "main")
+        if last.round == 1:
+            end(engine, "main")
+
+    end(engine, "main", BROKE)
+    engine.handle(Tick(at(60)))
+
+    again = started(engine, "main")
+    assert (again.round, again.attempt, again.session) == (2, 2, "s")
+
+
 def test_without_rounds_a_failed_check_is_the_end() -> None:
     starts, status, reason = checked([RED], rounds=0)
 

@@ -92,6 +92,23 @@ def test_a_start_written_down_twice_is_one_resume() -> None:
     assert told.history.steps[MAIN].resumes == 1
 
 
+def test_to_go_back_to_a_session_in_a_round_is_no_resumption_of_one_that_failed() -> None:
+    well = {"event": "run-ended", "n": 1, "status": "succeeded", "session_id": "s-1"}
+    told = told_by(
+        TAKEN,
+        ACCEPTED,
+        intended(1, 1),
+        well,
+        {"event": "step-gathered", "step": MAIN},
+        {**intended(2, 1, resumes=True), "round": 1},
+        {**FAILED, "n": 2},
+        AGAIN,
+        {**intended(3, 2, resumes=True), "round": 1},
+    )
+
+    assert told.history.steps[MAIN].resumes == 1
+
+
 def test_a_start_that_did_not_count_gives_its_attempt_back() -> None:
     refused = {
         "event": "run-ended",
