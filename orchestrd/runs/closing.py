@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from handoff import looking
+from handoff import durable, looking
 from handoff.result import Payer
 from handoff.wholesome import is_wholesome
+from orchestrd.runs.command_output import CommandFacts
 from orchestrd.runs.environment import name_payer
 from orchestrd.runs.fields import a_number, a_span
 from orchestrd.runs.stream import StreamFacts
 from orchestrd.runs.verdict import Outcome
 
 STDERR_TAIL_BYTES = 4096
+OUTPUT = "output.json"
 
 
 def stderr_tail(run_folder: Path) -> str:
@@ -23,6 +26,17 @@ def stderr_tail(run_folder: Path) -> str:
         return looking.read_end(run_folder / "stderr.log", STDERR_TAIL_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def keep_output(run_folder: Path, facts: StreamFacts | CommandFacts) -> None:
+    """Write the structured output that a run has given, as it gave it, into its folder (PROTOCOL 9). Repeatable."""
+    if not isinstance(facts, StreamFacts) or facts.result is None or not facts.result.has_structured_output:
+        return
+    try:
+        text = json.dumps(facts.structured_output, allow_nan=False)
+    except (ValueError, RecursionError):
+        return  # no JSON that others could read: it stays in the stream
+    durable.replace(run_folder / OUTPUT, text.encode() + b"\n")
 
 
 def ended_fields(

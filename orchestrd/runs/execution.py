@@ -33,6 +33,7 @@ from orchestrd.core.steps_of_plan import facts_of_step, steps_of
 from orchestrd.record.journal import Record
 from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
+from orchestrd.runs.closing import keep_output
 from orchestrd.runs.environment import claude_folder
 from orchestrd.runs.followed import Followed
 from orchestrd.runs.judging import fields_of_end
@@ -261,6 +262,7 @@ class Executions:
             recovery.sweep(folder)
             recovery.sync_logs(folder)
         recovery.remove_unfinished(folder)
+        keep_output(folder, run.facts)
         fields = fields_of_end(
             run,
             end,
