@@ -81,13 +81,33 @@ def _step(step: Mapping[str, Any], path: tuple[str | int, ...]) -> Iterator[Prob
             (*path, "run"), "`run` stands beside `prompt`", "give exactly one of `prompt` and `run`"
         )
     if has == ["run"]:
-        for name in ("agent", "output_schema", "expands"):
+        for name in _OF_A_MODEL:
             if step.get(name):
                 yield Problem(
                     (*path, name),
                     f"`{name}` belongs to a step with a `prompt`",
                     "leave it out of a `run` step",
                 )
+    if step.get("expands") and step.get("output_schema") is not None:
+        yield Problem(
+            (*path, "output_schema"),
+            "the output of a step that `expands` is further steps, which have a schema of their own",
+            "leave out one of `output_schema` and `expands`",
+        )
+
+
+_OF_A_MODEL = (
+    "agent",
+    "output_schema",
+    "expands",
+    "model",
+    "fallback_model",
+    "effort",
+    "system_prompt_append",
+    "permissions",
+    "mcp",
+)
+"""What a command could only ignore."""
 
 
 def _needs(steps: list[Mapping[str, Any]], first: Mapping[str, int]) -> Iterator[Problem]:

@@ -232,9 +232,14 @@ def _later_fields(plan: Plan) -> list[Wrong]:
             value = getattr(value, name)
         if value:
             found.append(Wrong(path, NOT_YET, hint))
-    if plan.permissions.ask == "request":
-        hint = 'leave it out, or use "deny" and name what is allowed in `allow`'
-        found.append(Wrong("permissions.ask", NOT_YET, hint))
+    hint = 'leave it out, or use "deny" and name what is allowed in `allow`'
+    asking = [("permissions.ask", plan.permissions)]
+    asking += [
+        (f"steps[{index}].permissions.ask", step.permissions)
+        for index, step in enumerate(plan.steps)
+        if step.permissions is not None
+    ]
+    found += [Wrong(path, NOT_YET, hint) for path, permissions in asking if permissions.ask == "request"]
     return found
 
 

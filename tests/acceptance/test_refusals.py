@@ -38,8 +38,11 @@ GRAPH = [
     {"id": "three", "prompt": "Do.", "needs": ["thre"]},
     {"id": "four", "prompt": "Do.", "output_schema": {"type": "objekt"}},
     {"id": "five", "prompt": "Do.", "agent": "reviewr"},
+    {"id": "six", "run": ["true"], "model": "opus"},
+    {"id": "seven", "prompt": "Do.", "expands": True, "output_schema": {"type": "object"}},
 ]
-GRAPH_PATHS = {"steps[0].needs", "steps[2].needs[0]", "steps[3].output_schema"}
+GRAPH_PATHS = {"steps[0].needs", "steps[2].needs[0]", "steps[3].output_schema", "steps[5].model",
+               "steps[6].output_schema"}  # fmt: skip
 
 
 def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the_daemon_goes_on(

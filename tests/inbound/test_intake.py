@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handoff.formats import Format
+from handoff.plan import Plan
 from handoff.result import Reason
 from handoff.root import PlanId
 from orchestrd.config import Limits
@@ -129,6 +130,44 @@ def test_a_limit_of_money_that_nothing_can_reach_is_refused_with_its_line(reposi
     assert [(one.path, one.line) for one in its_own.errors][:1] == [("steps[0].limits.max_usd", 7)]
 
 
+COMMAND = '[[steps]]\nid = "test"\nrun = ["make"]\n'
+
+
+@pytest.mark.parametrize(
+    ("told", "path", "to_do"),
+    [
+        (COMMAND + 'model = "opus"\n', "steps[0].model", "leave it out"),
+        (COMMAND + 'fallback_model = "opus"\n', "steps[0].fallback_model", "leave it out"),
+        (COMMAND + 'effort = "high"\n', "steps[0].effort", "leave it out"),
+        (COMMAND + 'system_prompt_append = "x"\n', "steps[0].system_prompt_append", "leave it out"),
+        (COMMAND + 'permissions.mode = "plan"\n', "steps[0].permissions", "leave it out"),
+        (COMMAND + 'mcp.db.command = "db"\n', "steps[0].mcp", "leave it out"),
+        (COMMAND + "limits.max_turns = 3\n", "steps[0].limits.max_turns", "`limits.timeout`"),
+        (steps("a", a="expands = true\n[steps.output_schema]\n"), "steps[0].output_schema", "leave out one"),
+    ],
+)
+def test_what_could_have_no_effect_in_a_step_is_refused_and_never_ignored(
+    repository: Path, told: str, path: str, to_do: str
+) -> None:
+    found = refused(f'handoff = 1\nproject = "{repository}"\n{told}')
+
+    assert found.reason is Reason.INVALID
+    (error,) = found.errors
+    assert (error.path, error.line) == (path, 3 + told.count("\n") - 1)
+    assert to_do in (error.hint or "")
+
+
+def test_a_command_has_the_limits_that_hold_for_commands_and_inherits_the_others_in_silence(
+    repository: Path,
+) -> None:
+    own = 'limits = { timeout = "1m", memory = "1GiB", attempts = 2, on_interrupt = "restart" }\n'
+    head = f'handoff = 1\nproject = "{repository}"\nmodel = "opus"\nlimits.max_turns = 3\n'
+
+    found = accepted(head + COMMAND + own + steps("a"))
+
+    assert Plan.model_validate_json(found.plan.model_dump_json()) == found.plan
+
+
 def test_outside_of_git_a_plan_works_in_place(project: Path) -> None:
     found = accepted(f'handoff = 1\nproject = "{project}"\nprompt = "Fix it."\n')
 
@@ -161,6 +200,7 @@ def test_a_project_that_is_not_there_is_told_among_the_other_mistakes(tmp_path: 
     ("text", "path"),
     [
         ('prompt = "x"\n[permissions]\nask = "request"\n', "permissions.ask"),
+        (steps("a", "b", b='permissions.ask = "request"\n'), "steps[1].permissions.ask"),
     ],
 )
 def test_what_this_version_does_not_do_is_refused_and_never_ignored(
@@ -222,6 +262,7 @@ def test_a_project_that_cannot_be_looked_at_is_an_error_of_the_plan(name: str, s
 HIDDEN = """
 import os, sys
 from handoff.formats import Format
+from handoff.plan import Plan
 from handoff.root import PlanId
 from orchestrd.config import Limits
 from orchestrd.inbound.intake import check_plan
