@@ -1,7 +1,9 @@
 """What a step that expands returns: further steps of its plan, as the model wrote them (PROTOCOL 4, `expands`).
 
 A model may say what is to be done and in which order, not what it is allowed to do: permissions, commands, servers and
-money are the plan's. The same text gives the same steps, so that they can be found again from what was written down.
+money are the plan's, as if its author had written these steps and named nothing for them. What the step that returned
+them has for itself is no rule for them: a coordinator often only reads, with a better model and few turns. The same
+text gives the same steps, so that they can be found again from what was written down.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def read_further_steps(
     `most` None: they were counted before.
 
     Their names begin with that of the step that returned them, so that they are like no others; they come after it.
-    Of their tables they hold only what differs from the plan's.
+    Of what a plan says they hold only what differs from it.
     Raises FurtherStepsRefused.
     """
     try:
@@ -85,11 +87,8 @@ def _step(by: Step, one: FurtherStep) -> Step:
         agent=one.agent,
         needs=(by.id, *(_named(by, need) for need in one.needs)),
         output_schema=one.output_schema,
-        model=one.model or by.model,
-        limits=by.limits,
-        # All else is the plan's, what it denies above all. The coordinator often only reads; others may write for it.
+        model=one.model,
         permissions=Permissions(mode="plan") if one.read_only else None,
-        mcp=by.mcp,
     )
 
 

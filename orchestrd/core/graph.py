@@ -92,5 +92,9 @@ def expanded(steps: Sequence[StepFacts], by: Mapping[str, Sequence[StepFacts]]) 
 
 
 def implementing(steps: Sequence[StepFacts]) -> StepFacts | None:
-    """The step to which a failed check goes back: the last one of a model that may write; None: there is none."""
-    return next((one for one in reversed(in_order(steps)) if one.writes and not one.is_command), None)
+    """The step to which a failed check goes back: the last one of a model that may write; None: there is none.
+
+    One that expands is none: its output would be further steps once more.
+    """
+    menders = (one for one in reversed(in_order(steps)) if one.writes and not one.is_command)
+    return next((one for one in menders if not one.expands), None)

@@ -27,6 +27,14 @@ def lead(tmp_path: Path) -> dict[str, Any]:
     return {"id": "lead", "prompt": f"Divide it. [structured {output}]", "expands": True}
 
 
+@pytest.fixture
+def reader(tmp_path: Path) -> dict[str, Any]:
+    """A step that returns one further step, which only reads."""
+    output = tmp_path / "further.json"
+    output.write_text(json.dumps({"steps": FURTHER["steps"][:1]}))
+    return {"id": "lead", "prompt": f"Divide it. [structured {output}]", "expands": True}
+
+
 def drop(here: Serving, project: Path, *steps: dict[str, Any], **fields: Any) -> None:
     here.drop("p.toml", as_toml({"handoff": 1, "project": str(project), "steps": steps, **fields}))
 
@@ -58,3 +66,50 @@ def test_a_model_sheds_none_of_the_plans_permissions_by_asking_for_a_step_that_o
         assert values_of(argv, "--permission-mode") == [mode]
         assert values_of(argv, "--disallowedTools") == permissions["deny"]
         assert values_of(argv, "--allowedTools") == permissions["allow"]
+
+
+def test_a_further_step_has_what_the_plan_says_and_nothing_of_what_its_coordinator_has_for_itself(
+    here: Serving, project: Path, lead: dict[str, Any]
+) -> None:
+    own = {
+        "model": "opus",
+        "effort": "max",
+        "limits": {"max_turns": 3, "timeout": "30s", "max_usd": 0.25},
+        "mcp": {"own": {"command": "own"}},
+    }
+    here.start()
+    drop(
+        here,
+        project,
+        {**lead, **own},
+        model="haiku",
+        effort="low",
+        limits={"max_turns": 40, "max_usd": 2.0},
+        mcp={"ours": {"command": "ours"}},
+    )
+
+    assert here.result("p")["status"] == "succeeded"
+    argv = launched(here, "lead")
+    assert [values_of(argv, flag) for flag in ("--model", "--max-turns")] == [["opus"], ["3"]]
+    for step in ("lead-look", "lead-do"):
+        argv = launched(here, step)
+        said = {flag: values_of(argv, flag) for flag in ("--model", "--effort", "--max-turns")}
+        assert said == {"--model": ["haiku"], "--effort": ["low"], "--max-turns": ["40"]}
+        # Beyond what the coordinator might have cost: what is left of the plan's money, shared by two.
+        assert float(values_of(argv, "--max-budget-usd")[0]) > 0.25
+        (servers,) = values_of(argv, "--mcp-config")
+        config = here.plan_folder("p") / "runs" / f"{step}.1" / Path(servers).name
+        assert list(json.loads(config.read_text())["mcpServers"]) == ["ours"]
+
+
+def test_where_no_step_may_write_but_one_that_expands_a_failed_check_is_the_end(
+    here: Serving, project: Path, reader: dict[str, Any]
+) -> None:
+    here.start()
+    drop(here, project, reader, accept={"checks": [["false"]]})
+
+    result = here.result("p")
+
+    assert (result["status"], result["reason"]) == ("failed", "check-failed")
+    assert [step["status"] for step in result["steps"]] == ["succeeded", "succeeded"]
+    assert [check["round"] for check in result["checks"]] == [0]
