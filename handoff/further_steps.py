@@ -38,7 +38,7 @@ class FurtherStep(Document):
     read_only: Flag = False
     """It looks and changes nothing."""
     output_schema: JsonSchema | None = None
-    """A JSON Schema that its output is validated against."""
+    """A JSON Schema (draft-07) that its output is validated against."""
 
 
 class FurtherSteps(Document):

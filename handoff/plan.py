@@ -150,7 +150,7 @@ class Step(Document):
     needs: tuple[Id, ...] = ()
     """The steps that must have succeeded before."""
     output_schema: JsonSchema | None = None
-    """A JSON Schema that the step's output is validated against."""
+    """A JSON Schema (draft-07) that the step's output is validated against."""
     expands: Flag = False
     """Its structured output is further steps."""
     model: Word | None = None

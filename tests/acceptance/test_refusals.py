@@ -36,7 +36,7 @@ GRAPH = [
     {"id": "one", "prompt": "Do.", "needs": ["two"]},
     {"id": "two", "prompt": "Do.", "needs": ["one"]},
     {"id": "three", "prompt": "Do.", "needs": ["thre"]},
-    {"id": "four", "prompt": "Do.", "output_schema": {"type": "objekt"}},
+    {"id": "four", "prompt": "Do.", "output_schema": {"$ref": "#/nowhere"}},
     {"id": "five", "prompt": "Do.", "agent": "reviewr"},
     {"id": "six", "run": ["true"], "model": "opus"},
     {"id": "seven", "prompt": "Do.", "expands": True, "output_schema": {"type": "object"}},

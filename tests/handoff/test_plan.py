@@ -255,20 +255,16 @@ def test_a_step_is_a_prompt_or_a_command():
     ]
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        '{ type = "obj" }',
-        '{ required = "n" }',
-        "{ properties = { n = 3 } }",
-        "{ anyOf = [] }",
-        '{ pattern = "(" }',
-    ],
-)
-def test_an_output_schema_that_is_no_json_schema_is_refused(schema):
-    found = errors_of(steps(f'id = "a"\nprompt = "x"\noutput_schema = {schema}'))
+def test_an_output_schema_that_is_no_json_schema_is_refused_with_all_that_is_wrong_with_it():
+    schema = "{ minimum = 'five', properties = { n = { type = 'obj', pattern = '(' } } }"
+    with pytest.raises(DocumentError) as refused:
+        read(steps(f'id = "a"\nprompt = "x"\noutput_schema = {schema}'))
 
-    assert found == [("steps[0].output_schema", 6)]
+    (error,) = refused.value.errors
+    assert (error.path, error.line) == ("steps[0].output_schema", 6)
+    for told in ("/minimum is no number", "/properties/n/type is not one of array,", "/properties/n/pattern"):
+        assert told in error.message
+    assert "draft-07" in (error.hint or "")
 
 
 def test_ten_thousand_steps_in_a_row_are_no_trouble():
