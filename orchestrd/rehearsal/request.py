@@ -79,9 +79,17 @@ class Request:
 
     @cached_property
     def prompts(self) -> list[str]:
-        """Everything the user said, in order, less what Claude Code adds on its own."""
-        said = [_prompt_of(m.get("content")) for m in self.messages if m.get("role") == "user"]
-        return [text for text in said if text]
+        """Everything the user said, in order, less what Claude Code adds on its own.
+
+        A prompt is a block of text: after a reply that was refused Claude Code says the next one in the same message.
+        """
+        return [
+            prompt
+            for m in self.messages
+            if m.get("role") == "user"
+            for text in _texts_of(m.get("content"))
+            if (prompt := _REMINDER.sub("", text).strip())
+        ]
 
     @property
     def prompt(self) -> str:
@@ -178,18 +186,18 @@ def _credential_of(headers: Mapping[str, str]) -> str | None:
 
 
 def _text_of(content: object) -> str:
+    return "\n".join(_texts_of(content))
+
+
+def _texts_of(content: object) -> list[str]:
     if isinstance(content, str):
-        return content
+        return [content]
     if not isinstance(content, list):
-        return ""
+        return []
     texts = [
         block.get("text") for block in content if isinstance(block, Mapping) and block.get("type") == "text"
     ]
-    return "\n".join(str(text) for text in texts if text)
-
-
-def _prompt_of(content: object) -> str:
-    return _REMINDER.sub("", _text_of(content)).strip()
+    return [str(text) for text in texts if text]
 
 
 def _blocks(message: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:

@@ -39,6 +39,20 @@ def test_troubles_are_counted_for_each_checkout_on_its_own():
     assert chooser.choose(a_request("fix it", "one", "go on", cwd="/second")).trouble is not None
 
 
+def test_a_trouble_that_is_over_is_over_for_a_session_that_goes_on_after_its_first_prompt_was_refused():
+    """Then Claude Code says the next prompt in the same message as the first."""
+    chooser = Chooser(
+        parse_script(
+            "[[conversations]]\n[[conversations.turns]]\nusage_limit = { times = 1 }\ntext = '{last_prompt}'"
+        )
+    )
+    both = a_request([{"type": "text", "text": "fix it\n"}, {"type": "text", "text": "go on"}])
+
+    assert chooser.choose(a_request("fix it")).trouble is not None
+    assert chooser.choose(both).trouble is None
+    assert (both.prompt, both.prompts[-1]) == ("fix it", "go on")
+
+
 def test_the_first_conversation_that_matches_is_taken_in_any_case():
     chooser = Chooser(
         parse_script(
