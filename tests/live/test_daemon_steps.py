@@ -72,6 +72,13 @@ ORDER = [
     "review",
     "finish",
 ]
+NEEDS = {step["id"]: step.get("needs", []) for step in STEPS} | {
+    "coordinate-x": ["coordinate"],
+    "coordinate-y": ["coordinate"],
+    "coordinate-z": ["coordinate", "coordinate-x"],
+    "test": ["left", "right", "coordinate", "coordinate-x", "coordinate-y", "coordinate-z"],
+}
+"""Of each step, further ones included."""
 FILES = {"left.txt", "right.txt", "x.txt", "y.txt", "z.txt", "done.txt"}
 
 
@@ -88,7 +95,8 @@ def test_a_graph_runs_as_drawn_and_comes_back_as_one_branch_and_one_result(
         result = there.result("graph", 120)
         journal = there.here.journal("graph")
         assert_whole(there, project, result)
-        assert_as_drawn(journal)
+        assert_in_order(there, journal)
+        assert_side_by_side(journal)
 
 
 def test_a_daemon_that_is_killed_in_the_middle_of_a_graph_comes_to_the_same(
@@ -104,6 +112,7 @@ def test_a_daemon_that_is_killed_in_the_middle_of_a_graph_comes_to_the_same(
             there.here.start(LIMITS__MAX_PARALLEL="4")
         result = there.result("graph", 120)
         assert_whole(there, project, result)
+        assert_in_order(there, there.here.journal("graph"))
 
 
 def has_begun(there: Live, step: str) -> bool:
@@ -138,16 +147,28 @@ def assert_whole(there: Live, project: Path, result: dict[str, Any]) -> None:
     assert git(project, "worktree", "list").count("\n") == 0
 
 
-def assert_as_drawn(journal: list[dict[str, Any]]) -> None:
-    at = {}
-    for number, record in enumerate(journal):
-        if record["event"] in {"run-intended", "run-ended"}:
-            at[record["event"], record["step"]] = number
-    begun = lambda step: at["run-intended", step]  # noqa: E731
-    over = lambda step: at["run-ended", step]  # noqa: E731
-    assert max(begun("left"), begun("right"), begun("coordinate")) < min(over("left"), over("right"))
-    assert over("coordinate-x") < begun("coordinate-z")
-    assert max(over(step) for step in ORDER[:7]) < begun("test") < over("test") < begun("review")
+def at(journal: list[dict[str, Any]], event: str, step: str) -> int:
+    """Where in the journal something happened to a step; it has to have happened once."""
+    (found,) = (
+        n for n, record in enumerate(journal) if (record["event"], record.get("step")) == (event, step)
+    )
+    return found
+
+
+def assert_in_order(there: Live, journal: list[dict[str, Any]]) -> None:
+    """No step began before those that it needs were over, and none began twice: the model was asked once."""
+    for step, needs in NEEDS.items():
+        for need in needs:
+            assert at(journal, "run-ended", need) < at(journal, "run-intended", step), (need, step)
+    begun = [request.prompt.partition("\n")[0] for request in there.model.messages if request.turn == 0]
+    prompts = [step["prompt"] for step in STEPS if "prompt" in step]
+    assert sorted(begun) == sorted([*prompts, *(f"Part {name}: write {name}.txt" for name in "xyz")])
+
+
+def assert_side_by_side(journal: list[dict[str, Any]]) -> None:
+    """Those that need the same were at work at the same time."""
+    begun = [at(journal, "run-intended", step) for step in ("left", "right", "coordinate")]
+    assert max(begun) < min(at(journal, "run-ended", step) for step in ("left", "right"))
 
 
 def test_what_a_step_brought_out_is_told_to_those_that_need_it(
@@ -178,6 +199,94 @@ def test_two_steps_that_contradict_each_other_are_a_conflict_and_both_sides_are_
     assert "same.txt" in result["summary"]
     sides = git(project, "for-each-ref", "--format=%(refname:short)", "refs/heads/handoff").split()
     assert {git(project, "show", f"{side}:same.txt") for side in sides if "+" in side} == {"Left", "Right"}
+
+
+def test_a_conflict_in_the_middle_of_a_graph_ends_it_where_the_work_would_have_met(
+    claude_binary: Path, project: Path, tmp_path: Path
+) -> None:
+    script = "".join(
+        conversation(f"^{name}", "", write("same.txt", f"{name}\\n"), f'text = "{name}."')
+        for name in ("Left", "Right")
+    ).replace("[[conversations.turns]]\n\n", "")
+    steps = [
+        {"id": "left", "prompt": "Left."},
+        {"id": "right", "prompt": "Right."},
+        {"id": "both", "prompt": "Both.", "needs": ["left", "right"]},
+        {"id": "after", "run": ["true"], "needs": ["both"]},
+    ]
+    with live(tmp_path / "live", claude_binary, script, LIMITS__MAX_PARALLEL="2") as there:
+        submit(there, "middle", project, steps)
+        result = there.result("middle", 60)
+        asked = {request.prompt.partition("\n")[0] for request in there.model.messages}
+
+    assert (result["status"], result["reason"]) == ("failed", "conflict")
+    assert "same.txt" in result["summary"]
+    statuses = {step["id"]: step["status"] for step in result["steps"]}
+    assert (statuses["left"], statuses["right"], statuses["after"]) == ("succeeded", "succeeded", "skipped")
+    assert statuses["both"] != "succeeded"
+    assert asked == {"Left.", "Right."}
+    for side in ("left", "right"):
+        assert f"handoff/middle+{side}" in result["summary"]
+        assert git(project, "show", f"handoff/middle+{side}:same.txt") == side.capitalize()
+
+
+def test_a_model_that_never_delivers_the_output_it_was_asked_for_has_failed_with_a_reason_of_its_own(
+    claude_binary: Path, project: Path, tmp_path: Path
+) -> None:
+    script = conversation("^Analyse", 'text = "Two findings: one, two."', repeat_last=True)
+    with live(tmp_path / "live", claude_binary, script) as there:
+        submit(there, "mute", project, [STEPS[0], STEPS[1]])
+        result = there.result("mute", 60)
+        asked = {request.prompt for request in there.model.messages}
+
+    analyse, left = result["steps"]
+    assert (result["status"], result["reason"]) == ("failed", "schema")
+    assert (analyse["status"], analyse["reason"], analyse["attempts"]) == ("failed", "schema", 1)
+    assert "output" not in analyse
+    assert left["status"] == "skipped"
+    assert asked == {"Analyse it."}
+
+
+def test_an_output_that_is_too_long_for_a_prompt_is_handed_on_as_a_file_that_can_be_read_to_its_end(
+    claude_binary: Path, project: Path, tmp_path: Path
+) -> None:
+    lines = 3000
+    runs = tmp_path / "live" / "handoff" / "active" / "long" / "runs"
+    told, printed = runs / "read.1" / "inputs" / "tell.txt", runs / "count.1" / "stdout.log"
+    last = [
+        f'{{ name = "Read", input = {{ file_path = "{path}", offset = {lines} }} }}'
+        for path in (told, printed)
+    ]
+    report = "\n".join(f"finding {number} of them" for number in range(1, lines + 1))
+    script = "".join(
+        (
+            conversation("^Tell", f"text = {json.dumps(report)}"),
+            conversation("^Read", f"tools = [{', '.join(last)}]", 'text = "It ends so: {results}"'),
+        )
+    )
+    count = f"import sys; [print('line', n, 'of many') for n in range(1, {lines + 1})]"
+    steps = [
+        {"id": "tell", "prompt": "Tell all."},
+        {"id": "count", "run": ["python3", "-c", count]},
+        {
+            "id": "read",
+            "prompt": "Read the end.",
+            "needs": ["tell", "count"],
+            "permissions": {"mode": "default"},
+        },
+    ]
+    with live(tmp_path / "live", claude_binary, script, LIMITS__MAX_PARALLEL="2") as there:
+        submit(there, "long", project, steps, permissions={"mode": "default"})
+        result = there.result("long", 60)
+        prompt = there.asked("Read the end.")[0].prompt
+
+    assert result["status"] == "succeeded", result
+    assert str(told) in prompt
+    assert str(printed) in prompt
+    assert "finding 1500 of them" not in prompt
+    assert f"finding {lines} of them" in result["summary"]
+    assert f"line {lines} of many" in result["summary"]
+    assert "denied" not in result["steps"][2]
 
 
 def test_checks_go_back_to_the_session_until_they_pass(
