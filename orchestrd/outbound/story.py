@@ -7,7 +7,7 @@ will finally lie, in the archive.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -75,11 +75,30 @@ def folder_of(plan_id: PlanId, settled: str) -> str:
 
 
 def summary_of(account: Account) -> str | None:
-    """The last step's final text; before it, of a plan that did not succeed, what was wrong and what to do."""
-    last = next((step for step in reversed(account.steps.values()) if step.ran), None)
-    said = last.end.get("summary") if last else None
+    """Of a plan that did not succeed what was wrong and what to do; then the final text of the step that it ended by.
+
+    That is the one that failed, else the last. Where several steps ended well and the plan did not, none of them tells
+    why.
+    """
     message = account.settling.get("message")
+    ran = [step for step in account.steps.values() if step.ran]
+    step = _failed_step(account, ran)
+    if step is None and ran and not (len(ran) > 1 and message and account.status == "failed"):
+        step = ran[-1]
+    said = step.end.get("summary") if step is not None else None
     return "\n\n".join(part for part in (message, said) if part) or None
+
+
+def _failed_step(account: Account, ran: Sequence[StepAccount]) -> StepAccount | None:
+    """The step by which the plan failed: the first that did so for the plan's own reason. None: no step failed it."""
+    if account.status != "failed" or account.reason is None:
+        return None
+    failed = [
+        step
+        for step in ran
+        if step.end.get("status") == "failed" and step.end.get("reason") == account.reason
+    ]
+    return min(failed, key=lambda step: int(step.end["seq"]), default=None)
 
 
 def asks_for_docs(account: Account, plan: Plan | None) -> bool:
