@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from handoff.plan import Plan
-from handoff.result import Changes, Result, Status, StepResult, Usage
+from handoff.result import Changes, Reason, Result, Status, StepResult, Usage
 from orchestrd.outbound.markdown import block, code, line, shortened, words
-from orchestrd.outbound.steps_page import checks_section, steps_section
+from orchestrd.outbound.step_places import StepLeft, has_unmerged
+from orchestrd.outbound.steps_page import apart_lines, checks_section, steps_section
 from orchestrd.outbound.words import PAYERS, REASONS, VERDICTS, counted, duration, size
 
 MOST_SUMMARY = 6000
@@ -26,15 +27,15 @@ _HEADLINES = {
 }
 
 
-def page_of(result: Result, plan: Plan | None, root: Path) -> bytes:
-    """Write the page. Of a plan whose file was no plan, `plan` is None."""
+def page_of(result: Result, plan: Plan | None, root: Path, left: Sequence[StepLeft] = ()) -> bytes:
+    """Write the page. Of a plan whose file was no plan, `plan` is None. `left`: what its steps did, and where it is."""
     sections = [
-        _head(result),
+        _head(result, left),
         *_errors(result),
         *_summary(result),
-        *steps_section(result),
+        *steps_section(result, left),
         *checks_section(result),
-        *_changes(result, plan, root),
+        *_changes(result, plan, root, left),
         *_denied(result),
         *_usage(result),
         _where(result, plan, root),
@@ -42,16 +43,26 @@ def page_of(result: Result, plan: Plan | None, root: Path) -> bytes:
     return "\n".join(sections).encode("utf-8", "replace")
 
 
-def _head(result: Result) -> str:
+def _head(result: Result, left: Sequence[StepLeft]) -> str:
     verdict = f", and {VERDICTS[result.verdict]}" if result.verdict else ""
+    if has_unmerged(left):
+        verdict = ", and what its steps did is not all on its branch"
     text = f"# {words(result.title or result.plan)}\n\n**{_HEADLINES[result.status]}**{verdict}.\n"
     if result.reason:
-        text += f"\nReason: {code(result.reason)}. {REASONS[result.reason]}\n"
+        text += f"\nReason: {code(result.reason)}. {_conflict(result) or REASONS[result.reason]}\n"
     if result.duplicate_of:
         text += f"\nThe answer is the result of {code(result.duplicate_of)}.\n"
     if result.retry_of:
         text += f"\nIt repeats {code(result.retry_of)}.\n"
     return text
+
+
+def _conflict(result: Result) -> str | None:
+    """Which steps and files contradict each other: what its summary begins with."""
+    if result.reason is not Reason.CONFLICT or not result.summary:
+        return None
+    told = result.summary.partition("\n")[0]
+    return f"{words(told[:1].upper() + told[1:])}."
 
 
 def _errors(result: Result) -> Iterator[str]:
@@ -69,16 +80,20 @@ def _errors(result: Result) -> Iterator[str]:
 
 
 def _summary(result: Result) -> Iterator[str]:
-    if result.summary:
-        whole = " The whole text is in the result." if len(result.summary) > MOST_SUMMARY else ""
+    # How a conflict is told is told above.
+    summary = (
+        (result.summary or "") if not _conflict(result) else (result.summary or "").partition("\n")[2].strip()
+    )
+    if summary:
+        whole = " The whole text is in the result." if len(summary) > MOST_SUMMARY else ""
         # What failed is told in our words too, and so is a command: they are not to be put into Claude Code's mouth.
         last = next((step for step in reversed(result.steps) if step.attempts), None)
         spoken = last is not None and last.model and result.status is Status.SUCCEEDED
         said = "What Claude Code said at the end" if spoken else "What happened"
-        yield f"## {said}\n\n{block(shortened(result.summary, MOST_SUMMARY), 'text')}{whole}"
+        yield f"## {said}\n\n{block(shortened(summary, MOST_SUMMARY), 'text')}{whole}"
 
 
-def _changes(result: Result, plan: Plan | None, root: Path) -> Iterator[str]:
+def _changes(result: Result, plan: Plan | None, root: Path, left: Sequence[StepLeft]) -> Iterator[str]:
     changes = result.changes
     if changes is None:
         return
@@ -98,7 +113,7 @@ def _changes(result: Result, plan: Plan | None, root: Path) -> Iterator[str]:
         look = f"git -C {project} log --stat -p {changes.base[:12]}..{_quoted(changes.branch)}"
         merge = f"git -C {project} merge {_quoted(changes.branch)}"
         lines.append(f"\nTo look at it, and to take it over:\n\n{block(f'{look}{chr(10)}{merge}', 'sh')}")
-    yield "".join(lines)
+    yield "".join([*lines, *apart_lines(left)])
 
 
 def _commits(changes: Changes) -> str:

@@ -24,6 +24,7 @@ from handoff.result import Result
 from handoff.root import PlanId, Root
 from orchestrd.outbound.page import page_of
 from orchestrd.outbound.requests import docs_facts, docs_request
+from orchestrd.outbound.step_places import left_by_steps
 from orchestrd.outbound.story import asks_for_docs, has_checkout, keeps_checkout, result_of
 from orchestrd.record import journal
 from orchestrd.record.account import Account, account_of
@@ -134,8 +135,9 @@ def _tell(
 ) -> None:
     """Put out the page, the request for documentation, and last the result: whoever sees that, finds the others."""
     page = root.results / f"{plan_id}.md"
+    left = left_by_steps(account, keeps=keeps_checkout(account, plan))
     # Its bytes are synced, its name is with the directory's sync after the result: one sync less.
-    durable.replace(page, page_of(result, plan, root.path), sync=False)
+    durable.replace(page, page_of(result, plan, root.path, left), sync=False)
     durable.sync_files([page])
     if plan is not None and asks_for_docs(account, plan):
         request = docs_request(docs_facts(root, result, plan, account))

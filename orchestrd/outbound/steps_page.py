@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from handoff.result import Check, Result, StepResult, StepStatus
 from orchestrd.outbound.markdown import block, code, line, shortened, words
+from orchestrd.outbound.step_places import StepLeft
 from orchestrd.outbound.words import STEP_VERDICTS, counted, duration
 
 MOST_SAID = 300
@@ -14,14 +15,15 @@ MOST_COMMAND = 200
 MOST_OUTPUT = 2000
 
 
-def steps_section(result: Result) -> Iterator[str]:
+def steps_section(result: Result, left: Sequence[StepLeft] = ()) -> Iterator[str]:
     """What each step came to; nothing of a plan of one prompt, which is that of the page."""
     if len(result.steps) < 2:
         return
     whole = result.summary or ""
     # What the page has shown in full is not begun again.
+    by_step = {one.step: one for one in left}
     lines = [
-        f"- {code(step.id)}: {_step(step)}\n"
+        f"- {code(step.id)}: {_step(step, by_step.get(step.id))}\n"
         + ("" if step.summary and whole.endswith(step.summary) else _said(step))
         for step in result.steps
     ]
@@ -46,10 +48,27 @@ def checks_section(result: Result) -> Iterator[str]:
     yield text
 
 
-def _step(step: StepResult) -> str:
+def apart_lines(left: Sequence[StepLeft]) -> Iterator[str]:
+    """Where steps worked apart: the branches of which the plan's has not all, and the checkouts that are kept."""
+    apart = [one for one in left if one.unmerged or one.checkout]
+    if apart:
+        yield "\nSteps that worked beside others did so apart:\n\n"
+    for one in apart:
+        beyond = (
+            f", {counted(one.unmerged, 'commit')} that the plan's branch does not have"
+            if one.unmerged
+            else ""
+        )
+        branch = f" branch {code(one.branch)}{beyond}" if one.branch and one.unmerged else ""
+        kept = f"its checkout is kept: {code(one.checkout)}" if one.checkout else ""
+        yield f"- step {code(one.step)}:{branch}{';' if branch and kept else ''}{' ' if kept else ''}{kept}\n"
+
+
+def _step(step: StepResult, left: StepLeft | None) -> str:
     facts = [step.status.value + (f" ({code(step.reason)})" if step.reason else "")]
-    if step.verdict and step.status is StepStatus.SUCCEEDED:
-        facts.append(STEP_VERDICTS[step.verdict])
+    difference = left.difference() if left is not None else ""
+    if step.verdict and (step.status is StepStatus.SUCCEEDED or difference):
+        facts.append(STEP_VERDICTS[step.verdict] + (f" ({difference})" if difference else ""))
     if step.attempts and step.attempts > 1:
         facts.append(counted(step.attempts, "attempt"))
     if step.usage:

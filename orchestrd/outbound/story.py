@@ -16,6 +16,7 @@ from handoff.plan import Plan
 from handoff.result import Result
 from handoff.root import PlanId
 from handoff.wholesome import DEEPEST, is_wholesome
+from orchestrd.outbound.step_places import left_by_steps, unmerged_sentence
 from orchestrd.record.account import Account, StepAccount, account_of, printable
 
 PATCH = "changes.patch"
@@ -77,8 +78,8 @@ def folder_of(plan_id: PlanId, settled: str) -> str:
 def summary_of(account: Account) -> str | None:
     """Of a plan that did not succeed what was wrong and what to do; then the final text of the step that it ended by.
 
-    That is the one that failed, else the last. Where several steps ended well and the plan did not, none of them tells
-    why.
+    That is the one that failed, else the last; where several steps ended well and the plan did not, none of them tells
+    why. Between the two: on which branches work is that the plan's does not have.
     """
     message = account.settling.get("message")
     ran = [step for step in account.steps.values() if step.ran]
@@ -86,7 +87,8 @@ def summary_of(account: Account) -> str | None:
     if step is None and ran and not (len(ran) > 1 and message and account.status == "failed"):
         step = ran[-1]
     said = step.end.get("summary") if step is not None else None
-    return "\n\n".join(part for part in (message, said) if part) or None
+    apart = unmerged_sentence(left_by_steps(account), message or "")
+    return "\n\n".join(part for part in (message, apart, said) if part) or None
 
 
 def _failed_step(account: Account, ran: Sequence[StepAccount]) -> StepAccount | None:

@@ -43,7 +43,9 @@ class StepAccount:
     denied: list[Fields] = field(default_factory=list)
     usage: dict[str, float] = field(default_factory=dict)
     gathered: Fields = field(default_factory=dict)
-    """The record `step-gathered`: what it left, by itself."""
+    """The record `step-gathered`: what it left, by itself; of several rounds all of them together."""
+    place: Fields = field(default_factory=dict)
+    """The record `step-place`: where it works, of a plan of several steps."""
 
     @property
     def ran(self) -> bool:
@@ -150,7 +152,7 @@ def _follow(account: Account, record: Fields) -> None:
             account.workspace = record
         case "workspace-made":
             account.workspace_made = True
-        case "run-intended" | "run-started" | "run-ended" | "step-gathered":
+        case "run-intended" | "run-started" | "run-ended" | "step-gathered" | "step-place":
             _follow_run(account, record)
         case "gathered":
             account.gathered = record
@@ -176,14 +178,32 @@ def _follow_run(account: Account, record: Fields) -> None:
         case "run-started":
             account.started = account.started or record["time"]
         case "step-gathered":
-            # Of one that had to mend what it did, the last round is not all.
-            changed_before = step.gathered.get("changed")
-            step.gathered = {**record, "changed": True} if changed_before else record
+            step.gathered = _together(step.gathered, record)
+        case "step-place":
+            step.place = record
         case _:
             step.end = record
             step.denied += record.get("denied") or ()
             add_usage(step.usage, record)
             _put_in(account, name, [one["step"] for one in record.get("further_steps", ())])
+
+
+def _together(before: Fields, record: Fields) -> Fields:
+    """What a step left in all rounds: of one that had to mend what it did, the last is not all."""
+    if not before.get("changed"):
+        return record
+    counted = {
+        name: before[name] + record[name]
+        for name in ("commits", "insertions", "deletions")
+        if name in before and name in record
+    }
+    # The same file may have been changed in both.
+    rest = {
+        name: value for name, value in record.items() if name != "files_changed" or not record.get("changed")
+    }
+    if not record.get("changed") and "files_changed" in before:
+        rest["files_changed"] = before["files_changed"]
+    return {**rest, **counted, "changed": True}
 
 
 def _follow_check(account: Account, record: Fields) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrd.outbound.step_places import left_by_steps
 from orchestrd.outbound.words import counted
+from orchestrd.record.account import account_of
 from orchestrd.views.looking import plan_folder, waits_for
 from orchestrd.views.steps import checks_in_work, step_name, steps_in_work
-from orchestrd.views.words import how_long, one_line, plain, read_time, until
+from orchestrd.views.words import how_long, one_line, plain, read_lines, read_time, until
 
 if TYPE_CHECKING:
     from handoff.root import PlanId, Root
@@ -35,6 +37,7 @@ def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
         *_line("branch", changes.get("branch")),
         *_changes(changes),
         *_line("patch", changes.get("patch")),
+        *_lines("not merged", _apart(root, plan, result)),
         # The result says what it had when it was settled; `clean` may have removed it since.
         *_line("checkout", workspace if workspace and Path(workspace).is_dir() else None),
     ]
@@ -152,6 +155,18 @@ def _changes(changes: dict[str, Any]) -> list[str]:
     files = counted(changes.get("files_changed") or 0, "file")
     lines = f"+{changes.get('insertions', 0)} -{changes.get('deletions', 0)}"
     return _line("changes", f"{files}, {lines}, {counted(changes.get('commits') or 0, 'commit')}")
+
+
+def _apart(root: Root, plan: PlanId, result: dict[str, Any]) -> Iterator[str]:
+    """Of a plan that did not succeed: the steps whose work its branch does not have, or whose own checkout is there."""
+    folder = plan_folder(root, plan)
+    if folder is None or result.get("status") == "succeeded" or len(result.get("steps") or ()) < 2:
+        return
+    for one in left_by_steps(account_of(read_lines(folder / "journal.jsonl"))):
+        there = one.checkout if one.checkout and Path(one.checkout).is_dir() else None
+        if one.unmerged or there:
+            branch = f"{one.branch}, {counted(one.unmerged, 'commit')}" if one.unmerged else "nothing"
+            yield f"{one.step}: {branch}" + (f"; checkout {there}" if there else "")
 
 
 def _steps(steps: list[dict[str, Any]]) -> list[str]:

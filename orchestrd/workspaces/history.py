@@ -19,3 +19,10 @@ def is_held(
             raise
         return False
     return True
+
+
+def commits_beyond(
+    commit: str, by: str, cwd: Path, lock: GitLock | None, extra: Mapping[str, str] | None = None
+) -> int:
+    """Count the commits up to one that another does not hold. Raises GitFailed where one of them is not there."""
+    return int(run_git(["rev-list", "--count", f"{by}..{commit}"], cwd, lock=lock, extra=extra))

@@ -135,7 +135,11 @@ class Places:
         if plan.accept.checks and (changed := self._steps.changed(name)) is not None:
             # What the checks have changed beside is theirs.
             found = replace(found, changed=changed)
-        self._journals.append(name, "gathered", **found.fields())
+        fields = found.fields()
+        unmerged = self._steps.unmerged(intent, name, found.head) if found.head is not None else []
+        if unmerged:
+            fields["unmerged"] = unmerged
+        self._journals.append(name, "gathered", **fields)
         return EvidenceGathered(self._now(), name, changed=found.changed)
 
     def remover(self, name: PlanId) -> Callable[[Path], None]:

@@ -7,6 +7,7 @@ call can be repeated after a crash anywhere in it. It blocks, so it is called in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from handoff.plan import Plan
@@ -16,7 +17,8 @@ from orchestrd.core.history import fields_of_ending
 from orchestrd.record.journals import Journals
 from orchestrd.workspaces import step_places
 from orchestrd.workspaces.conflicts import Conflict, Side
-from orchestrd.workspaces.git import GitLock
+from orchestrd.workspaces.git import GitFailed, GitLock
+from orchestrd.workspaces.history import commits_beyond
 from orchestrd.workspaces.intent import WORKTREE, Intent
 from orchestrd.workspaces.setting_aside import set_aside
 from orchestrd.workspaces.step_places import Beginning, StepPlace
@@ -25,6 +27,19 @@ from orchestrd.workspaces.whole import base_of, gather_whole
 Records = Sequence[Mapping[str, Any]]
 LEFT_BY_CHECKS = "left-by-checks.{}.patch"
 """By the number of the round, from 1, in the plan's folder."""
+
+
+_KEPT = (
+    "head",
+    "branch",
+    "changed",
+    "uncommitted",
+    "commits",
+    "files_changed",
+    "insertions",
+    "deletions",
+)
+"""What a plan's journal tells of what a step left."""
 
 
 class StepWork:
@@ -92,8 +107,8 @@ class StepWork:
             redact=self._redact,
         )
         fields = found.fields()
-        # Of a step its result tells a verdict only.
-        kept = {one: fields[one] for one in ("head", "branch", "changed", "uncommitted") if one in fields}
+        # Which files they are, the branch tells.
+        kept = {one: fields[one] for one in _KEPT if one in fields}
         self._journals.append(name, "step-gathered", sync=True, step=step, **kept, **ended)
 
     def join(self, whole: Intent, name: PlanId, plan: Plan, steps: Iterable[str]) -> Conflict | None:
@@ -135,6 +150,24 @@ class StepWork:
         """Whether the plan's steps have changed anything, as it was before the checks; None: nobody knows."""
         joined = _joined(self._journals.read(name))
         return joined.get("changed") if joined is not None else None
+
+    def unmerged(self, whole: Intent, name: PlanId, head: str) -> list[dict[str, Any]]:
+        """Name the steps that have commits which the plan's branch, which ends at `head`, does not have, and how many.
+
+        What cannot be told, because the commits are not there any more, is left out.
+        """
+        records = self._journals.read(name)
+        found = []
+        for step in dict.fromkeys(r["step"] for r in records if r["event"] == "step-place"):
+            place, gathered = _place(records, step, None), _last(records, "step-gathered", step) or {}
+            its = gathered.get("head")
+            if place is None or not place.own or its is None or whole.repository is None:
+                continue
+            with suppress(GitFailed):
+                commits = commits_beyond(its, head, whole.repository, self._lock)
+                if commits:
+                    found.append({"step": step, "commits": commits})
+        return found
 
     def remove(self, name: PlanId) -> None:
         """Remove the checkouts that steps had of their own, and the branches of which the plan's holds all."""

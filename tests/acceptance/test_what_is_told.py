@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.stage import as_toml
+from tests.acceptance.stage import as_toml, git
 from tests.serving import Serving
 
 
@@ -17,6 +19,12 @@ def drop_steps(here: Serving, project: Path, steps: list[dict[str, Any]], **fiel
 def page_of(here: Serving, plan: str = "p") -> str:
     """The page beside a plan's result."""
     return (here.root.results / f"{plan}.md").read_text()
+
+
+def shown(here: Serving, plan: str = "p") -> str:
+    """What `orchestrd show` prints."""
+    words = [sys.executable, "-m", "orchestrd", "--root", str(here.root.path), "show", plan]
+    return subprocess.run(words, env=here.environ, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_summary_of_a_failed_plan_says_what_was_wrong_and_not_what_a_step_beside_it_said(
@@ -34,3 +42,57 @@ def test_the_summary_of_a_failed_plan_says_what_was_wrong_and_not_what_a_step_be
     assert summary.startswith("Step a did not succeed.\n\n")
     assert "Credit balance is too low" in summary
     assert "Done." not in summary.replace("Its last words: Done.", "")
+
+
+def test_where_the_work_of_steps_is_that_was_not_merged_stands_in_summary_page_and_show(
+    here: Serving, project: Path
+) -> None:
+    here.start(LIMITS__MAX_PARALLEL="4")
+    drop_steps(
+        here,
+        project,
+        [
+            {"id": "a", "prompt": "x [write a.txt one]"},
+            {
+                "id": "b",
+                "prompt": "x [write b.txt two] [write c.txt three] [sleep 1] [fail Overloaded by far]",
+            },
+            {"id": "idle", "prompt": "x"},
+        ],
+        limits={"attempts": 1},
+    )
+
+    summary, page, show = here.result("p")["summary"], page_of(here), shown(here)
+
+    for text in (summary, page, show):
+        assert "handoff/p+a" in text
+        assert "handoff/p+b" in text
+        assert "handoff/p+idle" not in summary
+    assert git(project, "show", "handoff/p+a:a.txt") == "one"
+    assert "**Failed**, and what its steps did is not all on its branch." in page
+    assert "- `a`: succeeded, it changed the project (1 commit, 1 file, +1 -0), " in page
+    assert "- `b`: failed (`api`), it changed the project (1 commit, 2 files, +2 -0), " in page
+    checkouts = [
+        line.rpartition("its checkout is kept: `")[2][:-1] for line in page.splitlines() if "p+" in line
+    ]
+    kept = {Path(one).name for one in checkouts if one.startswith("/")}
+    assert kept == {"p+a", "p+b", "p+idle"}
+    assert all(Path(one).is_dir() and one in show for one in checkouts if one.startswith("/"))
+
+
+def test_the_page_of_a_conflict_says_which_steps_and_files_and_that_both_sides_are_kept(
+    here: Serving, project: Path
+) -> None:
+    here.start(LIMITS__MAX_PARALLEL="4")
+    steps = [{"id": one, "prompt": f"x [write same.txt {one}]"} for one in ("left", "right")]
+    drop_steps(here, project, steps)
+
+    assert here.result("p")["reason"] == "conflict"
+    page = page_of(here)
+
+    assert "no evidence" not in page
+    reason = next(line for line in page.splitlines() if line.startswith("Reason:"))
+    assert "conflict" in reason
+    assert "right" in reason
+    assert "left" in reason
+    assert "same.txt" in reason
