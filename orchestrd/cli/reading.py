@@ -42,7 +42,7 @@ def ps(context: typer.Context, as_json: AsJson = False) -> None:
     if daemon.alive:
         _tell_daemon(daemon)
     if found:
-        head = ("ID", "STATE", "SINCE", "WAITING FOR / LAST WORDS", "TURNS", "COST")
+        head = ("ID", "STATE", "SINCE", "WAITING FOR / LAST WORDS", "TURNS", "COST", "BILLED")
         print(table([_row(root, plan, found) for plan in found], head))
     else:
         print("no plans in work")
@@ -148,6 +148,7 @@ def _tell_daemon(daemon: Daemon) -> None:
 
 
 def _row(root: Root, plan: dict[str, Any], all_plans: list[dict[str, Any]]) -> tuple[str, ...]:
+    from orchestrd.outbound.words import BILLED
     from orchestrd.views.looking import waits_for
     from orchestrd.views.steps import step_name
 
@@ -161,7 +162,7 @@ def _row(root: Root, plan: dict[str, Any], all_plans: list[dict[str, Any]]) -> t
         said = [part for part in (step_name(run.get("step")), str(run.get("last_words") or "")) if part]
         words += [": ".join(said)] if said else []
     turns = sum(int(run.get("turns") or 0) for run in runs)
-    cost = plan.get("cost_usd")
+    cost, payer = plan.get("cost_usd"), str(plan.get("payer") or "")
     return (
         str(plan.get("id")),
         str(plan.get("state")),
@@ -169,6 +170,7 @@ def _row(root: Root, plan: dict[str, Any], all_plans: list[dict[str, Any]]) -> t
         one_line(" · ".join(words), 60),
         str(turns) if turns else "",
         f"${float(cost):.2f}" if cost else "",
+        plain(BILLED.get(payer, payer)),
     )
 
 

@@ -145,7 +145,13 @@ class Daemon:
             config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
         self._reporting = Reporting(
-            root, config, self._engine, self._runs.followed, self._reserve, clock.wall()
+            root,
+            config,
+            self._engine,
+            self._runs.followed,
+            self._reserve,
+            clock.wall(),
+            self._runs.launching.payer,
         )
         self._hands = Hands(
             root,

@@ -6,7 +6,7 @@ It reads from everywhere and decides nothing. Called once a turn; the board writ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -15,13 +15,15 @@ from typing import Any
 
 from handoff import durable
 from handoff.reserve import Reserve
-from handoff.root import Root
+from handoff.result import Payer
+from handoff.root import PlanId, Root
 from orchestrd.config import Config
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Moment
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import SHOWN_AS, State
 from orchestrd.daemon.measuring import Measuring, Sample, add_result
+from orchestrd.daemon.payers import Payers
 from orchestrd.daemon.troubles import Trouble
 from orchestrd.observe.metrics import Present, Totals, render
 from orchestrd.outbound.publish import Published
@@ -40,12 +42,20 @@ class Reporting:
     """Keeps `status/` true. `why` says why the daemon is in its state."""
 
     def __init__(
-        self, root: Root, config: Config, engine: Engine, runs: Followed, reserve: Reserve, wall: float
+        self,
+        root: Root,
+        config: Config,
+        engine: Engine,
+        runs: Followed,
+        reserve: Reserve,
+        wall: float,
+        foresee_payer: Callable[[], Payer],
     ) -> None:
         self.why: str | None = None
         self._config = config
         self._engine = engine
         self._runs = runs
+        self._payers = Payers(foresee_payer)
         self._board = StatusBoard(
             root, version("orchestrd"), wall, spend=partial(reserve.spend, to_the_last=True)
         )
@@ -69,6 +79,7 @@ class Reporting:
 
     def settled(self, published: Published) -> None:
         """Count a plan that is settled."""
+        self._payers.forget(PlanId(published.result.plan))
         self._totals = add_result(self._totals, published.result)
         self._settled[published.result.status.value] += 1
 
@@ -170,6 +181,8 @@ class Reporting:
 
     def _plans(self) -> tuple[list[dict[str, Any]], int]:
         plans = list(self._engine.plans())
+        if plans:
+            self._payers.look()
         busy = [plan for plan in plans if plan.state not in {State.WAITING, State.READY}]
         rest = [plan for plan in plans if plan.state in {State.WAITING, State.READY}]
         shown_plans = [*busy, *rest][:MOST_PLANS]
@@ -187,7 +200,7 @@ class Reporting:
             "until": _date(wait.until) if wait and wait.until else None,
             "since": _date(plan.since),
             "priority": plan.facts.priority,
-            "payer": next((run.payer for run in runs if run.payer), None),
+            "payer": self._payers.of(plan, runs),
             "cost_usd": round(plan.spent_usd + sum(run.cost_usd for run in runs), 6),
             "runs": [run.fields() for run in runs],
         }

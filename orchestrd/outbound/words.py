@@ -55,6 +55,14 @@ PAYERS = {
     "nobody": "billed to nobody",
 }
 
+BILLED = {
+    "subscription": "subscription",
+    "api-key": "API key",
+    "cloud": "cloud account",
+    "nobody": "nobody",
+}
+"""The same in a word or two."""
+
 
 def duration(seconds: float) -> str:
     """A span of time as people say it: `41 s`, `3 min 20 s`, `2 h 5 min`."""

@@ -37,6 +37,7 @@ from orchestrd.runs.closing import keep_output
 from orchestrd.runs.environment import claude_folder
 from orchestrd.runs.followed import Followed
 from orchestrd.runs.judging import fields_of_end
+from orchestrd.runs.kinds import CLAUDE
 from orchestrd.runs.launch import Launch
 from orchestrd.runs.launching import Launching, command_of, unreadable
 from orchestrd.runs.recovery import Found
@@ -141,7 +142,7 @@ class Executions:
             attempt=command.attempt,
             session_id=session,
             resumes=command.session is not None,
-            **_given(budget_usd=command.budget_usd, round=command.round or None),
+            **_given(budget_usd=command.budget_usd, round=command.round or None, payer=_payer_of(launch)),
         )
         if isinstance(launch, str):
             return self._not_started(command, launch)
@@ -311,6 +312,11 @@ def _intended(records: list[Record], key: Key, number: int) -> Record | None:
     """What was written down of a start before it was made; None: it was not thought of yet."""
     starts = (r for r in records if r["event"] == "run-intended")
     return next((r for r in starts if _start(r) == (key[1], number)), None)
+
+
+def _payer_of(launch: Launch | str) -> str | None:
+    """Who is going to be billed for it; None: nobody can be, for it is a command, or is not started at all."""
+    return launch.payer.value if isinstance(launch, Launch) and launch.kind == CLAUDE else None
 
 
 def _start(record: Mapping[str, Any]) -> tuple[str, int]:

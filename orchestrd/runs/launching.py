@@ -9,6 +9,7 @@ from typing import Any
 
 from handoff.effects import effects
 from handoff.plan import Plan, Step
+from handoff.result import Payer
 from handoff.root import PlanId
 from orchestrd.config import Config, trust_file
 from orchestrd.core.commands import StartRun
@@ -17,6 +18,7 @@ from orchestrd.core.steps_of_plan import plan_of_step, schema_of, steps_of
 from orchestrd.library.roles import NoRole, given_to
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing
 from orchestrd.runs.command_launch import compose_command
+from orchestrd.runs.environment import foresee_payer, run_environment
 from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
 from orchestrd.runs.telling import prompt_of
 from orchestrd.runs.trust import look_up_trust
@@ -111,6 +113,13 @@ class Launching:
             trust=look_up_trust(project, trust_file(), self._environ),
             environ=self._environ,
             settings=self._settings,
+        )
+
+    def payer(self) -> Payer:
+        """Say who would be billed for a run of Claude Code that is started now."""
+        settings = self._settings
+        return foresee_payer(
+            run_environment(self._environ, env_pass=settings.env_pass, api_retries=settings.api_retries)
         )
 
 

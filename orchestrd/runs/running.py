@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from handoff.result import Payer
 from handoff.root import PlanId
 from orchestrd.runs.command_output import CommandFacts
+from orchestrd.runs.environment import name_payer
 from orchestrd.runs.kinds import COMMAND
 from orchestrd.runs.stream import RateLimit, StreamFacts
 from orchestrd.runs.watch import RunWatch
@@ -56,6 +58,13 @@ class Running:
     def cost_usd(self) -> float:
         """US dollars of this start so far, as far as Claude Code has told."""
         return self.facts.cost_usd
+
+    @property
+    def billed(self) -> str | None:
+        """Who is billed for it, as foreseen or as Claude Code has said by now; None: it is a command."""
+        if not isinstance(self.facts, StreamFacts) or self.payer is None:
+            return None
+        return name_payer(Payer(self.payer), self.facts.api_key_source).value
 
     def fields(self) -> dict[str, Any]:
         """As `status/plans` shows it."""

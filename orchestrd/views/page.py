@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrd.outbound.step_places import left_by_steps
-from orchestrd.outbound.words import counted
+from orchestrd.outbound.words import BILLED, counted
 from orchestrd.record.account import account_of
 from orchestrd.views.looking import plan_folder, waits_for
 from orchestrd.views.steps import checks_in_work, step_name, steps_in_work
@@ -31,7 +31,7 @@ def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
         *_head(plan, result),
         *_line("the same as", result.get("duplicate_of")),
         *_line("retry of", result.get("retry_of")),
-        *_line("billed", result.get("payer")),
+        *_line("billed", _billed(result)),
         *_line("took", _span(result)),
         *_usage(result.get("usage") or {}, "cost"),
         *_line("branch", changes.get("branch")),
@@ -90,6 +90,7 @@ def page_of_work(root: Root, plan: PlanId, work: dict[str, Any], plans: list[dic
             "since", f"{since.astimezone():%Y-%m-%d %H:%M:%S}, {how_long((now - since).total_seconds())}"
         )
     lines += _line("priority", work.get("priority"))
+    lines += _line("billed", _billed(work))
     lines += _line("cost so far", f"${float(work['cost_usd']):.4f}" if work.get("cost_usd") else None)
     steps = steps_in_work(root, plan, work)
     width = max((len(step) for step, _ in steps), default=0)
@@ -117,6 +118,12 @@ def _lines(label: str, values: Iterable[str]) -> list[str]:
         lines += _line(label, value)
         label = ""
     return lines
+
+
+def _billed(told: dict[str, Any]) -> str | None:
+    """Who is billed, in a word or two; one that a newer daemon tells as it is."""
+    payer = told.get("payer")
+    return BILLED.get(payer, payer) if payer else None
 
 
 def _span(result: dict[str, Any]) -> str | None:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.stage import as_toml, git
+from tests.acceptance.stage import as_toml, drop_plan, git, runs_now, shown_plans
 from tests.serving import Serving
+from tests.waiting import wait_until
 
 
 def drop_steps(here: Serving, project: Path, steps: list[dict[str, Any]], **fields: Any) -> None:
@@ -21,10 +22,10 @@ def page_of(here: Serving, plan: str = "p") -> str:
     return (here.root.results / f"{plan}.md").read_text()
 
 
-def shown(here: Serving, plan: str = "p") -> str:
-    """What `orchestrd show` prints."""
-    words = [sys.executable, "-m", "orchestrd", "--root", str(here.root.path), "show", plan]
-    return subprocess.run(words, env=here.environ, capture_output=True, text=True, check=True).stdout
+def said(here: Serving, *words: str) -> str:
+    """What `orchestrd` prints when it is called so."""
+    argv = [sys.executable, "-m", "orchestrd", "--root", str(here.root.path), *words]
+    return subprocess.run(argv, env=here.environ, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_summary_of_a_failed_plan_says_what_was_wrong_and_not_what_a_step_beside_it_said(
@@ -62,7 +63,7 @@ def test_where_the_work_of_steps_is_that_was_not_merged_stands_in_summary_page_a
         limits={"attempts": 1},
     )
 
-    summary, page, show = here.result("p")["summary"], page_of(here), shown(here)
+    summary, page, show = here.result("p")["summary"], page_of(here), said(here, "show", "p")
 
     for text in (summary, page, show):
         assert "handoff/p+a" in text
@@ -96,3 +97,29 @@ def test_the_page_of_a_conflict_says_which_steps_and_files_and_that_both_sides_a
     assert "right" in reason
     assert "left" in reason
     assert "same.txt" in reason
+
+
+def test_who_is_billed_is_told_before_a_plan_runs_while_it_does_and_in_its_journal(
+    here: Serving, project: Path, tmp_path: Path
+) -> None:
+    here.environ["ANTHROPIC_API_KEY"] = "sk-ant-0123456789"
+    here.start(LIMITS__MAX_PARALLEL="1")
+    gate = tmp_path / "gate"
+    drop_plan(here, "first", project, f"[await {gate}]")
+    runs_now(here, "first")
+    drop_plan(here, "second", project)
+    drop_steps(here, project, [{"id": "build", "run": ["true"]}])
+
+    wait_until(lambda: len(shown_plans(here)) == 3, 15, "all plans to be shown")
+    payers = {name: plan.get("payer") for name, plan in shown_plans(here).items()}
+    assert payers == {"first": "api-key", "second": "api-key", "p": "nobody"}
+    assert "billed         API key" in said(here, "show", "second")
+    rows = {line.split()[0]: line for line in said(here, "ps").splitlines()}
+    assert "API key" in rows["first"]
+    assert "API key" in rows["second"]
+    assert "nobody" in rows["p"]
+    [intended] = [one for one in here.journal("first") if one["event"] == "run-intended"]
+    assert intended["payer"] == "api-key"
+    gate.touch()
+    assert here.result("first")["payer"] == "api-key"
+    assert "billed         API key" in said(here, "show", "first")

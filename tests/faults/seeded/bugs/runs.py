@@ -40,10 +40,12 @@ BUGS = (
         "started-unannounced",
         "a run is started before the journal says that it will be",
         "orchestrd/runs/execution.py",
-        "            **_given(budget_usd=command.budget_usd, round=command.round or None),\n        )\n"
+        "            **_given(budget_usd=command.budget_usd, round=command.round or None, payer=_payer_of(launch)),\n"
+        "        )\n"
         "        if isinstance(launch, str):\n            return self._not_started(command, launch)\n"
         "        self._launch(command, session, launch)\n        return None\n",
-        "            **_given(budget_usd=command.budget_usd, round=command.round or None),\n        )\n"
+        "            **_given(budget_usd=command.budget_usd, round=command.round or None, payer=_payer_of(launch)),\n"
+        "        )\n"
         "        return None\n",
         Edit(
             "orchestrd/runs/execution.py",
