@@ -25,6 +25,8 @@ def note_of_further_start(step: StepInHand) -> dict[str, Any] | None:
     fields: dict[str, Any] = {"step": step.name, "same_attempt": step.same_attempt}
     if step.session:
         fields["session_id"] = step.session
+    if step.wait is not None and step.state is StepState.WAITING:
+        fields |= {"waiting_for": step.wait.word, "until": step.wait.until}
     if step.parked_since is not None and step.wait is not None:
         fields |= {"parked_since": step.parked_since, "parked_until": step.wait.until}
         if step.is_parked_untold:

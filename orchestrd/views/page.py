@@ -12,7 +12,7 @@ from orchestrd.outbound.step_places import left_by_steps
 from orchestrd.outbound.words import BILLED, counted
 from orchestrd.record.account import account_of
 from orchestrd.views.looking import plan_folder, waits_for
-from orchestrd.views.steps import checks_in_work, step_name, steps_in_work
+from orchestrd.views.steps import checks_in_work, last_ending, step_name, steps_in_work
 from orchestrd.views.words import how_long, one_line, plain, read_lines, read_time, until
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def page_of_work(root: Root, plan: PlanId, work: dict[str, Any], plans: list[dic
     waiting = waits_for(root, work, plans)
     lines = [plain(work.get("title") or plan), f"{plan}: {plain(work.get('state'))}", ""]
     lines += _line("waits for", f"{waiting} {until(free, now)}" if free and waiting else waiting)
+    lines += _line("last run", last_ending(root, plan) if waiting else None)
     lines += _line("project", work.get("project"))
     if since:
         lines += _line(

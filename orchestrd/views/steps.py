@@ -95,7 +95,7 @@ def _standing(
         return _running(run)
     match last["event"] if last else None:
         case "run-again":
-            return _waiting(last or {})
+            return _waiting(last or {}, step)
         case "run-intended":
             return "is being started"
         case None:
@@ -115,11 +115,37 @@ def _running(run: Mapping[str, Any]) -> str:
     return ", ".join(facts) + (f": {words}" if words else "")
 
 
-def _waiting(again: Mapping[str, Any]) -> str:
-    parked = again.get("parked_until")
-    if not isinstance(parked, int | float):
-        return "waits for a further attempt"
-    return f"waits for limit {until(datetime.fromtimestamp(parked, UTC), datetime.now(UTC))}"
+def _waiting(again: Mapping[str, Any], step: StepAccount) -> str:
+    """What a step waits for after a run that is over, until when, and how that ended."""
+    word, free, now = again.get("waiting_for"), again.get("until"), datetime.now(UTC)
+    if not isinstance(word, str):
+        # A daemon of before told no other word.
+        free = again.get("parked_until")
+        word = "limit" if free is not None else None
+    when = datetime.fromtimestamp(free, UTC) if isinstance(free, int | float) else None
+    if word is None or (when is not None and when <= now):
+        return "is next"
+    waits = f"waits for {plain(word)}" + (f" {until(when, now)}" if when is not None else "")
+    # Of the account's limit, and of money, the word says all.
+    why = how_it_ended(step) if word not in {"limit", "budget"} else ""
+    return f"{waits}: {why}" if why else waits
+
+
+def how_it_ended(step: StepAccount) -> str:
+    """How the last run of a step ended that did not succeed, in a line; '' of one that did, or is not over."""
+    said = (step.end.get("summary") or "").partition("\n")[0]
+    reason = step.end.get("reason")
+    if not reason or (reason == "cancelled" and not said):
+        return ""
+    # One that was stopped for the machine's sake was not cancelled by anybody: what it says is enough.
+    return plain(said) if reason == "cancelled" else f"{plain(reason)}{f': {plain(said)}' if said else ''}"
+
+
+def last_ending(root: Root, plan: PlanId) -> str:
+    """How the last run of a plan of one prompt ended; '' of one of several, each of which says so itself."""
+    folder = plan_folder(root, plan)
+    steps = account_of(read_lines(folder / "journal.jsonl")).steps if folder else {}
+    return how_it_ended(next(iter(steps.values()))) if len(steps) == 1 else ""
 
 
 def _ended(step: StepAccount) -> str:

@@ -130,6 +130,34 @@ def test_with_which_plan_one_overlaps_is_told(root: Root) -> None:
     assert waits_for(root, late, [late]) == "overlap"
 
 
+def test_a_step_beside_a_running_one_says_what_it_waits_for_until_when_and_why(root: Root) -> None:
+    told = Told(root, steps=[{"step": one} for one in ("runs", "again", "yielded", "unpaid", "over")])
+    told.started("runs")
+    later = (datetime.now(UTC) + timedelta(seconds=50.5)).timestamp()
+    for step, reason, summary, fields in (
+        ("again", "api", "Overloaded\nIts last words: Hm.", {"waiting_for": "retry", "until": later}),
+        (
+            "yielded",
+            "cancelled",
+            "Stopped to save the machine: why.",
+            {"waiting_for": "pressure", "until": later},
+        ),
+        ("unpaid", "budget", "", {"waiting_for": "budget"}),
+        ("over", "api", "Overloaded", {"waiting_for": "retry", "until": 1.0}),
+    ):
+        told.ended(step, "failed", reason=reason, summary=summary)
+        told.tell("run-again", step=step, same_attempt=False, **fields)
+
+    found = dict(steps_in_work(root, P, {"runs": [{"step": "runs"}]}))
+
+    assert found["again"].startswith("waits for retry until ")
+    assert found["again"].endswith("in 50 s: api: Overloaded")
+    assert found["yielded"].startswith("waits for pressure until ")
+    assert found["yielded"].endswith("in 50 s: Stopped to save the machine: why.")
+    assert found["unpaid"] == "waits for budget"
+    assert found["over"] == "is next"
+
+
 @pytest.mark.parametrize(
     "seconds, says",
     [
