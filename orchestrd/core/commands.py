@@ -8,6 +8,9 @@ from handoff.root import PlanId
 from orchestrd.core.events import Ending
 from orchestrd.core.facts import MAIN
 
+CANCELLED = "cancelled"
+"""Why a run is stopped whose plan somebody cancelled; what they said of it stands in the plan's ending."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
@@ -46,6 +49,8 @@ class StopRun:
     plan: PlanId
     why: str
     step: str = MAIN
+    yields: bool = False
+    """It is for the machine's sake, and the step goes on later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ class Engine:
         self.admission = Admission(self._plans, self._limit, self.budget, max_parallel, near_limit_priority)
         self._boot_began: float | None = None
         """Wall seconds at which the clock that only grows began, as the first event told them."""
+        self._dying = ""
+        """What the machine is short of, and how much, while it is dying."""
 
     # -- what others may look at ----------------------------------------------------------------------------------
 
@@ -116,7 +118,7 @@ class Engine:
                 # Before others are admitted: it is theirs from now on.
                 self.budget.give_back(command.plan)
         if DYING in self.admission.troubles:
-            commands += self._steps.let_yield(event.at)
+            commands += self._steps.let_yield(event.at, self._dying)
         if not isinstance(event, told.PlanRecovered | told.PlanRefused):
             # Not before all are told that were found at the start: those that run already hold slots and places.
             commands += self._admit()
@@ -164,6 +166,8 @@ class Engine:
             case told.DrainAsked():
                 self.admission.draining = True
             case told.ConditionChanged():
+                if event.word == DYING:
+                    self._dying = event.message
                 troubles = self.admission.troubles
                 (troubles.add if event.holds else troubles.discard)(event.word)
             case told.Tick():

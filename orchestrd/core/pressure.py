@@ -22,6 +22,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from handoff.root import PlanId
+from orchestrd.core.facts import MAIN
 
 PRESSURE = "pressure"
 """The condition in which no run starts (PROTOCOL 8)."""
@@ -30,6 +31,9 @@ DYING = "dying"
 
 GRACE_SECONDS = 15.0
 """From one run that yields to the next: it takes so long until a stopped one shows in the kernel's averages."""
+
+MOST_OTHERS = 5
+"""So many of the other runs are named where one is told to yield."""
 
 _MIB = 1 << 20
 
@@ -214,7 +218,7 @@ class Candidate:
     priority: int
     started: float
     """When it was, by any one clock."""
-    step: str = "main"
+    step: str = MAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,14 +252,14 @@ class Yielding:
         if chosen is None:
             return None
         self._last = now
-        return Yielded(chosen, _told(chosen, alive, words))
+        return Yielded(chosen, _told(chosen, alive, words, now))
 
     def next_look(self, now: float) -> float:
         """Seconds until another one may have to yield."""
         return 0.0 if self._last is None else max(0.0, self._last + GRACE_SECONDS - now)
 
 
-def _told(chosen: Candidate, alive: list[Candidate], words: str) -> str:
+def _told(chosen: Candidate, alive: list[Candidate], words: str, now: float) -> str:
     why = (
         f"Stopped to save the machine: {words}."
         if words
@@ -265,4 +269,15 @@ def _told(chosen: Candidate, alive: list[Candidate], words: str) -> str:
         return f"{why} No other run was at work."
     equals = sum(one.priority == chosen.priority for one in alive)
     among = f", of {equals} such the one that was started last" if equals > 1 else ""
-    return f"{why} Of {len(alive)} runs it had the lowest priority ({chosen.priority}){among}."
+    others = [_other(one, now) for one in sorted(alive, key=lambda one: -one.priority) if one != chosen]
+    more = [f"and {len(others) - MOST_OTHERS} more"] if len(others) > MOST_OTHERS else []
+    named = f"The other{'s' if len(others) > 1 else ''}: {', '.join([*others[:MOST_OTHERS], *more])}."
+    return f"{why} Of {len(alive)} runs it had the lowest priority ({chosen.priority}){among}. {named}"
+
+
+def _other(one: Candidate, now: float) -> str:
+    name = one.plan if one.step == MAIN else f"{one.plan}, step {one.step}"
+    # One that was found alive has no time of its start: it is older than all others.
+    minutes, seconds = divmod(round(now - one.started), 60)
+    age = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return f"{name} (priority {one.priority}, for {age if one.started else 'longest'})"

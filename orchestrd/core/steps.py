@@ -15,7 +15,7 @@ from orchestrd.core.account_limit import AccountLimit
 from orchestrd.core.after_run import Again, Over, decide_after_run, has_money
 from orchestrd.core.budget import Budget
 from orchestrd.core.checks import Checks
-from orchestrd.core.commands import Command, Gather, GatherStep, Join, Settle, StopRun
+from orchestrd.core.commands import CANCELLED, Command, Gather, GatherStep, Join, Settle, StopRun
 from orchestrd.core.events import Ending, Moment, RunOutcome
 from orchestrd.core.facts import check_number
 from orchestrd.core.graph import GraphFault, expanded, implementing, last_ones
@@ -175,8 +175,8 @@ class Steps:
             return self._over(plan, step, endings.too_heavy(step.yielded), at)
         return self._again(plan, step, outcome.session, YIELD_SECONDS, at, same_attempt=True, word="pressure")
 
-    def let_yield(self, at: Moment) -> list[Command]:
-        """The machine is dying: have one run stop, the least urgent and youngest, and see."""
+    def let_yield(self, at: Moment, words: str = "") -> list[Command]:
+        """The machine is dying: have one run stop, the least urgent and youngest, and see. `words`: what is short."""
         alive = {
             (plan.facts.plan, step.name): (plan, step)
             for plan in self._plans
@@ -189,12 +189,13 @@ class Steps:
                 for plan, step in alive.values()
             ],
             at.boot,
+            words,
         )
         if chosen is None:
             return []
         one = chosen.candidate
         alive[one.plan, one.step][1].is_yielding = True
-        return [StopRun(one.plan, chosen.message, one.step)]
+        return [StopRun(one.plan, chosen.message, one.step, yields=True)]
 
     def _park(
         self, plan: PlanInHand, step: StepInHand, outcome: RunOutcome, pause: float, at: Moment
@@ -280,7 +281,7 @@ class Steps:
     def stop(self, plan: PlanInHand) -> list[Command]:
         """It was cancelled while something of it is at work."""
         runs = [step for step in plan.steps.values() if step.state in {StepState.RUNNING, StepState.ASKING}]
-        stops: list[Command] = [StopRun(plan.facts.plan, "cancelled", step.name) for step in runs]
+        stops: list[Command] = [StopRun(plan.facts.plan, CANCELLED, step.name) for step in runs]
         return [*stops, *(self._wind_up(plan) if plan.life is Life.OPEN else [])]
 
     # -- small parts ----------------------------------------------------------------------------------------------

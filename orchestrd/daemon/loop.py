@@ -307,7 +307,7 @@ class Daemon:
         return events
 
     def _report(self) -> None:
-        self._reporting.turn(self._now(), [*self._troubles], self._doorway.ignored)
+        self._reporting.turn(self._now(), [*self._troubles, *self._hands.yielded()], self._doorway.ignored)
         unwritten = self._reporting.unwritten
         if unwritten is None:
             self._troubles.clear(STATUS)

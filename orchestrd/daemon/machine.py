@@ -55,7 +55,7 @@ class Machine:
         self._descriptors = Descriptors()
         self._too_few_files: Trouble | None = None
         self._pressing = Pressing(config.pressure, environ)
-        self._told: dict[str, bool] = {}
+        self._told: dict[str, Trouble | None] = {}
 
     @property
     def may_take(self) -> bool:
@@ -79,7 +79,8 @@ class Machine:
         self._pressing.look(at, runs)
         trouble = self._pressing.trouble
         self._settle(PRESSURE, trouble)
-        dying = trouble if self._pressing.pressure.is_dying else None
+        words = self._pressing.pressure.words if self._pressing.pressure.is_dying else None
+        dying = Trouble(DYING, words, "") if words is not None else None
         # No run is started for either reason, and again only when both are over.
         return [*self._tell(at, PRESSURE, self._too_few_files or trouble), *self._tell(at, DYING, dying)]
 
@@ -88,11 +89,12 @@ class Machine:
         return self._pressing.next_look(at)
 
     def _tell(self, at: Moment, word: str, trouble: Trouble | None) -> list[Event]:
-        """Tell the engine of a condition, if that is news."""
-        holds = trouble is not None
-        if self._told.get(word, False) == holds:
+        """Tell the engine of a condition, if that is news; of a dying machine each new figure is."""
+        holds, before = trouble is not None, self._told.get(word)
+        is_known = trouble == before if word == DYING else holds == (before is not None)
+        if is_known:
             return []
-        self._told[word] = holds
+        self._told[word] = trouble
         return [ConditionChanged(at, word, holds=holds, message=trouble.message if trouble else "")]
 
     def _settle(self, word: str, trouble: Trouble | None) -> None:

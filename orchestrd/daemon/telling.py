@@ -37,7 +37,7 @@ def _line(event: Event) -> str | None:
             return f"{plan}: no workspace: {message}"
         case told.RunEnded(plan=plan, step=step, outcome=outcome):
             how = f"failed ({outcome.reason.value})" if outcome.reason else "succeeded"
-            return f"{plan}: {_run(step)} has ended: {how}, ${outcome.cost_usd:.4f}"
+            return f"{plan}: {name_of_run(step)} has ended: {how}, ${outcome.cost_usd:.4f}"
         case told.PlanPublished(plan=plan, status=status):
             return f"{plan}: settled: {status.value}"
         case told.PauseAsked(why=why):
@@ -50,7 +50,8 @@ def _line(event: Event) -> str | None:
             return None
 
 
-def _run(step: str) -> str:
+def name_of_run(step: str) -> str:
+    """Call a run what people call it: by its step, or by the number of the check."""
     number = check_number(step)
     if number is not None:
         return f"check {number}"

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handoff.result import Reason, Status
+from orchestrd.core.commands import CANCELLED
 from orchestrd.runs.fields import a_text
 from orchestrd.runs.reasons import is_final, limit_resets_at, reason_of_result, says_session_refused
 from orchestrd.runs.stream import ResultEvent, StreamFacts
@@ -75,7 +76,7 @@ def judge(
     """
     why = a_text(exit_record.get("why"))
     if why == "stopped":
-        return _ended(facts, Status.CANCELLED, Reason.CANCELLED, facts.summary)
+        return _ended(facts, Status.CANCELLED, Reason.CANCELLED, _stopped(facts, exit_record))
     if facts.result is not None and facts.result_is_final:
         reason = reason_of_result(facts, facts.result, schema_wanted=schema_wanted)
         if reason is None:
@@ -87,6 +88,14 @@ def judge(
     if why in _BY_RUNNER:
         return _failed(facts, _BY_RUNNER[why], str(exit_record.get("message") or _STOPPED[why]))
     return _without_result(facts, exit_record, stderr_tail)
+
+
+def _stopped(facts: StreamFacts, exit_record: Mapping[str, Any]) -> str:
+    """Why it was told to stop, where its plan does not tell that; then what it said last."""
+    why = a_text(exit_record.get("message"))
+    if not why or why == CANCELLED:
+        return facts.summary
+    return f"{why}\nIts last words: {facts.last_words}" if facts.last_words else why
 
 
 def _without_result(facts: StreamFacts, exit_record: Mapping[str, Any], stderr_tail: str) -> Outcome:

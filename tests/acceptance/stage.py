@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,12 @@ def runs_now(here: Serving, plan: str) -> Entry:
     return wait_until(
         lambda: next(iter(starts(here, plan)[-1:]), None), 15, f"a run of {plan}; {here.said()}"
     )
+
+
+def said(here: Serving, *words: str) -> str:
+    """What `orchestrd` prints when it is called so."""
+    argv = [sys.executable, "-m", "orchestrd", "--root", str(here.root.path), *words]
+    return subprocess.run(argv, env=here.environ, capture_output=True, text=True, check=True).stdout
 
 
 def is_alive(pid: int) -> bool:

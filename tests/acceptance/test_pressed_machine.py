@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.stage import drop_plan, give, runs_now, shown_plans, starts, waits_for
+from tests.acceptance.stage import drop_plan, give, runs_now, said, shown_plans, starts, waits_for
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -119,8 +119,22 @@ def test_where_the_machine_is_dying_one_run_yields_and_goes_on_afterwards_as_the
     told = "no run is started, and one at a time is stopped"
     wait_until(lambda: problems(here)["pressure"]["message"].endswith(told), 10, "that to be told")
 
+    # Why, with the figures, and who else runs, is said wherever somebody may look.
+    why = (
+        "Stopped to save the machine: this machine is short of memory: 102 of 24576 MiB are available, 1024 MiB are to"
+        " be. Of 2 runs it had the lowest priority (20). The other: urgent (priority 80, for "
+    )
+    [ended] = [one for one in here.journal("patient") if one["event"] == "run-ended"]
+    assert ended["summary"].startswith(why)
+    assert why in here.said()
+    assert why in problems(here)["yielded-patient"]["message"]
+    page = said(here, "show", "patient")
+    assert "waits for      pressure until " in page
+    assert why in page
+    assert why in said(here, "ps")
+
     machine.has()
-    wait_until(lambda: not problems(here), 15, "the machine to be well again")
+    wait_until(lambda: set(problems(here)) == {"yielded-patient"}, 15, "the machine to be well again")
     gate.touch()
     # It would go on by itself half a minute later.
     give(here, "now", action="retry", plan="patient")
@@ -129,6 +143,7 @@ def test_where_the_machine_is_dying_one_run_yields_and_goes_on_afterwards_as_the
         result = here.result(name)
         assert (result["status"], result["steps"][0]["attempts"]) == ("succeeded", 1)
         assert len(starts(here, name)) == runs
+    wait_until(lambda: not problems(here), 15, "nothing to be told any more")
     sessions = {
         record["session_id"] for record in here.journal("patient") if record["event"] == "run-intended"
     }

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.stage import as_toml, drop_plan, git, runs_now, shown_plans
+from tests.acceptance.stage import as_toml, drop_plan, git, runs_now, said, shown_plans
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -20,12 +18,6 @@ def drop_steps(here: Serving, project: Path, steps: list[dict[str, Any]], **fiel
 def page_of(here: Serving, plan: str = "p") -> str:
     """The page beside a plan's result."""
     return (here.root.results / f"{plan}.md").read_text()
-
-
-def said(here: Serving, *words: str) -> str:
-    """What `orchestrd` prints when it is called so."""
-    argv = [sys.executable, "-m", "orchestrd", "--root", str(here.root.path), *words]
-    return subprocess.run(argv, env=here.environ, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_summary_of_a_failed_plan_says_what_was_wrong_and_not_what_a_step_beside_it_said(

@@ -253,12 +253,14 @@ def test_one_yields_then_it_is_waited_and_seen() -> None:
     assert first.candidate.plan == C
     assert first.message == (
         f"Stopped to save the machine: {words}. Of 3 runs it had the lowest priority (10), of 2 such the one that was"
-        " started last."
+        " started last. The others: a (priority 50, for 1 min 30 s), b (priority 10, for 1 min 39 s)."
     )
     assert set(again) == {None}
     assert second is not None
     assert second.candidate.plan == B
-    assert second.message.endswith("Of 2 runs it had the lowest priority (10).")
+    assert second.message.endswith(
+        "it had the lowest priority (10). The other: a (priority 50, for 1 min 45 s)."
+    )
     assert third is not None
     assert third.message.endswith("No other run was at work.")
 
