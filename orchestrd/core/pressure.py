@@ -100,7 +100,11 @@ class Gauge:
     latest: Level = Level.CALM
     """What the last reading says by itself."""
     words: str = ""
-    """What is short and how much, by the last reading that showed it."""
+    """What is short and how much; of what is short no more, until when it was and how long it is waited for."""
+    shown: str = ""
+    """The same, by the last reading that showed it."""
+    shown_at: float = 0.0
+    """When that was, in boot seconds."""
     moving: int = 0
     """1: readings ask for a higher level, -1: for a lower one, 0: for neither."""
     since: float = 0.0
@@ -152,13 +156,29 @@ def _step(before: Gauge, shortages: list[_Shortage], thresholds: Thresholds, now
     enters = max((one.enters for one in shortages), default=Level.CALM)
     holds = max((one.holds for one in shortages), default=Level.CALM)
     worst = max(shortages, key=lambda one: (one.enters, one.holds), default=None)
-    gauge = replace(before, latest=enters, words=worst.words if worst else before.words)
+    gauge = replace(before, latest=enters)
+    if worst is not None and holds is not Level.CALM:
+        gauge = replace(gauge, words=worst.words, shown=worst.words, shown_at=now)
     moving = int(enters > before.level) - int(holds < before.level)
     since = before.since if moving == before.moving else now
     wait = thresholds.enter_seconds if moving > 0 else thresholds.leave_seconds
     if moving and now - since >= wait:
-        return replace(gauge, level=Level(before.level + moving), moving=0, since=now)
-    return replace(gauge, moving=moving, since=since)
+        gauge = replace(gauge, level=Level(before.level + moving), moving=0, since=now)
+    else:
+        gauge = replace(gauge, moving=moving, since=since)
+    if holds is Level.CALM:
+        return replace(gauge, words=_faded(gauge, thresholds, now) if gauge.level is not Level.CALM else "")
+    return gauge
+
+
+def _faded(gauge: Gauge, thresholds: Thresholds, now: float) -> str:
+    """Say of what is short no more how long ago it was, and for how long it is waited still."""
+    short, _, figure = gauge.shown.partition(": ")
+    left = gauge.level * thresholds.leave_seconds - (now - gauge.since)
+    return (
+        f"{short.replace(' is short', ' was short', 1)} ({figure}) until {now - gauge.shown_at:.0f} s ago;"
+        f" another {left:.0f} s of calm are waited for"
+    )
 
 
 def _shortages_of_memory(places: Iterable[MemoryReading], thresholds: Thresholds) -> Iterator[_Shortage]:

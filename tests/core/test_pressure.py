@@ -68,6 +68,25 @@ def test_pressure_is_believed_in_after_some_seconds_and_over_some_seconds_after_
     assert machine.pressure.words == ""
 
 
+def test_while_pressure_fades_it_is_told_until_when_it_was_short_and_how_long_it_is_waited_for() -> None:
+    machine = Watching()
+    machine.see(waits(60), 6)
+    was = "this machine was short of memory (something waited for it in 60 % of the last 10 s) until"
+
+    machine.see(waits(0), 1)
+    assert machine.pressure.words == f"{was} 1 s ago; another 15 s of calm are waited for"
+    machine.see(waits(0), 9)
+    assert machine.pressure.words == f"{was} 10 s ago; another 6 s of calm are waited for"
+    machine.see(waits(12), 1)
+    assert "is short of memory: something waited for it in 12 %" in machine.pressure.words, "the edge"
+    machine.see(Reading(), 2)
+    assert "until 2 s ago; another 14 s of calm" in machine.pressure.words
+
+    machine.see(waits(90, 60), 12)
+    machine.see(waits(0), 1)
+    assert machine.pressure.words.endswith("until 1 s ago; another 30 s of calm are waited for")
+
+
 def test_a_moment_of_pressure_is_none_and_a_moment_of_calm_neither() -> None:
     machine = Watching()
 
