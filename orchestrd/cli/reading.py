@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 Plan = Annotated[str, typer.Argument(metavar="ID", help="The plan's id.", show_default=False)]
 LOOK_SECONDS = 0.2
+MOST_AT_ONCE = 1000
+"""Lines that are printed at a time."""
 MOST_IGNORED = 10
+MOST_LINES = 200
+"""So many lines of each output of a command are shown on a terminal."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -99,6 +105,12 @@ def logs(
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as more comes.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="The daemon's last so many lines.", min=0)] = 50,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="All that commands printed, on a terminal too; else its end is shown there."
+        ),
+    ] = False,
 ) -> None:
     """Show what Claude said and did for a plan. Without one: the daemon's own log."""
     if plan is None:
@@ -107,17 +119,20 @@ def logs(
         for line in tell_log(context.obj.root_path, lines, follow=follow):
             print(line, flush=follow)
         return
-    for line in _tell_plan(context.obj, plan, follow=follow):
-        print(line, flush=follow)
+    most_lines = MOST_LINES if sys.stdout.isatty() and not whole else None
+    told = _tell_plan(context.obj, plan, follow=follow, most_lines=most_lines)
+    # Whoever follows reads each line as it comes; of a long log that is over each would be a call of the system.
+    while batch := list(islice(told, 1 if follow else MOST_AT_ONCE)):
+        print("\n".join(batch), flush=follow)
 
 
-def _tell_plan(call: Call, text: str, *, follow: bool) -> Iterator[str]:
+def _tell_plan(call: Call, text: str, *, follow: bool, most_lines: int | None) -> Iterator[str]:
     from orchestrd.views.following import Streams
     from orchestrd.views.looking import read_result
 
     root = call.root
     plan = plan_named(root, text)
-    streams = Streams(root, plan)
+    streams = Streams(root, plan, most_lines=most_lines)
     told = False
     while True:
         # Looked at before the streams are read: what was written before the result is then not missed.

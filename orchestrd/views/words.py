@@ -31,10 +31,20 @@ def read_time(text: object) -> datetime | None:
 
 def plain(text: object) -> str:
     """Make text from elsewhere safe to print: control characters could drive the terminal."""
-    return "".join(
-        one if one in "\n\t" or not unicodedata.category(one).startswith("C") else f"\\x{ord(one):02x}"
-        for one in str(text)
-    )
+    told = str(text)
+    return told if told.isprintable() else told.translate(_SAFE)
+
+
+class _Safe(dict[int, str]):
+    """What each character is printed as; filled as they come, for a log of 100 MB has few that differ."""
+
+    def __missing__(self, code: int) -> str:
+        one = chr(code)
+        harmless = one in "\n\t" or not unicodedata.category(one).startswith("C")
+        return self.setdefault(code, one if harmless else f"\\x{code:02x}")
+
+
+_SAFE = _Safe()
 
 
 def one_line(text: object, width: int) -> str:

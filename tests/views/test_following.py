@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,45 @@ def test_a_line_without_an_end_is_told_in_pieces_and_nothing_in_it_drives_the_te
 
     assert len(told) == 3
     assert not any("\0" in line for line in told)
+
+
+def test_a_long_output_that_is_no_text_is_told_at_a_hundred_megabytes_in_ten_seconds(
+    start: Path, streams: Streams
+) -> None:
+    write(start / "launch.json", kind="command", argv=["x"])
+    line = b"\xff\x00 some noise \xe2\x82\xac " + bytes(range(256)).replace(b"\n", b"") + b"\n"
+    many = 100_000_000 // 10 // len(line)
+    say(start / "stdout.log", line * many)
+    write(start / "exit.json", why="ended", exit_code=0, wall_seconds=1.0)
+
+    began = time.process_time()
+    count = sum(1 for _ in streams.fresh())
+
+    # A tenth of that, so that the test itself takes little.
+    assert time.process_time() - began < 1
+    assert count == 3 + 2 * many
+
+
+def test_on_a_terminal_the_end_of_a_long_output_is_told_and_how_much_is_left_out(
+    tmp_path: Path, start: Path
+) -> None:
+    streams = Streams(Root(tmp_path), PlanId("api"), most_lines=3)
+    write(start / "launch.json", kind="command", argv=["x"])
+    say(start / "stdout.log", b"".join(b"line %d\n" % number for number in range(1, 11)))
+    say(start / "stderr.log", b"one\n")
+
+    told = list(streams.fresh())
+
+    log = start / "stdout.log"
+    assert told[2:] == [
+        f"        [… 49 bytes before this are left out; all of it: `orchestrd logs api --all`, or {log}]",
+        "        line 8",
+        "        line 9",
+        "        line 10",
+        "      ! one",
+    ]
+    say(log, b"line 11\n")
+    assert list(streams.fresh()) == ["        line 11"]
 
 
 def test_claude_code_is_told_by_its_events(start: Path, streams: Streams) -> None:
