@@ -168,9 +168,15 @@ def check_of(check: Mapping[str, Any]) -> dict[str, Any]:
             # Of one that a signal ended, or that never began, as a shell tells it.
             "exit": exit_code if exit_code is not None else NO_EXIT,
             "seconds": check.get("wall_seconds"),
-            "output_tail": check.get("output_tail"),
+            "output_tail": _tail(check),
         }
     )
+
+
+def _tail(check: Mapping[str, Any]) -> str | None:
+    """What a check printed last; where there is more to say of its end (why it did not start, say), that too."""
+    note = f"[{check['note']}]" if check.get("note") else None
+    return "\n".join(part for part in (check.get("output_tail"), note) if part) or None
 
 
 def step_of(step: StepAccount, account: Account, folder: str) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def command_fields(
         "summary": end.outcome.summary,
         "exit_code": end.exit_code,
         "output_tail": end.output.tail or None,
+        "note": end.note or None,
         "cost_usd": 0.0,
         "wall_seconds": a_span(exit_record.get("wall_seconds")),
         "cpu_seconds": a_span(exit_record.get("cpu_seconds")),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrd.outbound.step_places import left_by_steps
+from orchestrd.outbound.step_places import StepLeft, left_by_steps
 from orchestrd.outbound.words import BILLED, counted
 from orchestrd.record.account import account_of
 from orchestrd.views.looking import plan_folder, waits_for
@@ -27,6 +27,7 @@ def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
     docs = result.get("docs") or {}
     changes = result.get("changes") or {}
     workspace = changes.get("workspace")
+    apart = _apart(root, plan, result)
     lines = [
         *_head(plan, result),
         *_line("the same as", result.get("duplicate_of")),
@@ -37,9 +38,15 @@ def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
         *_line("branch", changes.get("branch")),
         *_changes(changes),
         *_line("patch", changes.get("patch")),
-        *_lines("not merged", _apart(root, plan, result)),
+        *_lines(
+            "not merged",
+            [f"{one.step}: {one.branch}, {counted(one.unmerged, 'commit')}" for one in apart if one.unmerged],
+        ),
         # The result says what it had when it was settled; `clean` may have removed it since.
         *_line("checkout", workspace if workspace and Path(workspace).is_dir() else None),
+        *_lines(
+            "its steps'", [one.checkout for one in apart if one.checkout and Path(one.checkout).is_dir()]
+        ),
     ]
     steps = result.get("steps") or []
     lines += _steps(steps)
@@ -165,16 +172,12 @@ def _changes(changes: dict[str, Any]) -> list[str]:
     return _line("changes", f"{files}, {lines}, {counted(changes.get('commits') or 0, 'commit')}")
 
 
-def _apart(root: Root, plan: PlanId, result: dict[str, Any]) -> Iterator[str]:
-    """Of a plan that did not succeed: the steps whose work its branch does not have, or whose own checkout is there."""
+def _apart(root: Root, plan: PlanId, result: dict[str, Any]) -> list[StepLeft]:
+    """Of a plan of several steps that did not succeed: what they left, on which branches and in which checkouts."""
     folder = plan_folder(root, plan)
     if folder is None or result.get("status") == "succeeded" or len(result.get("steps") or ()) < 2:
-        return
-    for one in left_by_steps(account_of(read_lines(folder / "journal.jsonl"))):
-        there = one.checkout if one.checkout and Path(one.checkout).is_dir() else None
-        if one.unmerged or there:
-            branch = f"{one.branch}, {counted(one.unmerged, 'commit')}" if one.unmerged else "nothing"
-            yield f"{one.step}: {branch}" + (f"; checkout {there}" if there else "")
+        return []
+    return left_by_steps(account_of(read_lines(folder / "journal.jsonl")))
 
 
 def _steps(steps: list[dict[str, Any]]) -> list[str]:

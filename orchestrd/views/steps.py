@@ -133,7 +133,10 @@ def _waiting(again: Mapping[str, Any], step: StepAccount) -> str:
 
 def how_it_ended(step: StepAccount) -> str:
     """How the last run of a step ended that did not succeed, in a line; '' of one that did, or is not over."""
-    said = (step.end.get("summary") or "").partition("\n")[0]
+    told = step.end.get("summary") or ""
+    for last in ("\nIts last words:", "\nIt said nothing."):
+        told = told.partition(last)[0]
+    said = " ".join(told.split())
     reason = step.end.get("reason")
     if not reason or (reason == "cancelled" and not said):
         return ""

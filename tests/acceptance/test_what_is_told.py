@@ -115,3 +115,18 @@ def test_who_is_billed_is_told_before_a_plan_runs_while_it_does_and_in_its_journ
     gate.touch()
     assert here.result("first")["payer"] == "api-key"
     assert "billed         API key" in said(here, "show", "first")
+
+
+def test_of_a_check_that_cannot_be_started_it_is_said_why(here: Serving, project: Path) -> None:
+    here.start()
+    drop_plan(here, "p", project, "x", accept={"checks": [["no-such-check"]], "rounds": 0})
+
+    [check] = here.result("p")["checks"]
+
+    why = "no-such-check cannot be started: No such file or directory."
+    assert check["exit"] == 127
+    assert check["output_tail"].startswith(
+        f"[{why} Is it installed on this machine, and in a folder on the PATH"
+    )
+    assert why in page_of(here)
+    assert f"no-such-check: failed, exit code 127: [{why[:40]}" in said(here, "show", "p")

@@ -131,10 +131,18 @@ def test_with_which_plan_one_overlaps_is_told(root: Root) -> None:
 
 
 def test_a_step_beside_a_running_one_says_what_it_waits_for_until_when_and_why(root: Root) -> None:
-    told = Told(root, steps=[{"step": one} for one in ("runs", "again", "yielded", "unpaid", "over")])
+    told = Told(
+        root, steps=[{"step": one} for one in ("runs", "build", "again", "yielded", "unpaid", "over")]
+    )
     told.started("runs")
     later = (datetime.now(UTC) + timedelta(seconds=50.5)).timestamp()
     for step, reason, summary, fields in (
+        (
+            "build",
+            "cancelled",
+            "`make`: stopped.\nTo save the machine.\nIt said nothing.",
+            {"waiting_for": "pressure"},
+        ),
         ("again", "api", "Overloaded\nIts last words: Hm.", {"waiting_for": "retry", "until": later}),
         (
             "yielded",
@@ -150,6 +158,7 @@ def test_a_step_beside_a_running_one_says_what_it_waits_for_until_when_and_why(r
 
     found = dict(steps_in_work(root, P, {"runs": [{"step": "runs"}]}))
 
+    assert found["build"] == "waits for pressure: `make`: stopped. To save the machine."
     assert found["again"].startswith("waits for retry until ")
     assert found["again"].endswith("in 50 s: api: Overloaded")
     assert found["yielded"].startswith("waits for pressure until ")
