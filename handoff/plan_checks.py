@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from handoff.fields import Instant, Problem
+
+_MOST_GUESSED = 10
+"""Unknown needs of which it is found out which step was meant; of more, all that there are is told."""
+_MOST_COMPARED = 100
+"""Steps among which that is looked for."""
+_LONGEST_COMPARED = 64
 
 ONE_OF = "give exactly one of `prompt`, `[[steps]]` and `workflow`"
 
@@ -112,6 +119,7 @@ _OF_A_MODEL = (
 
 def _needs(steps: list[Mapping[str, Any]], first: Mapping[str, int]) -> Iterator[Problem]:
     graph: dict[int, list[int]] = {}
+    unknown = 0
     for index, step in enumerate(steps):
         needs = step.get("needs")
         graph[index] = []
@@ -121,11 +129,9 @@ def _needs(steps: list[Mapping[str, Any]], first: Mapping[str, int]) -> Iterator
             if name in first:
                 graph[index].append(first[name])
             else:
-                yield Problem(
-                    ("steps", index, "needs", at),
-                    f"there is no step {name[:80]!r}",
-                    _known(first),
-                )
+                unknown += 1
+                hint = _nearest(name, first) if unknown <= _MOST_GUESSED else _known(first)
+                yield Problem(("steps", index, "needs", at), f"there is no step {name[:80]!r}", hint)
     cycle = _cycle(graph)
     if cycle:
         names = " → ".join(_shown(str(steps[index].get("id"))) for index in [*cycle, cycle[0]][:12])
@@ -134,6 +140,13 @@ def _needs(steps: list[Mapping[str, Any]], first: Mapping[str, int]) -> Iterator
             f"these steps need one another in a circle: {names}",
             "leave one of them out: such steps never start",
         )
+
+
+def _nearest(name: str, first: Mapping[str, int]) -> str:
+    names = [one for one in first if len(one) <= _LONGEST_COMPARED][:_MOST_COMPARED]
+    wanted = name[:_LONGEST_COMPARED]
+    near = get_close_matches(wanted, names, n=1) or get_close_matches(wanted.lower(), names, n=1)
+    return f"did you mean `{_shown(near[0])}`?" if near else _known(first)
 
 
 def _known(first: Mapping[str, int]) -> str:

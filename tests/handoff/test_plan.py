@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -233,6 +234,28 @@ def test_unknown_needs_name_the_steps_that_are_there():
 
     (error,) = refused.value.errors
     assert (error.path, error.line, error.hint) == ("steps[1].needs[1]", 11, "the steps here are: a, b")
+
+
+@pytest.mark.parametrize("written", ["analyze", "Analyse", "ANALYSE"])
+def test_an_unknown_need_is_told_with_the_step_that_was_meant(written):
+    with pytest.raises(DocumentError) as refused:
+        read(steps('id = "analyse"\nrun = ["x"]', f'id = "build"\nrun = ["x"]\nneeds = ["{written}"]'))
+
+    assert [error.hint for error in refused.value.errors if error.message.startswith("there is no step")] == [
+        "did you mean `analyse`?"
+    ]
+
+
+def test_a_thousand_unknown_needs_are_told_in_a_moment():
+    long = "a" * 60
+    written = [f'id = "{long}{number}"\nrun = ["x"]\nneeds = ["{long}x{number}"]' for number in range(1000)]
+    raw = steps(*written)
+
+    begun = time.thread_time()
+    with pytest.raises(DocumentError):
+        read(raw)
+
+    assert time.thread_time() - begun < 3
 
 
 def test_a_circle_of_steps_is_told_with_its_way():
