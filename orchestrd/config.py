@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from handoff.document_error import MOST_ERRORS, DocumentError, Lines, line_at, path_parts
 from handoff.reading import read_toml, text_of
-from orchestrd.settings import DEFAULT_SECRETS, PREFIX, Config, Limits
+from orchestrd.settings import DEFAULT_SECRETS, PREFIX, Config, Limits, strict_kinds
 
 __all__ = [
     "DEFAULT_SECRETS",
@@ -122,7 +122,7 @@ def origins(config: Config) -> list[Setting]:
 
 def setting_names() -> tuple[str, ...]:
     """Every setting's path: `limits.max_parallel`."""
-    return tuple(_field_paths(Config))
+    return tuple(strict_kinds())
 
 
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:
@@ -220,11 +220,22 @@ def _environ_values(given: dict[str, str], behind: dict[str, str], problems: lis
     for path, name in behind.items():
         source.env_vars = {name.lower(): given[name.lower()]}
         try:
-            values = _merge(values, source())
+            values = _merge(values, _numbers_of(path, source()))
         except ValueError:
             hint = f"""write a JSON list: {name}='["one", "two"]'"""
             problems.append(f"{name}: {path} cannot be read — {hint}")
     return values
+
+
+def _numbers_of(path: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A variable is text: make a number, or true and false, of it where its setting is one. What is none stays text."""
+    kind = strict_kinds()[path]
+    if kind is None:
+        return given
+    try:
+        return _nested(path, TypeAdapter(kind).validate_python(_at(given, path)))
+    except ValidationError:
+        return given
 
 
 def _explain(error: ValidationError, file: _File, names: Mapping[str, str]) -> list[str]:
@@ -240,6 +251,8 @@ def _explain(error: ValidationError, file: _File, names: Mapping[str, str]) -> l
         place = named or file.place(one.path)
         message = "no such setting" if one.path in unknown else one.message
         hint = _nearest(one.path) if one.path in unknown else one.hint
+        if named and hint:
+            hint = hint.removesuffix(", without quotes")  # a variable has none
         told.append((line, f"{place}: {one.path}: {message}" + (f" — {hint}" if hint else "")))
     return [text for _, text in sorted(told)]
 
@@ -255,15 +268,6 @@ def _nearest(path: str) -> str:
 
 def _variable(path: str) -> str:
     return PREFIX + path.replace(".", "__").upper()
-
-
-def _field_paths(model: type[BaseModel], above: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _field_paths(kind, f"{above}{name}.")
-        else:
-            yield above + name
 
 
 def _at(values: Mapping[str, Any], path: str) -> object:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from handoff.fields import problem
@@ -40,9 +43,13 @@ def _settle_default() -> float:
     return 0.25 if PLATFORM.lease else 2.0
 
 
-Seconds = Annotated[float, Field(gt=0)]
-Percent = Annotated[float, Field(gt=0, le=100)]
-Dollars = Annotated[float, Field(gt=0, le=1e9)]
+Flag = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+"""Strict: `true` would pass for a dollar, and text for a number. Variables are text: see `strict_kinds`."""
+Seconds = Annotated[Real, Field(gt=0)]
+Percent = Annotated[Real, Field(gt=0, le=100)]
+Dollars = Annotated[Real, Field(gt=0, le=1e9)]
 
 
 class Claude(_Group):
@@ -59,27 +66,27 @@ class Claude(_Group):
 class Limits(_Group):
     """What holds where a plan says nothing (durations in seconds)."""
 
-    max_parallel: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_half_the_cores)
+    max_parallel: Annotated[Whole, Field(ge=1, le=256)] = Field(default_factory=_half_the_cores)
     timeout: Annotated[Duration, Field(gt=0)] = 3600.0
     silence: Annotated[Duration, Field(gt=0)] = 900.0
     first_event: Annotated[Duration, Field(gt=0)] = 60.0
-    attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    api_retries: Annotated[int, Field(ge=0, le=100)] = 2
+    attempts: Annotated[Whole, Field(ge=1, le=100)] = 3
+    api_retries: Annotated[Whole, Field(ge=0, le=100)] = 2
     max_parked: Annotated[Duration, Field(gt=0)] = 86_400.0
     """How long a plan waits at most for the account's usage limit to be over."""
-    near_limit_priority: Annotated[int, Field(ge=0, le=100)] = 80
+    near_limit_priority: Annotated[Whole, Field(ge=0, le=100)] = 80
     """While the limit is near, no plan of a lower priority begins; 0: all do."""
-    max_steps: Annotated[int, Field(ge=1, le=1000)] = 20
+    max_steps: Annotated[Whole, Field(ge=1, le=1000)] = 20
     """Of a plan with a step that expands: all its steps together."""
 
 
 class Lanes(_Group):
     """How the inbox, the replies and the orders are watched."""
 
-    settle_seconds: Annotated[float, Field(gt=0)] = Field(default_factory=_settle_default)
+    settle_seconds: Annotated[Real, Field(gt=0)] = Field(default_factory=_settle_default)
     patience_seconds: Seconds = 10.0
     scan_seconds: Seconds = 5.0
-    polling: bool = False
+    polling: Flag = False
 
 
 class Budget(_Group):
@@ -94,7 +101,7 @@ class Budget(_Group):
 class Pressure(_Group):
     """When the machine is so short of memory or CPU that no run is started."""
 
-    enabled: bool = True
+    enabled: Flag = True
     memory_some: Percent = 20.0
     """In per cent of the last 10 s something waited for memory (PSI)."""
     memory_full: Percent = 40.0
@@ -103,11 +110,11 @@ class Pressure(_Group):
     """So many bytes have to be available; None: 5 % of the memory, at least 128 MiB and at most 1 GiB."""
     cpu_some: Percent = 95.0
     """In per cent of the last 10 s something waited for a core (PSI), and"""
-    cpu_load: Annotated[float, Field(gt=0)] = 16.0
+    cpu_load: Annotated[Real, Field(gt=0)] = 16.0
     """so many processes for each core wanted to run, on average over a minute."""
-    enter_seconds: Annotated[float, Field(ge=0)] = 5.0
+    enter_seconds: Annotated[Real, Field(ge=0)] = 5.0
     """Pressure is believed in after so long."""
-    leave_seconds: Annotated[float, Field(ge=0)] = 15.0
+    leave_seconds: Annotated[Real, Field(ge=0)] = 15.0
     """It is over when it was clearly less for so long."""
     procfs: Path | None = None
     """Where the kernel's figures are read; None: /proc, where there is one."""
@@ -116,7 +123,7 @@ class Pressure(_Group):
 class Sampling(_Group):
     """How often usage is measured while a run is alive."""
 
-    interval_seconds: Annotated[float, Field(ge=0.1)] = 1.0
+    interval_seconds: Annotated[Real, Field(ge=0.1)] = 1.0
 
 
 class Log(_Group):
@@ -125,7 +132,7 @@ class Log(_Group):
     level: Literal["debug", "info", "warning", "error"] = "info"
     rotation: Annotated[Size, Field(ge=4096)] = 10 * 1024 * 1024
     """A file that has grown to this many bytes is put aside."""
-    retention: Annotated[int, Field(ge=0)] = 5
+    retention: Annotated[Whole, Field(ge=0)] = 5
     """So many files that were put aside are kept."""
 
 
@@ -184,3 +191,29 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take what `load_config` has put together and nothing else."""
         return (init_settings,)
+
+
+@cache
+def strict_kinds() -> dict[str, Any]:
+    """Return the path of every setting, in the file's order: with the type of those that are strict, None for others.
+
+    In the file a strict setting is a number, or true or false, and nothing that would pass for it.
+    """
+    return {path: _strict_kind(field) for path, field in _fields(Config)}
+
+
+def _fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _fields(kind, f"{above}{name}.")
+        else:
+            yield above + name, field
+
+
+def _strict_kind(field: FieldInfo) -> Any:
+    kinds: list[tuple[Any, Any]] = [(field.annotation, field.metadata)]
+    # Of one that may be left out the marks are those within the union.
+    inner = [one for one in get_args(field.annotation) if get_origin(one) is Annotated]
+    kinds += [(one.__origin__, one.__metadata__) for one in inner]
+    return next((kind for kind, marks in kinds if any(isinstance(mark, Strict) for mark in marks)), None)

@@ -114,6 +114,90 @@ def test_a_value_that_cannot_be_used_is_told_with_its_place(write, text, said):
     assert said in problem
 
 
+STRICT = {
+    "a number, without quotes": [
+        "budget.per_day_usd",
+        "budget.per_project_usd",
+        "pressure.memory_some",
+        "pressure.memory_full",
+        "pressure.cpu_some",
+        "pressure.cpu_load",
+        "pressure.enter_seconds",
+        "pressure.leave_seconds",
+        "lanes.settle_seconds",
+        "lanes.patience_seconds",
+        "lanes.scan_seconds",
+        "sampling.interval_seconds",
+    ],
+    "a whole number, without quotes": [
+        "limits.max_parallel",
+        "limits.attempts",
+        "limits.api_retries",
+        "limits.near_limit_priority",
+        "limits.max_steps",
+        "log.retention",
+    ],
+    "true or false, without quotes": ["pressure.enabled", "lanes.polling"],
+}
+
+
+@pytest.mark.parametrize(
+    "wanted, path", [(wanted, path) for wanted, paths in STRICT.items() for path in paths]
+)
+def test_what_is_no_number_and_neither_true_nor_false_is_not_taken_for_one(write, wanted, path):
+    group, _, name = path.partition(".")
+    for written in (
+        '"3"',
+        '"true"',
+        "1" if wanted.startswith("true") else "true",
+        "nan" if "number" in wanted else "0",
+    ):
+        environ = write(f"[{group}]\n{name} = {written}\n")
+
+        (problem,) = problems_of(environ)
+
+        assert problem.startswith(f"{environ['ORCHESTRD_CONFIG']}:2: {path}: ")
+        assert wanted in problem or written == "nan"
+
+
+def test_a_dollar_that_is_true_or_stands_in_quotes_is_told_with_what_was_expected(write):
+    environ = write('[budget]\nper_day_usd = true\nper_project_usd = "3"\n')
+
+    file = environ["ORCHESTRD_CONFIG"]
+    assert problems_of(environ) == (
+        f"{file}:2: budget.per_day_usd: true is true or false — a number, without quotes",
+        f'{file}:3: budget.per_project_usd: "3" is text — a number, without quotes',
+    )
+
+
+def test_variables_are_text_and_give_numbers_all_the_same(write):
+    environ = write("[budget]\nper_project_usd = 2\n") | {
+        "ORCHESTRD_BUDGET__PER_DAY_USD": "3",
+        "ORCHESTRD_LIMITS__ATTEMPTS": "7",
+        "ORCHESTRD_LIMITS__SILENCE": "2m",
+        "ORCHESTRD_LANES__POLLING": "true",
+        "ORCHESTRD_PRESSURE__ENABLED": "0",
+        "ORCHESTRD_PRESSURE__CPU_LOAD": "2.5",
+    }
+
+    config = load_config(environ=environ)
+
+    assert (config.budget.per_day_usd, config.budget.per_project_usd) == (3.0, 2.0)
+    assert (config.limits.attempts, config.limits.silence) == (7, 120)
+    assert (config.lanes.polling, config.pressure.enabled, config.pressure.cpu_load) == (True, False, 2.5)
+
+
+def test_a_variable_that_is_no_number_is_told_with_what_was_expected(write):
+    problems = problems_of(
+        write("") | {"ORCHESTRD_BUDGET__PER_DAY_USD": "true", "ORCHESTRD_LIMITS__ATTEMPTS": "2.5"}
+    )
+
+    assert set(problems) == {
+        'ORCHESTRD_BUDGET__PER_DAY_USD: budget.per_day_usd: "true" is text — a number',
+        'ORCHESTRD_LIMITS__ATTEMPTS: limits.attempts: "2.5" is text — a whole number',
+    }
+
+
 def test_a_wrong_value_in_a_variable_names_the_variable(write):
     problems = problems_of(write("") | {"ORCHESTRD_LIMITS__ATTEMPTS": "few", "ORCHESTRD_CLAUDE__ARGS": "--x"})
 
