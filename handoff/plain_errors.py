@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from handoff.document_error import MOST_ERRORS, FieldError, Lines, Path, line_at, path_text
 
+NO_SUCH_FIELD = "there is no such field"
 _SHOWN = 60
 _MOST_BITS = 128
 _LONGEST_NAME = 64
@@ -86,7 +87,7 @@ def _words(error: Mapping[str, Any]) -> tuple[str, str | None]:
     if kind == "missing":
         return "this field is required, and missing", None
     if kind == "extra_forbidden":
-        return "there is no such field", None
+        return NO_SUCH_FIELD, None
     if "hint" in context:
         # The place is a key where "[key]" ends the path: then the key itself is what was refused.
         return f"{_shown(value)} {error['msg']}", str(context["hint"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +44,7 @@ def workflows(context: typer.Context, project: Project = Path(), as_json: AsJson
     if as_json:
         show_json([_fields(one) for one in listed])
         return
-    rows: list[tuple[str, ...]] = [(one.name, str(one.origin), one_line(_about(one), 90)) for one in listed]
+    rows: list[tuple[str, ...]] = [(one.name, str(one.origin), _about(one)) for one in listed]
     print(table(rows, ("NAME", "FROM", "WHAT IT IS FOR")))
 
 
@@ -86,7 +87,11 @@ def _find(library: Library, name: str, project: Path) -> Found:
     try:
         return library.find(name, project)
     except NoWorkflow as problem:
-        raise Complaint(plain(problem)) from problem
+        if problem.file is None:
+            raise Complaint(plain(problem)) from problem
+        # A line each, as of a plan: an editor finds the place.
+        print(plain(problem), file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 def _params(found: Found, given: list[str]) -> dict[str, Any]:
@@ -147,7 +152,9 @@ def _place(project: Path) -> Path:
 
 
 def _about(one: Listed) -> str:
-    return f"cannot be used: {one.problem}" if one.found is None else one.found.workflow.description
+    if one.found is not None:
+        return one_line(one.found.workflow.description, 90)
+    return one_line(f"cannot be used: {one.problem.in_short if one.problem else ''}", 160)
 
 
 def _fields(one: Listed) -> dict[str, Any]:
@@ -158,7 +165,7 @@ def _fields(one: Listed) -> dict[str, Any]:
         "file": str(one.found.file) if one.found else None,
         "title": workflow.title if workflow else None,
         "description": workflow.description.strip() if workflow else None,
-        "problem": one.problem,
+        "problem": str(one.problem) if one.problem else None,
     }
 
 

@@ -42,16 +42,29 @@ class Origin(StrEnum):
 
 
 class NoWorkflow(Exception):
-    """A workflow that cannot be used; `problems` say why, as errors of the plan that names it."""
+    """A workflow that cannot be used; `problems` say why, as errors of the plan that names it.
 
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(f"{one.message} ({one.hint})" for one in problems))
+    As text it is a line each. `file` is where it stands, if there is something wrong with that.
+    """
+
+    def __init__(self, problems: list[Problem], file: Path | None = None) -> None:
+        super().__init__("\n".join(f"{one.message} — {one.hint}" for one in problems))
         self.problems = problems
+        self.file = file
 
     @classmethod
-    def of(cls, message: str, hint: str) -> NoWorkflow:
+    def of(cls, message: str, hint: str, file: Path | None = None) -> NoWorkflow:
         """One problem with the name."""
-        return cls([Problem(("workflow",), message, hint)])
+        return cls([Problem(("workflow",), message, hint)], file)
+
+    @property
+    def in_short(self) -> str:
+        """The first problem, with the name of the file alone, and how many there are besides."""
+        first = self.problems[0].message
+        if self.file is not None:
+            first = first.replace(shown(str(self.file)), shown(self.file.name), 1)
+        more = len(self.problems) - 1
+        return f"{first} (and {more} more)" if more else first
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +84,7 @@ class Listed:
     name: str
     origin: Origin
     found: Found | None
-    problem: str | None = None
+    problem: NoWorkflow | None = None
 
 
 def _trusts_none(_project: Path) -> bool:
@@ -114,7 +127,7 @@ class Library:
                 found = self.find(name, project)
                 listed.append(Listed(name, origin, found))
             except NoWorkflow as problem:
-                listed.append(Listed(name, origin, None, str(problem)))
+                listed.append(Listed(name, origin, None, problem))
         return listed
 
     def _shelves(self, project: Path | None) -> Iterator[tuple[Origin, Path]]:
@@ -142,11 +155,11 @@ class Library:
             return None
         except BadFile as bad:
             raise NoWorkflow.of(
-                f"{shown(str(file))} {bad.why}", "a regular file of your own, 1 MiB at most"
+                f"{shown(str(file))} {bad.why}", "a regular file of your own, 1 MiB at most", file
             ) from None
         except StillWritten:
             message = f"{shown(str(file))} is being written to, or has a second hard link"
-            raise NoWorkflow.of(message, "a file with one name, complete") from None
+            raise NoWorkflow.of(message, "a file with one name, complete", file) from None
 
 
 SHIPPED = Library()
@@ -170,13 +183,14 @@ def _workflow_of(raw: bytes, file: Path) -> Workflow:
             problems.append(
                 Problem(("workflow",), f"{shown(str(file))}: and {more} more errors", "repair these first")
             )
-        raise NoWorkflow(problems) from None
+        raise NoWorkflow(problems, file) from None
 
 
 def _untrusted(file: Path, project: Path) -> NoWorkflow:
     return NoWorkflow.of(
         f"{shown(str(file))} is a workflow of a project that is not trusted",
         f"read it, then `orchestrd trust {shown(str(project))}`; or name another workflow",
+        file,
     )
 
 

@@ -14,7 +14,16 @@ from typing import Any, NamedTuple
 from handoff.fields import Path
 from orchestrd.library.filling import condition
 from orchestrd.library.params import Kind
-from orchestrd.library.template import BRACES, Parts, TemplateError, names_in, parse, values_in, whole
+from orchestrd.library.template import (
+    BRACES,
+    Parts,
+    TemplateError,
+    names_in,
+    names_written,
+    parse,
+    values_in,
+    whole,
+)
 
 _PERMITTED_COMMAND = re.compile(r"Bash\(\{\{[^{}\n]*\}\}\)")
 _FIXED = frozenset({"id", "needs", "agent", "when", "expands"})
@@ -152,7 +161,9 @@ def _in_value(value: Any, path: Path, beside: tuple[str, ...]) -> Iterator[Place
         try:
             parts = parse(value)
         except TemplateError as error:
-            yield Place(path, value, (), (), (error.message, error.hint))
+            # What it names is wanted there, even if it cannot be put in as it stands.
+            named = tuple(dict.fromkeys(names_written(value, begun=True)))
+            yield Place(path, value, (), named, (error.message, error.hint))
             return
         names = tuple(dict.fromkeys(names_in(parts)))
         if names:

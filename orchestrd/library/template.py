@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     r"|(?P<stray>\{\{)",
     re.MULTILINE,
 )
+_BEGUN = re.compile(r"[#^/]?[ \t]*([a-z][a-z0-9_-]*)")
 
 
 class TemplateError(ValueError):
@@ -96,6 +97,17 @@ def names_in(parts: Parts) -> Iterator[str]:
             yield part.name
         if isinstance(part, Section):
             yield from names_in(part.parts)
+
+
+def names_written(text: str, *, begun: bool) -> Iterator[str]:
+    """Every parameter that a text names which cannot be read; `begun`: where a placeholder does not end, too."""
+    for token in _TOKEN.finditer(text):
+        if token["stray"]:
+            name = _BEGUN.match(text, token.end())
+            if begun and name:
+                yield name[1]
+        elif not token["literal"]:
+            yield (token["lone_name"] or token["name"] or "").strip()
 
 
 def values_in(parts: Parts) -> Iterator[str]:

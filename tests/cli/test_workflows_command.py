@@ -114,11 +114,65 @@ def test_one_is_shown_with_what_it_takes_and_its_steps(orchestrd):
     assert [step["id"] for step in fields["body"]["steps"]] == ["reproduce", "fix", "review"]
 
 
+BROKEN = """handoff = 1
+title = "Broken"
+description = "Is broken."
+
+[params.a]
+type = "string"
+description = "A"
+
+[[steps]]
+id = "one"
+prompt = "Do {{#a}} and {{nope}}"
+needs = ["two"]
+
+[[steps]]
+id = "two"
+prompt = "x"
+needs = ["one"]
+whem = "a"
+"""
+
+
+@pytest.mark.parametrize("words", [["workflows", "show"], ["submit", "--workflow"]])
+def test_what_is_wrong_with_a_file_is_told_whole_and_a_line_each(orchestrd, root, ask, project, words):
+    file = ask.with_name("broken.toml")
+    file.write_text(BROKEN)
+
+    said = orchestrd(*words, "broken", "--project", str(project))
+
+    assert (said.code, said.out) == (2, "")
+    lines = said.err.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == [
+        f"{file}:11:",
+        f"{file}:11:",
+        f"{file}:12:",
+        f"{file}:18:",
+    ]
+    assert lines[0] == f"{file}:11: steps[0].prompt: the section `a` does not end — {{{{/a}}}} where it ends"
+    assert lines[3] == f"{file}:18: steps[1].whem: there is no such field — did you mean `when`?"
+
+
+def test_the_list_says_of_a_file_that_cannot_be_used_which_it_is_and_what_comes_first(orchestrd, ask):
+    folder = ask.parent / ("a-folder-with-a-long-name-" * 4)
+    folder.mkdir()
+    (folder / "broken.toml").write_text(BROKEN)
+    ask.with_name("broken.toml").symlink_to(folder / "broken.toml")
+
+    (row,) = (line for line in orchestrd("workflows").out.splitlines() if line.startswith("broken"))
+
+    assert row.split(maxsplit=2)[1:] == [
+        "user",
+        "cannot be used: broken.toml:11: steps[0].prompt: the section `a` does not end (and 3 more)",
+    ]
+
+
 def test_an_unknown_one_is_told_with_the_nearest_name(orchestrd):
     said = orchestrd("workflows", "show", "bugfx")
 
     assert (said.code, said.out) == (2, "")
-    assert said.err == 'orchestrd: there is no workflow "bugfx" (did you mean `bugfix`?)\n'
+    assert said.err == 'orchestrd: there is no workflow "bugfx" — did you mean `bugfix`?\n'
 
 
 def test_a_plan_is_made_of_one_with_values_as_they_are_declared(orchestrd, ask, root, project, tmp_path):

@@ -73,7 +73,7 @@ def test_a_trusted_projects_workflow_outranks_the_users_and_that_the_shipped_one
 def test_an_unknown_name_is_told_with_the_nearest_one(library, own, project):
     put(own, "release")
 
-    assert why_not(library, "releese", project) == 'there is no workflow "releese" (did you mean `release`?)'
+    assert why_not(library, "releese", project) == 'there is no workflow "releese" — did you mean `release`?'
     assert "the workflows here are: bugfix, coordinate," in why_not(library, "zzz", project)
 
 
@@ -102,7 +102,10 @@ def test_a_wrong_file_is_told_with_its_place_and_never_passed_over(library, user
     with pytest.raises(NoWorkflow) as told:
         library.find("feature", project)
 
-    assert [one.message for one in told.value.problems] == [f'{file}:4: prompt: there is no parameter "x"']
+    assert [one.message for one in told.value.problems] == [
+        f'{file}:4: prompt: there is no parameter "x"',
+        f"{file}:6: limits.timout: there is no such field",
+    ]
 
 
 def link(own: Path, elsewhere: Path) -> None:
@@ -195,8 +198,6 @@ def test_the_list_tells_of_those_that_cannot_be_used_too(library, user, own, pro
 
     assert sorted(listed) == sorted([*SHIPPED_NAMES, "broken"])
     assert listed["broken"].found is None
-    assert "broken.toml:1: this is not TOML" in (listed["broken"].problem or "")
+    assert "broken.toml:1: this is not TOML" in str(listed["broken"].problem)
     assert listed["feature"].origin is Origin.PROJECT
-    assert "not trusted" in (
-        {one.name: one for one in Library(user).listing(project)}["feature"].problem or ""
-    )
+    assert "not trusted" in str({one.name: one for one in Library(user).listing(project)}["feature"].problem)

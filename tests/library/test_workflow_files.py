@@ -49,7 +49,8 @@ def test_a_workflow_may_be_one_prompt():
         ('steps = ["a"]\n', "steps[0]", 1, "this is no step"),
         ("steps = 1\n", "steps", 1, "no list of steps"),
         ('prompt = "Do {{x}}."\n', "prompt", 1, 'there is no parameter "x"'),
-        ('prompt = "Do {{#x}}."\n', "prompt", 1, "the section `x` does not end"),
+        ('prompt = "Do {{#task}}."\n' + TASK, "prompt", 1, "the section `task` does not end"),
+        ('prompt = "Do {{task"\n' + TASK, "prompt", 1, "does not end"),
         ('prompt = "Do {{x"\n', "prompt", 1, "does not end"),
         ('prompt = "Do."\n' + TASK, "params.task", 2, "nothing uses this parameter"),
         (
@@ -124,7 +125,70 @@ def test_what_is_wrong_is_told_with_path_and_line(body, path, line, message):
 def test_everything_is_told_at_once():
     found = faults('promt = "x"\n' + TASK + '[params.n]\ntype = "int"\ndescription = "N"\n')
 
-    assert [path for path, _, _ in found] == ["promt", "params.task", "params.n", "params.n.type"]
+    assert [path for path, _, _ in found] == ["", "promt", "params.task", "params.n", "params.n.type"]
+
+
+ALL_WRONG = """
+[params.a]
+type = "string"
+description = "A"
+
+[params.n]
+type = "integer"
+description = "N"
+min = "x"
+
+[[steps]]
+id = "one"
+prompt = "Do {{#a}} and {{neither}}"
+needs = ["two"]
+
+[[steps]]
+id = "two"
+prompt = "Do {{nope}} {{n}}"
+needs = ["one", "tow"]
+whem = "a"
+
+[[steps]]
+run = ["true"]
+needs = [1]
+limits = { timeout = "soon" }
+"""
+
+
+def test_what_is_wrong_with_one_text_hides_nothing_that_is_wrong_elsewhere():
+    assert [(path, message) for path, _, message in faults(ALL_WRONG)] == [
+        ("params.n.min", '"x" is text'),
+        ("steps[0].prompt", "the section `a` does not end"),
+        ("steps[0].prompt", 'there is no parameter "neither"'),
+        ("steps[0].needs", "these steps need one another in a circle: one → two → one"),
+        ("steps[1].prompt", 'there is no parameter "nope"'),
+        ("steps[1].needs[1]", "there is no step 'tow'"),
+        ("steps[1].whem", "there is no such field"),
+        ("steps[2].id", "a step has an id, text in quotes"),
+        ("steps[2].needs", "this is no list of ids"),
+        ("steps[2].limits.timeout", '"soon" is no duration'),
+    ]
+    assert "did you mean `when`?" in hints(ALL_WRONG)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'steps = 1\n[limits]\nmax_turns = "{{n}}"\n',
+        '[[steps]]\nid = "{{n}}"\nrun = ["x"]\nwhen = 1\n[[steps]]\nid = "b"\nrun = ["x"]\nneeds = ["{{n}}"]\n',
+        '[[steps]]\nid = "a"\nrun = "{{n}}"\nwhen = "not n"\n[[steps]]\nid = "a"\nrun = ["{{"]\nwhen = "n"\n',
+        '[[steps]]\nid = "a"\nprompt = "x"\nmodel = "{{n}}"\nlimits = { timeout = "{{n}}", max_turns = "{{#n}}" }\n',
+    ],
+)
+def test_nothing_is_told_of_what_follows_from_something_that_is_told_already(body):
+    body += '[params.n]\ntype = "choice"\ndescription = "N"\n'  # of no values
+
+    assert {hint for hint in hints(body) if "tried with" in hint} == set()
+    assert all(
+        "nothing to do" not in message and "has this id" not in message for _, _, message in faults(body)
+    )
+    assert "nothing uses this parameter" not in {message for _, _, message in faults(body)}
 
 
 def test_a_version_of_the_protocol_that_nobody_knows_is_refused():
