@@ -75,7 +75,8 @@ def plan_of_workflow(library: Library, name: str, given: list[str], project: Pat
     found = _find(library, name, place)
     params = _params(found, given)
     # Nothing but this: what a plan says itself, be it a default, outranks its workflow.
-    says = {"handoff": 1, "title": _title(found, params), "project": str(place), "workflow": name}
+    title = _title(found, params)
+    says = {"handoff": 1} | ({"title": title} if title else {}) | {"project": str(place), "workflow": name}
     # Written in several lines, CR LF would be read as LF.
     in_lines = not any(isinstance(value, str) and "\r" in value for value in params.values())
     return tomli_w.dumps(says | {"params": params}, multiline_strings=in_lines).encode(), f"{name}.plan.toml"
@@ -136,8 +137,15 @@ def _from_file(name: str, value: str) -> str:
     return text.rstrip("\r\n")
 
 
-def _title(found: Found, params: dict[str, Any]) -> str:
-    """`Feature: ` and the beginning of what is wanted, which is the first text that the workflow demands."""
+def _title(found: Found, params: dict[str, Any]) -> str | None:
+    """`Feature: ` and the beginning of what is wanted, which is the first text that the workflow demands.
+
+    None: its title has placeholders, and is filled when the plan is made of it.
+    """
+    from orchestrd.library.template import BRACES
+
+    if BRACES in found.workflow.title:
+        return None
     for name, param in found.workflow.params.items():
         if param.required and isinstance(params.get(name), str) and params[name].strip():
             return f"{found.workflow.title}: {one_line(params[name], 80)}"

@@ -18,12 +18,16 @@ from handoff.plan import Plan
 from orchestrd.library.becoming import plan_of_tree
 from orchestrd.library.filling import Arguments, Filled, fill_body
 from orchestrd.library.params import check_params, shown
-from orchestrd.library.template import fill, parse
+from orchestrd.library.template import BRACES, fill, parse
 from orchestrd.library.workflow import Workflow
 
 MOST_CHARACTERS = 4 << 20
 """Of all that a workflow makes: a text that is put into a hundred prompts must not fill the memory."""
 
+LONGEST_TITLE = 100
+"""Characters of a title that is made of parameters."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _IN_A_RULE = re.compile(r"[^*()\\\x00-\x1f\x7f]*")
 """What means itself in a permission for one command; a star stands for anything there, in quotes too."""
 
@@ -55,6 +59,9 @@ def expand(written: Mapping[str, Any], name: str, workflow: Workflow) -> Expande
         return problems
     arguments = Arguments.of(workflow.params, values)
     filled = fill_body(workflow.body, arguments)
+    title = _title(workflow, arguments)
+    if title is not None:
+        filled.tree["title"] = title
     problems = [*_options(filled, arguments, workflow), *_rules(filled, arguments)]
     if not problems and _characters(filled.tree) > MOST_CHARACTERS:
         longest = max(arguments.texts, key=lambda one: len(arguments.texts[one]), default="")
@@ -67,6 +74,23 @@ def expand(written: Mapping[str, Any], name: str, workflow: Workflow) -> Expande
     if isinstance(found, Plan):
         return Expanded(found, name, own, filled)
     return [_placed(problem, own, filled, name) for problem in found]
+
+
+def _title(workflow: Workflow, arguments: Arguments) -> str | None:
+    """What a workflow calls a plan that does not say so itself: its title, where that has placeholders.
+
+    A parameter is data of any length and in several lines; a title is one line that is read at a glance.
+    """
+    if BRACES not in workflow.title:
+        return None
+    filled = fill(parse(workflow.title), arguments.texts, arguments.given) or ""
+    line = " ".join(_CONTROL.sub(" ", filled).split())
+    if len(line) > LONGEST_TITLE:
+        cut = line[: LONGEST_TITLE - 1]
+        # At a word's end, unless that is far away or there are no words.
+        whole_words = cut.rpartition(" ")[0]
+        line = (whole_words if len(whole_words) > LONGEST_TITLE // 2 else cut).rstrip() + "…"
+    return line or None
 
 
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -210,6 +210,15 @@ def test_a_plan_is_made_of_one_with_values_as_they_are_declared(orchestrd, ask, 
     }
 
 
+def test_a_title_with_placeholders_is_that_of_the_plan(orchestrd, ask, root, project):
+    ask.write_text(ASK.replace('title = "Ask"', 'title = "Mine: {{question}}"'))
+
+    said = orchestrd("submit", "--workflow", "ask", "--project", str(project), "-p", "question=Why?")
+
+    assert said.code == 0, said.err
+    assert "title" not in handed_in(root)
+
+
 @pytest.mark.parametrize(
     "typed, value", [("@@home", "@home"), ("a=b", "a=b"), ("1\r\n2", "1\r\n2"), ("x  ", "x  ")]
 )

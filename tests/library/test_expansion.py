@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.fields import Problem
+from handoff.formats import DocumentError
 from handoff.plan import Plan
 from orchestrd.library.expansion import expand
+from orchestrd.library.workflow import Workflow, read_workflow
 from tests.library.texts import a_workflow, made, refused
 
 GRAPH = """
@@ -279,3 +281,53 @@ def shape(plan: Plan) -> object:
         return "text" if isinstance(value, str) else value
 
     return of(plan.model_dump(mode="json"))
+
+
+TITLED = (
+    '[params.what]\ntype = "string"\ndescription = "What"\n'
+    '[params.hard]\ntype = "boolean"\ndescription = "Hard"\ndefault = false\n'
+)
+
+
+def titled(title: str) -> Workflow:
+    head = f'handoff = 1\ntitle = "{title}"\ndescription = "To try things."\n'
+    prompt = 'prompt = "{{#what}}{{what}} {{/what}}Go. {{hard}}"\n'
+    return read_workflow((head + prompt + TITLED).encode())
+
+
+@pytest.mark.parametrize(
+    "title, what, expected",
+    [
+        ("Mine: {{what}}", "mend it", "Mine: mend it"),
+        ("Mine: {{what}}{{#hard}} (hard){{/hard}}", " several\n\tlines\x1b[1m ", "Mine: several lines [1m"),
+        ("{{what}}", "{{hard}} [link](x)", "{{hard}} [link](x)"),
+        ("Braces {{{{", "x", "Braces {{"),
+        ("Mine: {{what}}", "word " * 100, "Mine: " + "word " * 17 + "word…"),
+        ("Mine: {{what}}", "x" * 1000, "Mine: " + "x" * 93 + "…"),
+    ],
+)
+def test_a_title_with_placeholders_is_filled_and_one_short_line(title: str, what: str, expected: str):
+    assert made(titled(title), {"what": what}).title == expected
+
+
+def test_a_plan_that_says_its_title_keeps_it_and_one_without_a_value_to_put_in_is_called_by_its_id():
+    workflow = titled("Mine: {{what}}")
+
+    assert made(workflow, {"what": "x"}, title="My own {{what}}").title == "My own {{what}}"
+    assert made(workflow).title is None
+    assert made(titled("Plain"), {"what": "x"}).title is None
+
+
+@pytest.mark.parametrize(
+    "title, message",
+    [
+        ("Mine: {{waht}}", 'there is no parameter "waht"'),
+        ("Mine: {{what", "{{ begins a placeholder that does not end"),
+        ("Mine: {{#what}}", "the section `what` does not end"),
+    ],
+)
+def test_a_title_with_a_placeholder_that_stands_for_nothing_is_told(title: str, message: str):
+    with pytest.raises(DocumentError) as told:
+        titled(title)
+
+    assert [(one.path, one.line, one.message) for one in told.value.errors] == [("title", 2, message)]
