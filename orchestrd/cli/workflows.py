@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +15,7 @@ from orchestrd.views.words import one_line, plain, table
 
 if TYPE_CHECKING:
     from orchestrd.library.finding import Found, Library, Listed
+    from orchestrd.library.params import Misfit
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 Project = Annotated[
@@ -96,7 +97,10 @@ def _find(library: Library, name: str, project: Path) -> Found:
 
 
 def _params(found: Found, given: list[str]) -> dict[str, Any]:
-    """Read `name=value` and `name=@file`, each value as the workflow's declaration says. Unknown ones stay text."""
+    """Read `name=value` and `name=@file`, each value as the workflow's declaration says. Unknown ones stay text.
+
+    Where one is no value all that is wrong with the parameters is told; it ends with exit code 2.
+    """
     from orchestrd.library.typed import NoValue, read_value
 
     texts: dict[str, list[str]] = {}
@@ -106,13 +110,32 @@ def _params(found: Found, given: list[str]) -> dict[str, Any]:
             raise Complaint(f"-p {plain(one)}: write -p NAME=VALUE, or -p NAME=@FILE for what a file holds")
         texts.setdefault(name.strip(), []).append(_from_file(name, value) if value.startswith("@") else value)
     params: dict[str, Any] = {}
+    unread: dict[str, Misfit] = {}
     for name, values in texts.items():
         declared = found.workflow.params.get(name)
         try:
             params[name] = values[-1] if declared is None else read_value(declared, values)
         except NoValue as none:
-            raise Complaint(plain(f"params.{name}: {none.misfit.message} — {none.misfit.hint}")) from none
+            unread[name] = none.misfit
+    if unread:
+        _tell(found, params, unread)
     return params
+
+
+def _tell(found: Found, params: dict[str, Any], unread: dict[str, Misfit]) -> NoReturn:
+    """Tell of the parameters that could not be read, and of all else that is wrong with what was given."""
+    from handoff.document_error import FieldError, path_text
+    from orchestrd.cli.plans import tell_errors
+    from orchestrd.library.params import check_params
+
+    _, others = check_params(found.workflow.params, params)
+    errors = [FieldError(path_text(("params", name)), *misfit) for name, misfit in unread.items()]
+    # That one is missing which could not be read is not told besides.
+    errors += [
+        FieldError(path_text(one.path), one.message, one.hint) for one in others if one.path[-1] not in unread
+    ]
+    tell_errors(f"--workflow {found.name}", errors)
+    raise typer.Exit(2)
 
 
 def _from_file(name: str, value: str) -> str:

@@ -200,6 +200,27 @@ def is_nothing(value: Any) -> bool:
     return value is None or value is False or value in ("", [])
 
 
+def sample(param: Param) -> Any:
+    """Return a value that somebody might give: the example, the default, else one that is made up."""
+    for value in (param.example, param.default):
+        if not is_nothing(value):
+            return value
+    match param.type:
+        case "boolean":
+            return True
+        case "integer" | "number":
+            least = (
+                param.min if param.min is not None else min(1.0, param.max if param.max is not None else 1.0)
+            )
+            return int(least) if param.type == "integer" else least
+        case "choice":
+            return param.values[0]
+        case "list" | "command":
+            return ["x"]
+        case "string":
+            return "x"
+
+
 def is_of(kind: Kind, value: Any) -> bool:
     """Whether a value, as a document holds it, is of a kind."""
     match kind:

@@ -15,7 +15,7 @@ from handoff.fields import Path, Problem
 from handoff.plain_errors import NO_SUCH_FIELD
 from orchestrd.library.becoming import problems_of_tree
 from orchestrd.library.filling import Arguments, fill_body
-from orchestrd.library.params import Param, is_nothing, shown
+from orchestrd.library.params import Param, is_nothing, sample, shown
 from orchestrd.library.placeholders import Place
 from orchestrd.library.template import BRACES
 
@@ -100,7 +100,7 @@ def _is_like_when(problem: Problem) -> bool:
 
 def _trials(declared: Mapping[str, Param]) -> Iterator[Trial]:
     """Values to try a workflow with, and in words what is special about them."""
-    everything = {name: _sample(param) for name, param in declared.items()}
+    everything = {name: sample(param) for name, param in declared.items()}
     yield "", everything
     optional = [name for name, param in declared.items() if _may_be_out(param)]
     for name in optional:
@@ -129,23 +129,3 @@ def _without(everything: Mapping[str, Any], declared: Mapping[str, Param], out: 
         else:
             del values[name]
     return values
-
-
-def _sample(param: Param) -> Any:
-    for value in (param.example, param.default):
-        if not is_nothing(value):
-            return value
-    match param.type:
-        case "boolean":
-            return True
-        case "integer" | "number":
-            least = (
-                param.min if param.min is not None else min(1.0, param.max if param.max is not None else 1.0)
-            )
-            return int(least) if param.type == "integer" else least
-        case "choice":
-            return param.values[0]
-        case "list" | "command":
-            return ["x"]
-        case "string":
-            return "x"

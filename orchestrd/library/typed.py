@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import Any
 
-from orchestrd.library.params import Misfit, Param, is_of, shown, wanted
+from orchestrd.library.params import Misfit, Param, is_of, sample, shown, wanted, written
 
 
 class NoValue(ValueError):
@@ -41,7 +41,10 @@ def read_value(param: Param, texts: list[str]) -> Any:
             return float(bare)
         case "boolean" if bare.lower() in {"true", "false"}:
             return bare.lower() == "true"
-    raise NoValue(Misfit(f"{shown(text)} is something else", wanted(param).removesuffix(", without quotes")))
+    if param.type == "boolean":
+        raise NoValue(Misfit(f"{shown(text)} is neither true nor false", "true or false"))
+    like = f"{wanted(param).removesuffix(', without quotes')}, like {written(param, sample(param))}"
+    raise NoValue(Misfit(f"{shown(text)} is no {'whole ' if param.type == 'integer' else ''}number", like))
 
 
 def _entries(param: Param, text: str) -> list[str]:

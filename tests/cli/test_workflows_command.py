@@ -270,10 +270,13 @@ def test_what_the_daemon_would_refuse_is_told_in_its_words_and_not_handed_in(
         (["--workflow", "ask", "-p", "question"], "write -p NAME=VALUE"),
         (["--workflow", "ask", "-p", "question=@/no/such"], "No such file or directory"),
         (
-            ["--workflow", "ask", "-p", "depth=deep"],
-            'params.depth: "deep" is something else — a whole number from 1',
+            ["--workflow", "ask", "-p", "depth=deep", "-p", "question=x"],
+            '--workflow ask: params.depth: "deep" is no whole number — a whole number from 1 to 5, like 2\n',
         ),
-        (["--workflow", "ask", "-p", "depth=1", "-p", "depth=2"], "params.depth: is given more than once"),
+        (
+            ["--workflow", "ask", "-p", "question=x", "-p", "depth=1", "-p", "depth=2"],
+            "params.depth: is given more than once",
+        ),
         (["--workflow", "aks", "-p", "question=x"], "did you mean `ask`?"),
         (["--workflow", "ask", "plan.toml"], "give one of them"),
         ([], "give one of them"),
@@ -287,6 +290,22 @@ def test_wrong_use_is_one_line_and_nothing_is_handed_in(orchestrd, ask, root, wo
     assert (found.code, found.out) == (2, "")
     assert said in found.err
     assert found.err.count("\n") == 1
+    assert not list((root / "inbox").iterdir())
+
+
+def test_all_that_is_wrong_with_what_was_typed_is_told_at_once(orchestrd, ask, root):
+    found = orchestrd("submit", "--workflow", "ask", "-p", "dpeth=x", "-p", "depth=three", "-p", "test='")
+
+    assert (found.code, found.out) == (2, "")
+    assert sorted(found.err.splitlines()) == [
+        '--workflow ask: params.depth: "three" is no whole number — a whole number from 1 to 5, like 2',
+        '--workflow ask: params.dpeth: there is no parameter "dpeth" — did you mean `depth`?',
+        "--workflow ask: params.question: this parameter is required, and missing — What is asked (text in quotes)",
+        (
+            '--workflow ask: params.test: "\'" has a quote that does not end — '
+            'a program and its arguments: ["make", "test"]'
+        ),
+    ]
     assert not list((root / "inbox").iterdir())
 
 

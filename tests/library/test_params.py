@@ -130,7 +130,7 @@ def test_what_is_typed_becomes_what_is_declared(declared, typed, value):
 @pytest.mark.parametrize(
     "declared, typed, said",
     [
-        (param("integer"), ["three"], '"three" is something else (a whole number)'),
+        (param("integer"), ["three"], '"three" is no whole number (a whole number, like 1)'),
         (param("integer"), ["1.5"], "a whole number"),
         (param("integer"), ["\u0663"], "a whole number"),
         (param("number"), ["nan"], "a number"),
