@@ -71,6 +71,28 @@ class MachineProblem(Document):
     """Since when."""
 
 
+class ProjectSpending(Document):
+    """What the plans of one project have cost today."""
+
+    project: str
+    """The project."""
+    spent_today_usd: Number
+    """US dollars that its runs have cost on this day (UTC)."""
+    reserved_usd: Number = 0.0
+    """US dollars that its plans at work may still cost."""
+
+
+class Spending(Document):
+    """What was spent today of the caps in `limits`."""
+
+    spent_today_usd: Number
+    """US dollars that runs have cost on this day (UTC)."""
+    reserved_usd: Number = 0.0
+    """US dollars that plans at work may still cost."""
+    projects: tuple[ProjectSpending, ...] = ()
+    """By project, those that have spent most, 20 at most."""
+
+
 class DaemonStatus(Document):
     """`status/daemon`: is it there, what does it do, what is wrong."""
 
@@ -94,6 +116,8 @@ class DaemonStatus(Document):
     """How many plans there are of each kind."""
     limits: dict[str, StrictInt | StrictFloat | str] = Field(default_factory=dict)
     """The limits in force."""
+    budget: Spending | None = None
+    """What was spent today, where a day's spending has a limit."""
     ignored: tuple[Ignored, ...] = ()
     """Files in the lanes that are left alone."""
     problems: tuple[MachineProblem, ...] = ()
@@ -134,6 +158,8 @@ class PlanStatus(Document):
     """What it waits for."""
     until: Instant | None = None
     """Until when, where that is known."""
+    why: str | None = None
+    """For a person: of a budget which one, what is left of it, and who has the rest."""
     since: Instant
     """Since when it is in this state."""
     priority: Annotated[Count, Field(le=100)] | None = None

@@ -16,6 +16,7 @@ With nothing told it says a word and succeeds. FAKE_LEDGER names a file that gai
     exit CODE         exit code                    signal N        end by that signal
     cost USD          what the result says that it has cost
     structured FILE   the structured output is the JSON in that file
+    broke             the result says that its budget is used up
     linger SECONDS    go on after the result       torn TEXT       a last line without an end
     environment FILE  write NAME=value lines       read-all        wait for the end of stdin
 """
@@ -26,7 +27,18 @@ import sys
 import time
 
 VERSION = "2.1.330"
-SETTINGS = ("exit", "no-result", "linger", "fail", "torn", "signal", "read-all", "cost", "structured")
+SETTINGS = (
+    "exit",
+    "no-result",
+    "linger",
+    "fail",
+    "torn",
+    "signal",
+    "read-all",
+    "cost",
+    "structured",
+    "broke",
+)
 
 
 def main():
@@ -74,7 +86,7 @@ def end(settings):
         emit(
             {
                 "type": "result",
-                "subtype": "success",
+                "subtype": "error_max_budget_usd" if "broke" in settings else "success",
                 "is_error": failed,
                 "result": settings.get("fail", "Done."),
                 "num_turns": 1,

@@ -152,7 +152,11 @@ def _tell_plan(call: Call, text: str, *, follow: bool, most_lines: int | None) -
 
 
 def _tell_daemon(daemon: Daemon) -> None:
-    """Print what troubles it, and what lies in the lanes and is left there."""
+    """Print what was spent today where that is capped, what troubles it, what lies in the lanes and is left there."""
+    from orchestrd.views.money import spent_today
+
+    for line in spent_today(daemon.status):
+        print(f"  {line}")
     for problem in daemon.status.get("problems", []):
         print(f"  ! {plain(problem.get('message'))} — {plain(problem.get('remedy'))}")
     ignored = daemon.status.get("ignored", [])
@@ -170,7 +174,7 @@ def _row(root: Root, plan: dict[str, Any], all_plans: list[dict[str, Any]]) -> t
     runs = plan.get("runs") or []
     now, since, free = datetime.now(UTC), read_time(plan.get("since")), read_time(plan.get("until"))
     waiting = waits_for(root, plan, all_plans)
-    words = [waiting] if waiting else []
+    words = [waiting.partition(" (")[0]] if waiting else []
     words += [until(free, now)] if free else []
     for run in runs:
         # Of several steps it matters which is at work, also before it has said anything.
@@ -182,7 +186,7 @@ def _row(root: Root, plan: dict[str, Any], all_plans: list[dict[str, Any]]) -> t
         str(plan.get("id")),
         str(plan.get("state")),
         how_long((now - since).total_seconds()) if since else "",
-        one_line(" · ".join(words), 60),
+        one_line(" · ".join(words), 60 if runs else 110),
         str(turns) if turns else "",
         f"${float(cost):.2f}" if cost else "",
         plain(BILLED.get(payer, payer)),

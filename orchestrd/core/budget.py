@@ -30,6 +30,9 @@ from orchestrd.core.money import Amounts, Purse, Run, dollars, micros, shown, wh
 DAY_SECONDS = 86_400
 LEAST_MICROS = 10_000
 """A cent: a run is not started for less of a cap. Its first reply would cost more."""
+IN_OTHER_HANDS = "what this plan may cost is in the hands of its other runs"
+MOST_NAMED = 3
+"""Plans that are named as those who have reserved the money of a cap."""
 MOST_DAYS = 4
 """So many days are remembered: the clock may be set back."""
 
@@ -126,7 +129,7 @@ class Budget:
         if free and free >= least:
             return Grant(dollars(max(least, free // among)))
         if purse.open:
-            return Later(None, "what this plan may cost is in the hands of its other runs")
+            return Later(None, IN_OTHER_HANDS)
         return Later(next_day(wall), self._why(purse.project, least, wall))
 
     def may_go_on(self, plan: PlanId, wall: float) -> bool:
@@ -148,6 +151,20 @@ class Budget:
         several: it is no failure of the plan, which goes on when `next_run` grants it something.
         """
         return self._purses[plan].left == 0
+
+    def why_it_waits(
+        self, plan: PlanId, project: str, max_usd: float | None, spent_usd: float, wall: float
+    ) -> str:
+        """For a person: which cap a plan that waits for money waits for, what is left of it, and who has the rest."""
+        purse = self._purses.get(plan)
+        if not self._caps() or (purse is not None and purse.open):
+            return IN_OTHER_HANDS
+        need = self._need(max_usd, spent_usd) if purse is None else self._least(purse.left)
+        return self._why(project, need, wall)
+
+    def projects(self, wall: float) -> set[str]:
+        """The projects that have spent something on the day of `wall`, or reserved it."""
+        return {*self._day(wall).projects(), *self._reserved.projects()}
 
     def spent_usd(self, wall: float, project: str | None = None) -> float:
         """What is booked on the day of `wall`, of all or of one project."""
@@ -299,9 +316,20 @@ class Budget:
             if cap is None:
                 continue
             spent, reserved = day.of(which), self._reserved.of(which)
-            if need > cap - spent - reserved:
+            left = cap - spent - reserved
+            if need > left:
                 return (
-                    f"{name} is {shown(cap)}: {shown(spent)} are spent today, {shown(reserved)} are reserved by"
-                    f" plans at work, and {shown(need)} are needed; the next day begins at 00:00 UTC"
+                    f"{name} is {shown(cap)}: {shown(max(0, left))} left, {shown(need)} needed"
+                    f" ({shown(spent)} spent today, {shown(reserved)} reserved{self._by_whom(which)})"
                 )
         return "its turn comes when others give back what they have reserved"
+
+    def _by_whom(self, project: str | None) -> str:
+        """Name the plans that have reserved something of a cap: of a project, or of all."""
+        names = [
+            plan
+            for plan, purse in self._purses.items()
+            if purse.reserved and project in (None, purse.project)
+        ]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        return f" by {', '.join(names[:MOST_NAMED])}{more}" if names else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 
@@ -43,6 +44,10 @@ class Amounts:
     def of(self, project: str | None) -> int:
         """Of one project; None: of all."""
         return self._sum if project is None else self._by_project[project]
+
+    def projects(self) -> Collection[str]:
+        """Those that have something."""
+        return self._by_project.keys()
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ from orchestrd.daemon.remembering import remember
 from orchestrd.daemon.reporting import Reporting
 from orchestrd.daemon.root_lock import RootLock
 from orchestrd.daemon.spending import budget_of
-from orchestrd.daemon.telling import tell
+from orchestrd.daemon.telling import tell, tell_of_money
 from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.inbound.accepted import read_accepted
 from orchestrd.inbound.doorway import Doorway
@@ -283,6 +283,7 @@ class Daemon:
                 self._hands.carry_out(command)
             if isinstance(event, RunEnded):
                 self._hands.note_further_attempt(event)
+                tell_of_money(self._engine, event)
             if isinstance(event, PlanPublished):
                 self._forget(event.plan)
 

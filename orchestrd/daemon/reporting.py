@@ -24,6 +24,7 @@ from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import SHOWN_AS, State
 from orchestrd.daemon.measuring import Measuring, Sample, add_result
 from orchestrd.daemon.payers import Payers
+from orchestrd.daemon.spending import caps_of, spending_of, why_it_waits
 from orchestrd.daemon.troubles import Trouble
 from orchestrd.observe.metrics import Present, Totals, render
 from orchestrd.outbound.publish import Published
@@ -107,7 +108,7 @@ class Reporting:
             self._board.hurry()
         if at.boot >= self._plans_due:
             self._plans_due = at.boot + PLANS_SECONDS
-            self._board.set_plans(*self._plans())
+            self._board.set_plans(*self._plans(at.wall))
         sample = self._measuring.sample(at)
         if sample is not None:
             self._board.set_usage(sample.fields())
@@ -129,7 +130,8 @@ class Reporting:
             state,
             why=self.why or self._engine.paused or None,
             counts=counts,
-            limits={"max_parallel": self._config.limits.max_parallel},
+            limits={"max_parallel": self._config.limits.max_parallel, **caps_of(self._config)},
+            budget=spending_of(self._engine.budget, at.wall),
             ignored=_shown(ignored),
             problems=[
                 {
@@ -179,16 +181,16 @@ class Reporting:
     def _counts(self) -> dict[str, int]:
         return {"waiting": self._engine.waiting(), "running": self._engine.running(), **self._settled}
 
-    def _plans(self) -> tuple[list[dict[str, Any]], int]:
+    def _plans(self, wall: float) -> tuple[list[dict[str, Any]], int]:
         plans = list(self._engine.plans())
         if plans:
             self._payers.look()
         busy = [plan for plan in plans if plan.state not in {State.WAITING, State.READY}]
         rest = [plan for plan in plans if plan.state in {State.WAITING, State.READY}]
         shown_plans = [*busy, *rest][:MOST_PLANS]
-        return [self._plan(plan) for plan in shown_plans], len(plans) - len(shown_plans)
+        return [self._plan(plan, wall) for plan in shown_plans], len(plans) - len(shown_plans)
 
-    def _plan(self, plan: PlanInHand) -> dict[str, Any]:
+    def _plan(self, plan: PlanInHand, wall: float) -> dict[str, Any]:
         wait = self._engine.waits_for(plan)
         runs = self._runs.progress(plan.facts.plan)
         return {
@@ -198,6 +200,7 @@ class Reporting:
             "state": SHOWN_AS.get(plan.state, plan.state).value,
             "waiting_for": wait.word if wait else None,
             "until": _date(wait.until) if wait and wait.until else None,
+            "why": why_it_waits(self._engine, plan, wall),
             "since": _date(plan.since),
             "priority": plan.facts.priority,
             "payer": self._payers.of(plan, runs),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from loguru import logger
 
+from handoff.result import Reason
 from orchestrd.core import events as told
+from orchestrd.core.engine import Engine
 from orchestrd.core.events import Event
 from orchestrd.core.facts import MAIN, check_number
+from orchestrd.daemon.spending import why_it_waits
 
 MOST_ONE_BY_ONE = 20
 """Of more plans that come in together, only their number is told."""
@@ -25,6 +29,21 @@ def tell(events: Sequence[Event]) -> None:
         line = _line(event)
         if line is not None:
             logger.info("{}", line)
+
+
+def tell_of_money(engine: Engine, event: told.RunEnded) -> None:
+    """Log when a plan goes on whose run was ended by a cap of the day: that is no failure of the plan."""
+    plan = engine.plan(event.plan)
+    wait = engine.waits_for(plan) if plan is not None and event.outcome.reason is Reason.BUDGET else None
+    why = why_it_waits(engine, plan, event.at.wall) if plan is not None and wait is not None else None
+    if why is None or wait is None:
+        return
+    when = (
+        f" at {datetime.fromtimestamp(wait.until, UTC):%H:%M} UTC at the latest"
+        if wait.until
+        else " by itself"
+    )
+    logger.info("{}: waits for money and goes on{}: {}", event.plan, when, why)
 
 
 def _line(event: Event) -> str | None:

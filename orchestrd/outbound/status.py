@@ -82,6 +82,7 @@ class StatusBoard:
         why: str | None = None,
         counts: Fields | None = None,
         limits: Fields | None = None,
+        budget: Fields | None = None,
         ignored: Sequence[Fields] = (),
         problems: Sequence[Fields] = (),
     ) -> None:
@@ -91,6 +92,7 @@ class StatusBoard:
             "why": why,
             "counts": dict(counts or {}),
             "limits": dict(limits or {}),
+            "budget": budget,
             "ignored": list(ignored),
             "problems": list(problems),
         }

@@ -58,7 +58,10 @@ def _began(start: Path) -> int:
 
 
 def waits_for(root: Root, work: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> str | None:
-    """Say what a plan in work waits for; where that is other plans, which. `others`: the plans in work."""
+    """Say what a plan in work waits for: of other plans which, of money which cap. `others`: the plans in work.
+
+    What stands in parentheses says more than fits into a line of many.
+    """
     word = work.get("waiting_for")
     if word == "plans":
         plans = ", ".join(map(plain, _awaited(root, work)))
@@ -66,6 +69,8 @@ def waits_for(root: Root, work: Mapping[str, Any], others: Iterable[Mapping[str,
     if word == "overlap":
         plans = ", ".join(map(plain, _in_its_way(root, work, others)))
         return f"overlap with {plans}" if plans else "overlap"
+    if word == "budget" and work.get("why"):
+        return f"budget: {plain(work['why']).removeprefix('[budget] ')}"
     return plain(word) if word else None
 
 

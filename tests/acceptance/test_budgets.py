@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,61 @@ def test_of_five_plans_of_a_dollar_three_run_on_a_day_of_three_and_two_wait_for_
     wait_until(lambda: set(shown_plans(here)) == {"four", "five"}, 10, "the others to be gone")
     await_waiting(here, "four", "five")
     assert [one.plan for one in starts(here) if one.plan in {"four", "five"}] == []
+
+
+def said_by(here: Serving, *words: str) -> str:
+    """What the command line says to somebody who looks."""
+    command = [sys.executable, "-m", "orchestrd", "--root", str(here.root.path), *words]
+    return subprocess.run(command, env=here.environ, capture_output=True, check=True).stdout.decode()
+
+
+def test_who_waits_is_told_which_cap_and_who_has_it_and_everybody_what_was_spent(
+    here: Serving, project: Path, tmp_path: Path
+) -> None:
+    here.start(LIMITS__MAX_PARALLEL="5", BUDGET__PER_DAY_USD="2.2", BUDGET__PER_PROJECT_USD="1.5")
+    other, gate = a_repository(tmp_path / "other"), here.folder / "go-on"
+    for name, where in (("first", project), ("second", other), ("third", project), ("fourth", other)):
+        drop_plan(here, name, where, f"[await {gate}] [cost 0.25]", limits={"max_usd": 1.0})
+        if name in {"first", "second"}:
+            runs_now(here, name)
+    drop_plan(here, "fifth", a_repository(tmp_path / "new"), limits={"max_usd": 0.5})
+
+    await_waiting(here, "third", "fifth")
+
+    whys = {name: plan.get("why") for name, plan in shown_plans(here).items()}
+    assert whys["first"] is None
+    assert whys["third"] == (
+        "[budget] per_project_usd is $1.50: $0.50 left, $1.00 needed ($0.00 spent today, $1.00 reserved by first)"
+    )
+    assert whys["fifth"] == (
+        "[budget] per_day_usd is $2.20: $0.20 left, $0.50 needed ($0.00 spent today, $2.00 reserved by first, second)"
+    )
+    listed = said_by(here, "ps")
+    assert "budget: per_project_usd is $1.50: $0.50 left, $1.00 needed · until " in listed
+    assert "spent today (UTC): $0.00 of $2.20, $2.00 reserved by plans at work" in listed
+    assert "($0.00 spent today, $2.00 reserved by first, second) until " in said_by(here, "show", "fifth")
+    gate.touch()
+    assert here.result("first")["status"] == here.result("second")["status"] == "succeeded"
+    spent = wait_until(
+        lambda: (now := here.status("daemon")["budget"])["spent_today_usd"] >= 1.0 and now,
+        20,
+        "all to have been paid for",
+    )
+    assert here.status("daemon")["limits"] == {"max_parallel": 5, "per_day_usd": 2.2, "per_project_usd": 1.5}
+    by_project = {one["project"]: one["spent_today_usd"] for one in spent["projects"]}
+    assert by_project[str(project)] == 0.5
+
+
+def test_the_log_says_when_a_plan_goes_on_that_a_cap_has_stopped(here: Serving, project: Path) -> None:
+    here.start(BUDGET__PER_DAY_USD="0.5")
+    drop_plan(here, "long", project, "[cost 0.5] [broke]", limits={"max_usd": 3.0})
+
+    await_waiting(here, "long")
+
+    assert (
+        "long: waits for money and goes on at 00:00 UTC at the latest: [budget] per_day_usd is $0.50: $0.00 left, "
+        "$0.01 needed ($0.50 spent today, $0.00 reserved)"
+    ) in here.said()
 
 
 def test_what_those_who_ran_did_not_need_others_may_spend(here: Serving, project: Path) -> None:

@@ -52,8 +52,27 @@ def test_of_five_plans_of_a_dollar_three_are_admitted_for_three_dollars_a_day() 
     assert isinstance(waits, Later)
     assert waits.until == MIDNIGHT
     assert waits.message == (
-        "[budget] per_day_usd is $3.00: $0.00 are spent today, $3.00 are reserved by plans at work, and $1.00 are"
-        " needed; the next day begins at 00:00 UTC"
+        "[budget] per_day_usd is $3.00: $0.00 left, $1.00 needed ($0.00 spent today, $3.00 reserved by p0, p1, p2)"
+    )
+
+
+def test_who_waits_for_money_is_told_which_cap_what_is_left_and_who_has_the_rest() -> None:
+    budget = Budget(per_day_usd=6.0, per_project_usd=2.0)
+    for name, project in (("a", "/api"), ("b", "/web"), ("c", "/doc"), ("d", "/more")):
+        assert admitted(budget, PlanId(name), 1.4, project)
+    budget.book(A, "/api", "main.1", 0.1, NOON)
+    late = PlanId("late")
+
+    assert budget.why_it_waits(late, "/api", 1.0, 0.0, NOON) == (
+        "[budget] per_project_usd is $2.00: $0.60 left, $1.00 needed ($0.10 spent today, $1.30 reserved by a)"
+    )
+    assert budget.why_it_waits(late, "/new", 1.5, 0.5, NOON) == (
+        "[budget] per_day_usd is $6.00: $0.40 left, $1.00 needed "
+        "($0.10 spent today, $5.50 reserved by a, b, c and 1 more)"
+    )
+    start(budget, A)
+    assert budget.why_it_waits(A, "/api", 1.4, 0.1, NOON) == (
+        "what this plan may cost is in the hands of its other runs"
     )
 
 
