@@ -109,12 +109,12 @@ class AccountLimit:
             self._probe, self._must_probe = key, False
 
     def held(self, key: Key) -> None:
-        """A start that was to find out did not come to be: another one has to."""
+        """A start that was to find out did not: another one has to."""
         if self._probe == key:
             self._probe, self._must_probe = None, True
 
     def ended(self, key: Key) -> None:
-        """A start is over, and was not refused for the limit."""
+        """A start is over that was answered, and not refused for the limit."""
         if self._probe == key:
             self.is_allowed()
 

@@ -30,6 +30,8 @@ class Again:
     pause_seconds: float
     session: str | None
     same_attempt: bool = False
+    waits_for_money: bool = False
+    """Until a run beside it is over that may leave some of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def decide_after_run(plan: PlanInHand, step: StepInHand, outcome: RunOutcome) ->
     if outcome.reason is Reason.BUDGET and outcome.session and left is not None and left >= WORTH_USD:
         # It has used up its share; meanwhile those beside it have left something of theirs.
         return Again(0.0, outcome.session, same_attempt=True)
+    if outcome.reason is Reason.BUDGET and outcome.session and _may_be_left_some(plan, step):
+        return Again(0.0, outcome.session, same_attempt=True, waits_for_money=True)
     interrupted = outcome.reason is Reason.INTERRUPTED
     on_interrupt = step.facts.on_interrupt or plan.facts.on_interrupt
     if not outcome.may_retry or (interrupted and on_interrupt == "stop"):
@@ -85,13 +89,22 @@ def remaining_usd(plan: PlanInHand, step: StepInHand) -> float | None:
     return share if own is None else min(own, share)
 
 
+def _may_be_left_some(plan: PlanInHand, step: StepInHand) -> bool:
+    """Whether a step that has used up its share may still cost something, if those that run beside it cost less."""
+    if step.facts.max_usd is not None and step.facts.max_usd - step.spent_usd < WORTH_USD:
+        return False
+    beside = [one for one in plan.own_steps() if one is not step and one.is_alive]
+    return sum(one.given_usd or 0.0 for one in beside if not one.facts.is_command) >= WORTH_USD
+
+
 _READY = frozenset({StepState.READY, StepState.PREPARING})
 
 
 def has_money(plan: PlanInHand, step: StepInHand) -> bool:
     """Whether a step may cost anything now; where not, it may later, when one beside it has not used up its share."""
     left = remaining_usd(plan, step)
-    return left is None or left >= LEAST_USD
+    has_used_up = step.session is not None and step.wait is not None and step.wait.word == "budget"
+    return left is None or left >= (WORTH_USD if has_used_up else LEAST_USD)
 
 
 def judge_evidence(plan: PlanInHand, *, changed: bool | None, problem: str | None) -> Ending:

@@ -256,6 +256,7 @@ class Engine:
             if before.in_hand or until is None or step is None:
                 continue
             self._limit.park_again(at, until, is_guess=before.parked_untold)
+            self._steps.remind_of_parked(plan, step)
             if until > at.wall:
                 step.state = StepState.WAITING
                 self._plans.waiting.pause(plan, step, until - at.wall, at, "limit")
@@ -342,7 +343,9 @@ class Engine:
             case "allowed_warning":
                 self._limit.approach(event.at, event.resets_at)
             case "allowed":
-                self._limit.is_allowed()
+                # Another limit's word, or an older one: a time that was told holds.
+                if self._limit.until is None or self._limit.is_guess:
+                    self._limit.is_allowed()
             case _:
                 pass  # a newer Claude Code's word
 

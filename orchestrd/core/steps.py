@@ -54,7 +54,13 @@ class Steps:
         return self.go_on(plan, at)
 
     def weigh(self, plan: PlanInHand, at: Moment) -> bool:
-        """Let those steps be ready in whose way nothing stands any more. True: there is no money for any."""
+        """Let those steps be ready in whose way nothing stands any more.
+
+        True: none may go on, for there is no money for any, or one has waited too long for the account's limit.
+        """
+        if self._is_parked_too_long(plan, at):
+            plan.decided = endings.parked_too_long(self._max_parked)
+            return True
         for step in plan.own_steps():
             if step.state is StepState.READY and not has_money(plan, step):
                 self._plans.queue.discard(plan.facts.plan, step.name)
@@ -124,7 +130,11 @@ class Steps:
             pause = self._limit.reach(event.at, outcome.limit_resets_at)
             if plan.cancelled is None:
                 return self._park(plan, step, outcome, pause, event.at)
-        self._limit.ended((plan.facts.plan, step.name))
+        if outcome.succeeded or outcome.cost_usd:
+            self._limit.ended((plan.facts.plan, step.name))
+        else:
+            # Nothing was answered: if it was to find out whether the limit is over, another one has to.
+            self._limit.held((plan.facts.plan, step.name))
         step.is_yielding = False
         if outcome.reason is Reason.CANCELLED and plan.cancelled is None:
             # Nobody wanted the plan to end, so it was the machine; perhaps an earlier daemon had it stop.
@@ -132,6 +142,8 @@ class Steps:
         if self._is_held_by_a_cap(plan, step, outcome):
             return self._again(plan, step, outcome.session, 0.0, event.at, same_attempt=True)
         match decide_after_run(plan, step, outcome):
+            case Again(waits_for_money=True, session=session):
+                return self._again(plan, step, session, 0.0, event.at, same_attempt=True, word="budget")
             case Again(pause_seconds=pause, session=session, same_attempt=same_attempt):
                 return self._again(plan, step, session, pause, event.at, same_attempt=same_attempt)
             case Over(ending=ending):
@@ -152,6 +164,8 @@ class Steps:
         step.session = session
         step.same_attempt = same_attempt
         self._plans.waiting.pause(plan, step, pause_seconds, at, word)
+        if not pause_seconds and word == "budget":
+            step.paused_until, step.wait = None, Wait(word)  # nobody knows until when
         self._plans.move_step(plan, step, StepTrigger.RUN_AGAIN)
         return self.go_on(plan, at)
 
@@ -164,6 +178,7 @@ class Steps:
             and outcome.cost_usd > 0
             and plan.cancelled is None
             and not self._budget.is_used_up(plan.facts.plan)
+            and has_money(plan, step)
             and (step.facts.max_usd is None or step.spent_usd < step.facts.max_usd)
         )
 
@@ -204,11 +219,25 @@ class Steps:
         before = step.parked_since_before
         # What has cost something was not refused at once: it has waited in vain no longer.
         since = before if before is not None and not outcome.cost_usd else at.wall
-        if at.wall + pause - since > self._max_parked:
+        if at.wall - since >= self._max_parked:
             step.outcome = outcome
             return self._over(plan, step, endings.parked_too_long(self._max_parked), at)
         step.parked_since, step.is_parked_untold = since, self._limit.is_guess
+        self.remind_of_parked(plan, step)
         return self._again(plan, step, outcome.session, pause, at, same_attempt=True, word="limit")
+
+    def remind_of_parked(self, plan: PlanInHand, step: StepInHand) -> None:
+        """Have the plan looked at when one of its steps has been parked for as long as may be."""
+        if step.parked_since is not None:
+            self._plans.waiting.remind(plan, step.parked_since + self._max_parked)
+
+    def _is_parked_too_long(self, plan: PlanInHand, at: Moment) -> bool:
+        return self._limit.is_reached and any(
+            step.parked_since is not None
+            and step.state in {StepState.WAITING, StepState.READY}
+            and at.wall - step.parked_since >= self._max_parked
+            for step in plan.own_steps()
+        )
 
     def _over(self, plan: PlanInHand, step: StepInHand, ending: Ending, at: Moment) -> list[Command]:
         if ending.status is Status.SUCCEEDED:

@@ -168,4 +168,26 @@ def test_after_a_restart_a_plan_has_been_parked_since_it_was_first_refused() -> 
     ended = StepHistory(2, in_hand=True, outcome=refused(), parked_since_before=at(0).wall)
     engine, _ = recovered(3590, a=History({MAIN: ended}))
 
-    assert engine.handle(RunEnded(at(3590), A, refused())) == [Gather(A)]
+    assert engine.handle(RunEnded(at(3590), A, refused())) == []
+    assert engine.handle(Tick(at(3599))) == []
+    assert engine.handle(Tick(at(3600))) == [Gather(A)]
+
+
+def test_a_reset_that_is_further_away_than_a_plan_may_be_parked_is_waited_for_until_then() -> None:
+    engine, _ = recovered(0, a=parked_until(90_000, is_told=True), b=parked_until(90_000, is_told=True))
+
+    assert engine.handle(Tick(at(3599))) == []
+    assert engine.handle(LimitTold(at(3599), "allowed", None)) == []
+    assert engine.handle(Tick(at(3600))) == [Gather(A), Gather(B)]
+
+
+def test_who_was_to_find_out_and_was_answered_nothing_leaves_it_to_another() -> None:
+    engine, chosen = recovered(70, a=parked_until(60, is_told=False), b=parked_until(60, is_told=False))
+    assert chosen == [A]
+    engine.handle(WorkspaceMade(at(70), A))
+    failed = RunOutcome(succeeded=False, reason=Reason.TIMEOUT, may_retry=True, session="s")
+
+    # B finds out next, and alone.
+    assert prepared(engine.handle(RunEnded(at(71), A, failed))) == [B]
+    engine.handle(WorkspaceMade(at(71), B))
+    assert prepared(engine.handle(Tick(at(75)))) == []

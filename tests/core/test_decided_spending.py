@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from handoff.result import Reason
 from handoff.root import PlanId
 from orchestrd.core.budget import Budget, next_day
-from orchestrd.core.commands import Command, Prepare, StartRun
+from orchestrd.core.commands import Command, Gather, GatherStep, Prepare, StartRun
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import (
     EvidenceGathered,
@@ -102,3 +105,34 @@ def test_after_a_restart_a_run_whose_end_was_written_down_is_not_billed_a_second
 
     assert engine.budget.spent_usd(at().wall) == 0.25
     assert engine.budget.reserved_usd() == 0.25
+
+
+@pytest.mark.parametrize("caps", [Budget(), Budget(per_day_usd=5.0)], ids=["alone", "with caps of the day"])
+def test_a_step_that_has_used_up_its_share_waits_for_what_those_beside_it_leave(caps: Budget) -> None:
+    engine = Engine(max_parallel=9, budget=caps)
+    steps = (StepFacts("a"), StepFacts("b"))
+    engine.handle(PlanAccepted(at(), facts(A, max_usd=1.0, steps=steps)))
+    engine.handle(WorkspaceMade(at(), A, "a"))
+    engine.handle(WorkspaceMade(at(), A, "b"))
+    broke = RunOutcome(succeeded=False, reason=Reason.BUDGET, session="s", cost_usd=0.5)
+
+    assert engine.handle(RunEnded(at(1), A, broke, "a")) == []
+    plan = engine.plan(A)
+    assert plan is not None
+    assert plan.steps["a"].wait == Wait("budget")
+    engine.handle(RunEnded(at(2), A, RunOutcome(succeeded=True, cost_usd=0.05), "b"))
+    assert prepared(engine.handle(StepGathered(at(2), A, "b"))) == [A]
+    assert engine.handle(WorkspaceMade(at(2), A, "a")) == [StartRun(A, 2, 1, "s", pytest.approx(0.45), "a")]
+
+
+def test_a_step_that_has_used_up_its_share_fails_when_those_beside_it_leave_nothing() -> None:
+    engine = Engine(max_parallel=9)
+    engine.handle(PlanAccepted(at(), facts(A, max_usd=1.0, steps=(StepFacts("a"), StepFacts("b")))))
+    engine.handle(WorkspaceMade(at(), A, "a"))
+    engine.handle(WorkspaceMade(at(), A, "b"))
+    broke = RunOutcome(succeeded=False, reason=Reason.BUDGET, session="s", cost_usd=0.5)
+    engine.handle(RunEnded(at(1), A, broke, "a"))
+
+    (gather,) = engine.handle(RunEnded(at(2), A, broke, "b"))
+    assert isinstance(gather, GatherStep)
+    assert engine.handle(StepGathered(at(2), A, "b")) == [Gather(A)]

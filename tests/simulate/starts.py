@@ -91,7 +91,7 @@ class Starts:
             case told.LookAgain(plan=plan):
                 for key in [key for key in self._pauses if key[0] == plan]:
                     del self._pauses[key]
-            case told.LimitTold(status="allowed"):
+            case told.LimitTold(status="allowed") if self._is_guess or self._told_until <= self._clock.wall:
                 self._shut_until = self._told_until = 0.0
                 self._is_guess = False
             case told.LimitTold(status="rejected", resets_at=float(resets_at)):
@@ -264,10 +264,9 @@ class Starts:
         if self._kept[plan].has_gaps or self._kept[plan].has_lost:
             return  # nobody knows any more since when
         if one.state is StepState.WAITING and one.wait is not None and one.wait.word == "limit":
-            until = (one.wait.until or 0.0) - self._clock.set_by
-            if until - since > self._script.max_parked + 1.0:
-                what = f"it is parked for longer than may be: {step} for {until - since:.0f} s"
-                raise Violation(plan, what)
+            waited = self._clock.wall - self._clock.set_by - since
+            if waited > self._script.max_parked + 1.0:
+                raise Violation(plan, f"it is parked for longer than may be: {step} for {waited:.0f} s")
 
 
 def _has_succeeded(kept: Kept, step: str) -> bool:
