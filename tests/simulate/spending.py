@@ -25,6 +25,8 @@ class Spending:
         self._told_of_run: dict[tuple[PlanId, str, int], int] = {}
         self._is_blurred = False
         """A daemon was started on a later day: what runs had told before midnight, it books on its own."""
+        self._known_since = 0
+        """The day on which this daemon was started: of those before, to which clocks are set back, it knows nothing."""
 
     def tell(self, plan: PlanId, step: str, number: int, cost_usd: float, wall: float) -> None:
         """A daemon is told what a run has cost so far, all in all."""
@@ -35,10 +37,12 @@ class Spending:
         self._told_of_run[key] = micros(cost_usd)
         facts = self._kept[plan].facts
         assert facts is not None
-        day = self._told[int(wall // DAY_SECONDS)]
+        number = int(wall // DAY_SECONDS)
+        day = self._told[number]
         day[facts.project] += more
         day[""] += more
-        self._hold_caps(day, facts.project)
+        if number >= self._known_since:
+            self._hold_caps(day, facts.project)
 
     def _hold_caps(self, day: Counter[str], project: str) -> None:
         over = micros(REPLY_USD) * self._script.max_parallel + _MARGIN
@@ -79,6 +83,6 @@ class Spending:
                 self.tell(kept.plan, record["step"], record["n"], cost, time)
                 if time // DAY_SECONDS == wall // DAY_SECONDS:
                     found[kept.facts.project] += micros(cost)
-        today = int(wall // DAY_SECONDS)
+        today = self._known_since = int(wall // DAY_SECONDS)
         self._is_blurred |= any(day[""] and number != today for number, day in self._told.items())
         return {project: amount / 1_000_000 for project, amount in found.items()}
