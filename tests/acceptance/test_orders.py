@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.acceptance.stage import (
+    as_toml,
     drop_plan,
     entries,
     git,
@@ -177,3 +178,23 @@ def test_a_drain_lets_runs_end_takes_nothing_more_and_ends_the_daemon(
     assert here.status("daemon")["state"] == "stopped"
     here.start()
     assert {here.result(plan)["status"] for plan in ("queued", "left-lying")} == {"succeeded"}
+
+
+def test_what_a_drained_daemon_left_is_shown_as_it_stands_and_not_as_it_stood(
+    here: Serving, project: Path, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    here.start()
+    steps = [{"id": "a", "prompt": f"A [await {gate}]"}, {"id": "b", "prompt": "B", "needs": ["a"]}]
+    here.drop("half.toml", as_toml({"handoff": 1, "project": str(project), "steps": steps}))
+    runs_now(here, "half")
+
+    assert give(here, "out", action="drain")["outcome"] == "done"
+    wait_until(lambda: shown_plans(here).get("half", {}).get("runs"), 10, "its run to be shown")
+    gate.touch()
+    assert here.daemon is not None
+    assert here.daemon.wait(15) == 0
+
+    assert here.status("daemon")["state"] == "stopped"
+    shown = shown_plans(here)["half"]
+    assert (shown["state"], shown["waiting_for"], shown["runs"]) == ("waiting", "pause", [])
