@@ -11,7 +11,9 @@ from orchestrd.core.events import Ending
 
 def cancelled(why: str) -> Ending:
     """Somebody wanted it to end."""
-    return Ending(Status.CANCELLED, Reason.CANCELLED, f"Cancelled: {why}" if why else None)
+    return Ending(
+        Status.CANCELLED, Reason.CANCELLED, f"Cancelled: {why}" if why else "The plan was cancelled."
+    )
 
 
 def expired() -> Ending:

@@ -95,7 +95,7 @@ def _check(check: Check) -> str:
 def _outcome(check: Check) -> str:
     if check.exit == 0:
         return "passed"
-    return "**failed** (it has no exit code)" if check.exit < 0 else f"**failed** (exit code {check.exit})"
+    return "**stopped**" if check.exit < 0 else f"**failed** (exit code {check.exit})"
 
 
 def _command(check: Check) -> str:

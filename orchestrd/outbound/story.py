@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from handoff.plan import Plan
-from handoff.result import Result
+from handoff.result import Reason, Result
 from handoff.root import PlanId
 from handoff.wholesome import DEEPEST, is_wholesome
 from orchestrd.outbound.step_places import left_by_steps, unmerged_sentence
@@ -22,7 +22,10 @@ from orchestrd.record.account import Account, StepAccount, account_of, printable
 PATCH = "changes.patch"
 
 NO_EXIT = -1
-"""Shown of a command that has no exit code: it never began, or a signal ended it."""
+"""Shown of a check that did not come to an end of its own: its runner died, or it was stopped."""
+
+CANCELLED_MEANWHILE = "The plan was cancelled while it ran."
+"""Ends what such a check has said: how a signal ended it then tells nothing of what it would have come to."""
 
 DEEPEST_OUTPUT = 24
 """Levels: deeper tables would get names that are too long for TOML."""
@@ -160,7 +163,7 @@ def shown_steps(account: Account) -> list[StepAccount]:
 
 def check_of(check: Mapping[str, Any]) -> dict[str, Any]:
     """One run of a check."""
-    exit_code = check.get("exit_code")
+    exit_code = None if _was_cancelled(check) else check.get("exit_code")
     return with_values(
         {
             "command": check.get("command"),
@@ -175,8 +178,15 @@ def check_of(check: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tail(check: Mapping[str, Any]) -> str | None:
     """What a check printed last; where there is more to say of its end (why it did not start, say), that too."""
-    note = f"[{check['note']}]" if check.get("note") else None
-    return "\n".join(part for part in (check.get("output_tail"), note) if part) or None
+    note = CANCELLED_MEANWHILE if _was_cancelled(check) else check.get("note")
+    said = check.get("output_tail")
+    if note:
+        said = f"{said.rstrip()}\n[{note}]" if said else f"[{note}]"
+    return said or None
+
+
+def _was_cancelled(check: Mapping[str, Any]) -> bool:
+    return check.get("reason") == Reason.CANCELLED.value
 
 
 def step_of(step: StepAccount, account: Account, folder: str) -> dict[str, Any]:

@@ -225,10 +225,15 @@ def _checks(result: dict[str, Any]) -> list[str]:
         if int(check.get("round") or 0) == last:
             code = check.get("exit")
             said = one_line((check.get("output_tail") or "").rpartition("\n")[2], LAST_WORDS) if code else ""
-            outcome = "passed" if code == 0 else f"failed, exit code {code}" + (f": {said}" if said else "")
+            outcome = "passed" if code == 0 else _how_it_failed(code) + (f": {said}" if said else "")
             lines.append(f"{one_line(shlex.join(check.get('command') or ()), COMMAND)}: {outcome}")
     rounds = [f"after {counted(last, 'round')} of mending"] if last else []
     return _lines("checks", [*lines, *rounds])
+
+
+def _how_it_failed(code: object) -> str:
+    """Say how a check ended that did not pass; it has no exit code where it was stopped."""
+    return "stopped" if isinstance(code, int) and code < 0 else f"failed, exit code {code}"
 
 
 def _errors(result: dict[str, Any]) -> list[str]:

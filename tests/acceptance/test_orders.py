@@ -198,3 +198,26 @@ def test_what_a_drained_daemon_left_is_shown_as_it_stands_and_not_as_it_stood(
     assert here.status("daemon")["state"] == "stopped"
     shown = shown_plans(here)["half"]
     assert (shown["state"], shown["waiting_for"], shown["runs"]) == ("waiting", "pause", [])
+
+
+def test_a_check_that_a_cancel_stopped_is_told_as_stopped_and_not_as_failed(
+    here: Serving, project: Path
+) -> None:
+    here.start()
+    check = ["sh", "-c", "echo begun; exec sleep 300"]
+    drop_plan(here, "checked", project, accept={"checks": [check], "rounds": 1})
+    said = here.root.active / "checked" / "runs" / "check_1.1" / "stdout.log"
+    wait_until(lambda: said.exists() and said.read_text() == "begun\n", 15, "the check to have begun")
+
+    assert give(here, "end", action="cancel", plan="checked")["outcome"] == "done"
+
+    result = here.result("checked")
+    assert (result["status"], result["reason"]) == ("cancelled", "cancelled")
+    assert result["summary"].startswith("The plan was cancelled.")
+    (told,) = result["checks"]
+    assert told["exit"] == -1
+    assert told["output_tail"] == "begun\n[The plan was cancelled while it ran.]"
+    page = (here.root.results / "checked.md").read_text()
+    assert "**stopped** after" in page
+    assert "**failed**" not in page
+    assert "begun\n[The plan was cancelled while it ran.]" in page

@@ -71,7 +71,7 @@ def test_the_steps_of_a_plan_are_told_one_by_one_and_its_checks_round_by_round(r
     assert text.index("## The steps") < text.index("## The checks") < text.index("## What changed")
     first, _, last = text.partition("After what had failed went back to the model (1 of 1):")
     assert "- `make check-1`: passed after 5.5 s\n- `make check-2`: **failed** (exit code 1) after" in first
-    assert "- `make check-2`: **failed** (it has no exit code) after 5.5 s\n" in last
+    assert "- `make check-2`: **stopped** after 5.5 s\n" in last
     assert "The last that `make check-2` said:\n\n```text\nno `end` here\n```" in last
     assert "step `revise`" not in text
 

@@ -208,6 +208,7 @@ def test_a_settled_plan_of_several_steps_lists_them_and_the_last_round_of_its_ch
         {"command": ["make", "test"], "round": 0, "exit": 1, "output_tail": "old"},
         {"command": ["make", "test"], "round": 1, "exit": 0},
         {"command": ["make", "lint"], "round": 1, "exit": 2, "output_tail": "much\nE501 too long"},
+        {"command": ["make", "docs"], "round": 1, "exit": -1, "output_tail": "begun\n[It was so.]"},
     ]
 
     page = page_of_result(root, P, {"status": "failed", "steps": steps, "checks": checks})
@@ -220,6 +221,7 @@ def test_a_settled_plan_of_several_steps_lists_them_and_the_last_round_of_its_ch
         "  logs           orchestrd logs api\n",
         "  checks         make test: passed\n",
         "                 make lint: failed, exit code 2: E501 too long\n",
+        "                 make docs: stopped: [It was so.]\n",
         "                 after 1 round of mending",
     ):
         assert line in page, page
