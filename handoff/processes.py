@@ -68,6 +68,18 @@ def is_zombie(pid: int) -> bool:
         return False
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether a signal (SIGSTOP, Ctrl-Z) made a process stand still: it does nothing until SIGCONT."""
+    if platform.PLATFORM.proc:
+        return _stat_fields(pid)[:1] == [b"T"]
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
 def pidfd_open(pid: int) -> int | None:
     """Open a descriptor that is the process itself, whatever becomes of its pid; None: gone, or not on this system."""
     if not platform.PLATFORM.pidfd:

@@ -77,8 +77,11 @@ def plan_named(root: Root, text: str) -> PlanId:
 
 def warn_when_nobody_serves(root: Root) -> None:
     """Tell on stderr that what was handed in will lie there."""
-    if not read_daemon(root).alive:
-        note("no daemon serves this root now; start one: orchestrd serve (or: orchestrd service install)")
+    daemon = read_daemon(root)
+    if daemon.stalled_pid is not None:
+        note(f"the daemon is {daemon.state}: {daemon.remedy}")
+    elif not daemon.alive:
+        note(f"no daemon serves this root now; {daemon.remedy}")
 
 
 def note(message: str) -> None:

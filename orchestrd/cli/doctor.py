@@ -141,6 +141,8 @@ def _root(call: Call) -> Finding:
     daemon = read_daemon(root)
     if daemon.alive:
         return Finding("ok", "root", f"{path}, served by pid {daemon.status.get('pid')} ({daemon.state})")
+    if daemon.stalled_pid is not None:
+        return Finding("missing", "root", f"{path}, its daemon is {daemon.state}", daemon.remedy)
     return Finding(
         "note", "root", f"{path}, served by nobody", "orchestrd serve, or orchestrd service install"
     )

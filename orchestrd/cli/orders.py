@@ -16,6 +16,7 @@ from orchestrd.views.words import plain
 
 if TYPE_CHECKING:
     from handoff.root import Root
+    from orchestrd.views.present import Daemon
 
 PATIENCE_SECONDS = 10.0
 """How long the next outcome of an order is waited for; the daemon takes one within a fraction of a second."""
@@ -80,15 +81,15 @@ def _give(call: Call, action: str, plan: str | None, why: str | None, *, as_json
 
     root = call.root
     plan = plan_named(root, plan) if plan else None
-    alive = read_daemon(root).alive
+    daemon = read_daemon(root)
     name = order(root, action, plan=plan, why=why)
-    outcome = _await_outcomes(root, {name}).get(name) if alive else None
+    outcome = _await_outcomes(root, {name}).get(name) if daemon.alive else None
     if as_json:
         show_json(outcome or _waiting(name, action, plan))
     elif outcome:
         print(_in_words(action, plan, outcome))
     else:
-        note(f"{action}: the order lies in control/{name}; {_why_it_waits(alive=alive)}")
+        note(f"{action}: the order lies in control/{name}; {_why_it_waits(daemon)}")
     if outcome and outcome.get("outcome") == "refused":
         raise Complaint(plain(outcome.get("message") or f"{action} was refused"), 1)
 
@@ -98,7 +99,7 @@ def _cancel_all(root: Root, why: str | None, *, as_json: bool) -> None:
     from handoff.client import order
     from orchestrd.views.looking import unsettled_plans
 
-    alive = read_daemon(root).alive
+    daemon = read_daemon(root)
     told: list[dict[str, Any]] = []
     done: set[str] = set()
     for _ in range(MOST_LOOKS):
@@ -107,7 +108,7 @@ def _cancel_all(root: Root, why: str | None, *, as_json: bool) -> None:
             break
         done.update(plans)
         given = {order(root, "cancel", plan=plan, why=why): plan for plan in plans}
-        outcomes = _await_outcomes(root, given) if alive else {}
+        outcomes = _await_outcomes(root, given) if daemon.alive else {}
         for name, plan in given.items():
             outcome = outcomes.get(name)
             told.append(outcome or _waiting(name, "cancel", plan))
@@ -120,7 +121,7 @@ def _cancel_all(root: Root, why: str | None, *, as_json: bool) -> None:
         note(f"cancel --all: no plan is in work in {root.path}, and none lies in the inbox")
     elif left:
         orders = f"{left} orders lie" if left > 1 else "1 order lies"
-        note(f"cancel --all: {orders} in control/; {_why_it_waits(alive=alive)}")
+        note(f"cancel --all: {orders} in control/; {_why_it_waits(daemon)}")
     refused = sum(one["outcome"] == "refused" for one in told)
     if refused:
         raise Complaint(f"cancel --all: {refused} of {len(told)} orders were refused", 1)
@@ -130,8 +131,10 @@ def _waiting(name: str, action: str, plan: str | None) -> dict[str, Any]:
     return {"file": name, "action": action, "plan": plan, "outcome": "waiting"}
 
 
-def _why_it_waits(*, alive: bool) -> str:
-    return "the daemon has not taken it yet" if alive else "no daemon serves this root now"
+def _why_it_waits(daemon: Daemon) -> str:
+    if daemon.stalled_pid is not None:
+        return f"the daemon is {daemon.state}: {daemon.remedy}"
+    return "the daemon has not taken it yet" if daemon.alive else "no daemon serves this root now"
 
 
 def _in_words(action: str, plan: str | None, outcome: dict[str, Any]) -> str:

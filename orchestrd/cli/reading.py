@@ -41,12 +41,15 @@ def ps(context: typer.Context, as_json: AsJson = False) -> None:
     daemon = read_daemon(root)
     found, more = read_plans(root), read_more(root)
     if as_json:
-        show_json({"daemon": daemon.status | {"alive": daemon.alive}, "plans": found})
+        stalled = {} if daemon.stalled_pid is None else {"stalled_pid": daemon.stalled_pid}
+        show_json({"daemon": daemon.status | {"alive": daemon.alive} | stalled, "plans": found})
         return
     why = f" ({plain(daemon.status['why'])})" if daemon.alive and daemon.status.get("why") else ""
     print(f"daemon: {daemon.state}{why}, root {root.path}")
     if daemon.alive:
         _tell_daemon(daemon)
+    elif daemon.stalled_pid is not None:
+        print(f"  ! {daemon.remedy}")
     if found:
         head = ("ID", "STATE", "SINCE", "WAITING FOR / LAST WORDS", "TURNS", "COST", "BILLED")
         print(table([_row(root, plan, found) for plan in found], head))

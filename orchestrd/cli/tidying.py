@@ -71,7 +71,12 @@ def reindex(context: typer.Context) -> None:
     from orchestrd.record.index import Index
 
     root = context.obj.root
-    if read_daemon(root).alive:
+    daemon = read_daemon(root)
+    if daemon.stalled_pid is not None:
+        raise Complaint(
+            f"a daemon holds this root and is {daemon.state}: {daemon.remedy}; then stop it first", 1
+        )
+    if daemon.alive:
         raise Complaint("a daemon serves this root and keeps its index; stop it first", 1)
     with Index(root.index) as index:
         problems = index.rebuild(root)

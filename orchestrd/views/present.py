@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrd.views.words import read_json, read_time
+from orchestrd.views.words import how_long, read_json, read_time
 
 if TYPE_CHECKING:
     from handoff.root import Root
@@ -18,17 +18,39 @@ class Daemon:
 
     alive: bool
     status: dict[str, Any]
+    stalled_pid: int | None = None
+    """It is not alive and holds the root's lock: its process, which stands still or says nothing."""
+    is_stopped: bool = False
+    """A signal made that process stand still."""
 
     @property
     def state(self) -> str:
-        """The daemon's own word, or that there is none."""
-        return str(self.status.get("state", "unknown")) if self.alive else "not running"
+        """The daemon's own word; or that there is none, or that it stands still."""
+        if self.alive:
+            return str(self.status.get("state", "unknown"))
+        if self.stalled_pid is None:
+            return "not running"
+        if self.is_stopped:
+            return f"stopped by a signal (pid {self.stalled_pid})"
+        heartbeat = read_time(self.status.get("heartbeat"))
+        span = f" for {how_long(_age(heartbeat))}" if heartbeat else ""
+        return f"stalled{span} (pid {self.stalled_pid})"
+
+    @property
+    def remedy(self) -> str:
+        """What to do where it is not alive."""
+        if self.stalled_pid is None:
+            return "start one: orchestrd serve (or: orchestrd service install)"
+        if self.is_stopped:
+            return f"`kill -CONT {self.stalled_pid}` lets it go on"
+        return f"`orchestrd logs` may say why; runs go on when `kill -9 {self.stalled_pid}` ends it and another starts"
 
 
 def read_daemon(root: Root) -> Daemon:
     """Look whether a daemon serves this root: a heartbeat older than three beats means that it is gone or stalled.
 
-    Where the system tells who holds the root's lock, one that was killed is known to be gone at once.
+    Where the system tells who holds the root's lock, one that was killed is known to be gone at once, and one that a
+    signal stopped to stand still.
     """
     status = read_json(root.status / "daemon.json")
     if not status or status.get("state") == "stopped":
@@ -36,9 +58,19 @@ def read_daemon(root: Root) -> Daemon:
     heartbeat = read_time(status.get("heartbeat"))
     if heartbeat is None:
         return Daemon(alive=False, status=status)
-    age = (datetime.now(UTC) - heartbeat).total_seconds()
-    beats = age <= 3 * float(status.get("beat_seconds", 5))
-    return Daemon(alive=beats and not _lock_is_free(root), status=status)
+    beats = _age(heartbeat) <= 3 * float(status.get("beat_seconds", 5))
+    holders = _holders(root)
+    if holders == []:
+        return Daemon(alive=False, status=status)
+    holder = _holder(holders, status)
+    is_stopped = holder is not None and _stands_still(holder)
+    if beats and not is_stopped:
+        return Daemon(alive=True, status=status)
+    return Daemon(alive=False, status=status, stalled_pid=holder, is_stopped=is_stopped)
+
+
+def _age(heartbeat: datetime) -> float:
+    return (datetime.now(UTC) - heartbeat).total_seconds()
 
 
 def read_plans(root: Root) -> list[dict[str, Any]]:
@@ -51,9 +83,24 @@ def read_more(root: Root) -> int:
     return int(read_json(root.status / "plans.json").get("more") or 0)
 
 
-def _lock_is_free(root: Root) -> bool:
+def _holders(root: Root) -> list[int] | None:
+    """List who has taken the root's lock, [] where it is free; None where that cannot be seen."""
     from handoff.filesystems import network_filesystem
     from handoff.processes import lock_holders
 
+    found = lock_holders(root.lock)
     # Of a root that lies elsewhere the daemon may be elsewhere too: its lock is not seen here.
-    return lock_holders(root.lock) == [] and network_filesystem(root.path) is None
+    return None if found == [] and network_filesystem(root.path) is not None else found
+
+
+def _holder(holders: list[int] | None, status: dict[str, Any]) -> int | None:
+    """Pick the daemon among those that have taken the lock; None where none of them can be seen from here."""
+    told = status.get("pid")
+    seen = [pid for pid in holders or () if pid > 0]  # 0: of another container
+    return told if told in seen else next(iter(seen), None)
+
+
+def _stands_still(pid: int) -> bool:
+    from handoff.processes import is_stopped
+
+    return is_stopped(pid)

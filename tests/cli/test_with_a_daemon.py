@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrd.record.index import IndexReader
-from tests.acceptance.stage import AGENT
+from tests.acceptance.stage import AGENT, PORTABLE
 from tests.cli.commands import CommandLine, Said
 from tests.serving import Serving, a_repository, serving
 from tests.waiting import wait_until
@@ -248,3 +248,23 @@ def test_a_plan_made_of_ones_own_workflow_is_carried_out(session):
     assert "Say: Made of a workflow." in shown
     journal = next(session.here.root.archive.glob("*/say-*/journal.jsonl")).read_text()
     assert '"workflow":"say"' in journal.replace('": "', '":"')
+
+
+@pytest.mark.skipif(PORTABLE, reason="who holds a lock is not told here")
+def test_a_daemon_that_a_signal_stopped_is_shown_as_standing_still_with_what_lets_it_go_on(session):
+    pid = session.here.daemon.pid
+
+    with session.here.frozen():
+        shown = session("ps").out
+        told = json.loads(session("ps", "--json").out)["daemon"]
+        paused = session("pause")
+        reindexed = session("reindex")
+        looked = session("doctor").out
+
+    assert f"daemon: stopped by a signal (pid {pid}), root" in shown
+    assert f"kill -CONT {pid}" in shown
+    assert (told["alive"], told["stalled_pid"]) == (False, pid)
+    assert f"the daemon is stopped by a signal (pid {pid}): `kill -CONT {pid}` lets it go on" in paused.err
+    assert (reindexed.code, "holds this root" in reindexed.err) == (1, True)
+    assert f"stopped by a signal (pid {pid})" in looked
+    wait_until(lambda: "daemon: paused" in session("ps").out, 10, "it to go on and take the order")

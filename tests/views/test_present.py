@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from handoff import processes
+from handoff.platform import PLATFORM
 from handoff.root import Root, create_root
 from orchestrd.daemon.root_lock import RootLock
 from orchestrd.views.present import read_daemon
@@ -44,7 +46,12 @@ def test_a_daemon_that_holds_its_lock_and_beats_is_there_and_one_that_beats_no_m
     assert read_daemon(root).state == "running"
 
     tell(root, age_seconds=20)
-    assert not read_daemon(root).alive
+    silent = read_daemon(root)
+    assert not silent.alive
+    if PLATFORM.proc:
+        assert silent.state == f"stalled for 20 s (pid {os.getpid()})"
+    else:
+        assert silent.state == "not running"
     tell(root, state="stopped")
     assert not read_daemon(root).alive
     lock.release()
