@@ -138,12 +138,11 @@ def check(
 ) -> None:
     """Check a plan without handing it in. The errors are those that a refusal would name; exit 0 or 2."""
     from handoff.formats import Format
-    from handoff.root import plan_id_of
     from orchestrd.inbound.intake import Refused, check_plan
 
     call: Call = context.obj
     raw, name = read_plan(file)
-    found = check_plan(raw, Format.of(name), plan_id_of(name), call.config.limits, call.library)
+    found = check_plan(raw, Format.of(name), _id_to_be(call, name), call.config.limits, call.library)
     errors = sorted(found.errors, key=_line_of) if isinstance(found, Refused) else []
     if as_json:
         fields = ("path", "line", "message", "hint")
@@ -159,6 +158,17 @@ def check(
         raise typer.Exit(2)
     if not as_json:
         print(f"{file}: a valid plan for {plain(found.project)}")
+
+
+def _id_to_be(call: Call, name: str) -> PlanId:
+    """Foresee the id that a plan would get: another one than its file's name says where the root has had that."""
+    from handoff.client import foresee
+    from handoff.root import RootError, plan_id_of
+
+    try:
+        return foresee(call.root, name)
+    except RootError:
+        return plan_id_of(name)
 
 
 def tell_errors(file: str, errors: Sequence[FieldError]) -> None:

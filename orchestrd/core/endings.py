@@ -27,6 +27,15 @@ def missed(dependency: PlanId, status: Status) -> Ending:
     return Ending(Status.CANCELLED, Reason.DEPENDENCY, message)
 
 
+def in_a_circle(circle: Sequence[PlanId]) -> Ending:
+    """It was to come after plans that come after it."""
+    message = (
+        f"It would never run: {' after '.join([*circle, circle[0]])}. "
+        "Take one of them out of another's `after`, and hand in again what did not run."
+    )
+    return Ending(Status.CANCELLED, Reason.DEPENDENCY, message)
+
+
 def no_workspace(message: str) -> Ending:
     """There is nowhere to run it."""
     return Ending(Status.FAILED, Reason.WORKSPACE, message)

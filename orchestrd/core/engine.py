@@ -201,6 +201,9 @@ class Engine:
         missed = self._plans.waiting.enter(plan, settled)
         if missed is not None:
             return self._give_up(plan, endings.missed(*missed))
+        circle = self._plans.waiting.circle(plan, self._plans.get)
+        if circle:
+            return self._give_up(plan, endings.in_a_circle(circle))
         return self._weigh(plan, at)
 
     def _refuse(self, event: told.PlanRefused) -> list[Command]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from handoff.result import Status
 from handoff.root import PlanId
 from orchestrd.core.events import Moment
 from orchestrd.core.plan import PlanInHand
+from orchestrd.core.plan_life import Life
 from orchestrd.core.step import StepInHand, Wait
 
 
@@ -37,6 +38,29 @@ class Waiting:
             elif status is not Status.SUCCEEDED:
                 return dependency, status
         return None
+
+    def circle(self, plan: PlanInHand, in_hand: Callable[[PlanId], PlanInHand | None]) -> list[PlanId]:
+        """Return the plans of a circle that this one has closed: each comes after the next, the last after this one.
+
+        Nothing where there is none. Whom nobody waits for closes none, so of most nothing is looked at.
+        """
+        if not self._dependents.get(plan.facts.plan):
+            return []
+        way = dict.fromkeys(plan.awaited, plan.facts.plan)
+        todo = sorted(way)
+        while todo:
+            name = todo.pop()
+            if name == plan.facts.plan:
+                circle = []
+                while (name := way[name]) != plan.facts.plan:
+                    circle.append(name)
+                return [plan.facts.plan, *reversed(circle)]
+            waiter = in_hand(name)
+            if waiter is not None and waiter.life is Life.WAITING:
+                further = waiter.awaited.difference(way)
+                way.update(dict.fromkeys(further, name))
+                todo += sorted(further)
+        return []
 
     def remind(self, plan: PlanInHand, date: float) -> None:
         """Have a plan looked at when that date (wall seconds) has come."""

@@ -85,7 +85,7 @@ def check_plan(
     try:
         written = read_document(Plan, raw, file_format)
     except DocumentError as error:
-        also = _wrong_besides(as_written(raw, file_format), error.errors, library)
+        also = _wrong_besides(as_written(raw, file_format), error.errors, plan, library)
         return Refused(Reason.INVALID, (*error.errors, *_told(also, line)))
 
     project = _look_at(written.project)
@@ -94,6 +94,7 @@ def check_plan(
     tree = as_written(raw, file_format) if written.workflow is not None else {}
     made = make_out(written, tree, known, library)
     wrong = [project] if isinstance(project, Wrong) else []
+    wrong += _after_itself(written.after, plan)
     wrong += [_wrong(one) for one in made.problems]
     later = _later_fields(written)
     wrong += [Wrong(*inert) for inert in inert_caps(made.plan or written)]
@@ -127,7 +128,9 @@ def _placed(wrong: Wrong, made: MadeOut) -> Wrong:
     return _wrong(made.placed(Problem(path_parts(wrong.path), wrong.message, wrong.hint)))
 
 
-def _wrong_besides(tree: dict[str, Any], told: Iterable[FieldError], library: Library) -> list[Wrong]:
+def _wrong_besides(
+    tree: dict[str, Any], told: Iterable[FieldError], plan: PlanId, library: Library
+) -> list[Wrong]:
     """What else is wrong with a plan whose fields are wrong already: all its errors are told at once."""
     paths = {error.path for error in told}
     project = _look_at_written(tree) if "project" not in paths else None
@@ -135,7 +138,15 @@ def _wrong_besides(tree: dict[str, Any], told: Iterable[FieldError], library: Li
     if paths.isdisjoint({"workflow", "params"}):
         known = project if isinstance(project, Path) else None
         wrong += [_wrong(one) for one in problems_of_naming(tree, known, library)]
-    return wrong
+    after = tree.get("after")
+    return wrong + _after_itself(after if isinstance(after, list) else (), plan)
+
+
+def _after_itself(after: Iterable[object], plan: PlanId) -> list[Wrong]:
+    """A plan that waits for its own end never runs. By what it is called only its own file's name decides."""
+    message = f"{plan} is this plan itself, and it would wait for its own end"
+    hint = "name the plans that it is to come after, or leave it out"
+    return [Wrong(f"after[{at}]", message, hint) for at, name in enumerate(after) if name == plan]
 
 
 def _look_at_written(tree: dict[str, Any]) -> Path | Wrong | None:

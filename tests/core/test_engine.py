@@ -171,6 +171,42 @@ def test_one_plan_at_a_time_works_in_place_and_others_are_not_held_up_by_it() ->
     assert engine.waits_for(waiting) == Wait("overlap")
 
 
+def test_a_plan_that_closes_a_circle_of_plans_that_wait_for_each_other_is_ended_and_names_it() -> None:
+    engine = Engine(max_parallel=1)
+    assert accept(engine, "one", after=(PlanId("three"), PlanId("other"))) == []
+    assert accept(engine, "two", after=(PlanId("one"),)) == []
+
+    (settle,) = accept(engine, "three", after=(PlanId("two"),))
+
+    assert isinstance(settle, Settle)
+    assert (settle.plan, settle.ending.status) == ("three", Status.CANCELLED)
+    assert settle.ending.reason is Reason.DEPENDENCY
+    assert "three after two after one after three" in (settle.ending.message or "")
+    (next_one,) = publish(engine, "three", status=Status.CANCELLED)
+    assert isinstance(next_one, Settle)
+    assert next_one.plan == "one"
+
+
+def test_plans_that_wait_for_the_same_ones_are_no_circle_and_neither_are_those_that_are_being_settled() -> (
+    None
+):
+    engine = Engine(max_parallel=1)
+    accept(engine, "left", after=(PlanId("top"),))
+    accept(engine, "right", after=(PlanId("top"), PlanId("left")))
+    accept(engine, "given-up", after=(PlanId("bottom"),))
+    engine.handle(CancelAsked(at(0), PlanId("given-up"), ""))
+
+    assert accept(engine, "bottom", after=(PlanId("left"), PlanId("right"), PlanId("given-up"))) == []
+    assert prepared(accept(engine, "top")) == ["top"]
+
+
+def test_a_plan_that_would_come_after_itself_is_ended() -> None:
+    (settle,) = accept(Engine(max_parallel=1), "self", after=(PlanId("self"),))
+
+    assert isinstance(settle, Settle)
+    assert "self after self" in (settle.ending.message or "")
+
+
 def test_a_plan_waits_for_those_it_comes_after_and_runs_when_they_succeeded() -> None:
     engine = Engine(max_parallel=2)
     accept(engine, "design")

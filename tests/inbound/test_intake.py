@@ -58,6 +58,18 @@ def test_what_a_plan_leaves_out_is_filled_in(repository: Path) -> None:
     assert found.project == repository.resolve()
 
 
+def test_a_plan_after_itself_is_refused_with_its_line_also_beside_other_errors(repository: Path) -> None:
+    begin = f'handoff = 1\nproject = "{repository}"\nprompt = "Fix it."\nafter = ["design", "fix-it"]\n'
+
+    for text in (begin, f"{begin}priority = 200\n"):
+        found = refused(text)
+        assert found.reason is Reason.INVALID
+        (error,) = [one for one in found.errors if one.path == "after[1]"]
+        assert (error.line, "fix-it is this plan itself" in error.message) == (4, True)
+        assert "leave it out" in (error.hint or "")
+    assert accepted(begin.replace("fix-it", "fix-it-2")).plan.after == ("design", "fix-it-2")
+
+
 UNCOMMITTED = """handoff = 1
 project = "{project}"
 [workspace]
