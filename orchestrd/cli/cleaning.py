@@ -122,6 +122,9 @@ def _unsaved(checkout: Path) -> str | None:
     if not (checkout / ".git").exists():
         return "is no checkout of git"
     try:
+        within = _repository_within(checkout)
+        if within is not None:
+            return f"holds a git repository of its own, {within}, with work that may be nowhere else"
         if _git(checkout, "status", "--porcelain", "--untracked-files=normal").strip():
             return "holds work that is not committed"
         if _git(checkout, "log", "--oneline", "-1", "HEAD", "--not", "--branches", "--remotes").strip():
@@ -129,6 +132,21 @@ def _unsaved(checkout: Path) -> str | None:
     except GitFailed as error:
         return f"cannot be looked at: {error.last_line()}"
     return None
+
+
+def _repository_within(checkout: Path) -> str | None:
+    """Find a repository that somebody made in a checkout, or a submodule that was filled."""
+    untracked = _git(checkout, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    folders = [name for name in untracked if name.endswith("/")]  # git looks into no other repository
+    return next(
+        (name for name in (*folders, *_links(checkout)) if os.path.lexists(checkout / name / ".git")), None
+    )
+
+
+def _links(checkout: Path) -> list[str]:
+    """List what is committed as a link to a commit of another repository: submodules."""
+    entries = _git(checkout, "ls-files", "-s", "-z").split("\0")
+    return [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
 
 
 def _branches(root: Root, plan: PlanId, result: dict[str, Any], going: set[str]) -> Iterator[Old]:
@@ -194,7 +212,9 @@ def _remove_checkout(checkout: Path, project: Path | None) -> None:
     if project is None or not project.is_dir():
         shutil.rmtree(checkout)
     else:
-        _git(project, "worktree", "remove", "--", str(checkout))
+        # Git removes no checkout with submodules unless forced to, be they as empty as these.
+        force = ["--force"] if _links(checkout) else []
+        _git(project, "worktree", "remove", *force, "--", str(checkout))
 
 
 def _git(where: Path, *words: str) -> str:

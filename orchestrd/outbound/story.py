@@ -7,6 +7,7 @@ will finally lie, in the archive.
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -91,7 +92,25 @@ def summary_of(account: Account) -> str | None:
         step = ran[-1]
     said = step.end.get("summary") if step is not None else None
     apart = unmerged_sentence(left_by_steps(account), message or "")
-    return "\n\n".join(part for part in (message, apart, said) if part) or None
+    return "\n\n".join(part for part in (message, apart, said, *_nested(account)) if part) or None
+
+
+def _nested(account: Account) -> list[str]:
+    """Tell of repositories that runs made in their checkouts: whoever takes the branch does not get what is in them."""
+    # In the plan's own checkout it is found once more at the end.
+    apart = [step for step in account.steps.values() if step.place.get("own")]
+    found = [
+        (account.gathered, account.workspace.get("path")),
+        *((step.gathered, step.place.get("path")) for step in apart),
+    ]
+    return [
+        f"{path} is a git repository of its own, made by the run. What is in it is in no commit of the project: it lies"
+        f" only in the checkout {place}, which is kept. Take it from there:"
+        f" `git clone {shlex.quote(str(PurePosixPath(place, path)))}`."
+        for gathered, place in found
+        for path in gathered.get("nested") or ()
+        if place
+    ]
 
 
 def _failed_step(account: Account, ran: Sequence[StepAccount]) -> StepAccount | None:

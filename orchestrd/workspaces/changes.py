@@ -40,6 +40,8 @@ class Changes:
     """Git's letter for what became of it, and the path."""
     uncommitted: bool = False
     """Something of it is in no commit."""
+    nested: tuple[str, ...] = ()
+    """Folders that are repositories of their own, which the run made: what is in them is in no commit."""
     has_patch: bool = False
 
     def fields(self) -> dict[str, Any]:
@@ -59,6 +61,7 @@ class Changes:
             "patch": self.has_patch,
             "files": [{"path": path, "status": letter} for letter, path in self.files],
             "uncommitted": self.uncommitted,
+            **({"nested": list(self.nested)} if self.nested else {}),
         }
 
 
@@ -118,7 +121,13 @@ def _gather_worktree(tree: worktree.Worktree, wish: _Wish) -> Changes:
     if _is_untouched(standing, tree):
         return _unchanged(Changes(branch=tree.branch, base=tree.base, head=tree.base), wish)
     found = settle(tree, env, standing, commit=wish.commit, message=wish.message, lock=wish.lock)
-    changes = Changes(branch=found.branch, base=tree.base, head=found.head, uncommitted=found.uncommitted)
+    changes = Changes(
+        branch=found.branch,
+        base=tree.base,
+        head=found.head,
+        uncommitted=found.uncommitted,
+        nested=tuple(difference.shown(path) for path in found.nested),
+    )
     if found.head == tree.base and not found.uncommitted:
         return _unchanged(changes, wish)
     is_ours_alone = (standing.head, standing.branch) == (tree.base, tree.branch) and not found.uncommitted

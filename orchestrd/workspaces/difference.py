@@ -44,7 +44,7 @@ def compare(sides: Sequence[str], cwd: Path, env: Mapping[str, str], lock: GitLo
         if word.startswith(b":"):
             letter = word.rsplit(b" ", 1)[1][:1].decode()
             path = next(words)
-            files.append((letter, _shown(next(words) if letter in "RC" else path)))
+            files.append((letter, shown(next(words) if letter in "RC" else path)))
         elif word:
             added, removed, path = word.split(b"\t", 2)
             insertions += int(added) if added != b"-" else 0
@@ -65,7 +65,7 @@ def differing(
     for word in words:
         if word:
             _, mode, _, blob, letter = word.decode().split(" ")
-            found[_shown(next(words))] = f"{letter} {mode} {blob}"
+            found[shown(next(words))] = f"{letter} {mode} {blob}"
     return found
 
 
@@ -133,6 +133,6 @@ def _listed(folder: Path) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _shown(path: bytes) -> str:
+def shown(path: bytes) -> str:
     """A path as text; bytes that are no UTF-8 are spelt out."""
     return path.decode("utf-8", "backslashreplace")

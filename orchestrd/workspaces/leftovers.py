@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from orchestrd.workspaces import worktree
+from orchestrd.workspaces import nested, worktree
 from orchestrd.workspaces.authorship import run_as_author
 from orchestrd.workspaces.branches import free_branch
 from orchestrd.workspaces.git import GitFailed, GitLock, run_git
@@ -23,6 +23,8 @@ class Settled:
     branch: str
     head: str
     uncommitted: bool
+    nested: tuple[bytes, ...] = ()
+    """Folders that are repositories of their own, made by the run: they are uncommitted, whoever committed the rest."""
 
 
 def settle(
@@ -36,19 +38,26 @@ def settle(
 ) -> Settled:
     """See to it that a branch of the plan holds the work; commit what is in no commit, if that is wanted."""
     branch, head = _on_a_branch(tree, env, standing, lock)
-    if not standing.is_dirty:
-        return Settled(branch, head, uncommitted=False)
     if not commit:
-        return Settled(branch, head, uncommitted=True)
-    whole = _commit(tree, env, message, lock)
-    if whole and not standing.has_submodules:
+        return Settled(branch, head, uncommitted=standing.is_dirty)
+    has_committed = head != tree.base
+    whole = not standing.is_dirty or _add(tree, env, lock)
+    # Where nothing new can be a repository git need not be asked for one.
+    may_nest = has_committed or standing.has_new_folders or standing.has_submodules
+    links = nested.new_links(["--cached", tree.base], tree.path, env, lock) if may_nest else ()
+    if links:
+        nested.leave_out(links, tree.path, env, lock)
+    if not standing.is_dirty and not links:
+        return Settled(branch, head, uncommitted=False)
+    _commit(tree, env, message, lock)
+    if whole and not links and not standing.has_submodules:
         tip = loose_tip(common_dir(tree.repository), worktree.HEADS + branch)
         if tip is None:
             tip = run_git(["rev-parse", "HEAD"], tree.path, lock=lock, extra=env).decode().strip()
         return Settled(branch, tip, uncommitted=False)
     # Contents of submodules, and what git could not read, are in no commit even now.
     after = look(env, tree.path, lock)
-    return Settled(branch, after.head or head, after.is_dirty)
+    return Settled(branch, after.head or head, after.is_dirty, links)
 
 
 def in_use(tree: worktree.Worktree, standing: Standing) -> worktree.Worktree:
@@ -93,15 +102,18 @@ def _moved(
     return branch, head
 
 
-def _commit(tree: worktree.Worktree, env: Mapping[str, str], message: str, lock: GitLock | None) -> bool:
-    """Commit everything; False: some of it could not be."""
-    whole = True
+def _add(tree: worktree.Worktree, env: Mapping[str, str], lock: GitLock | None) -> bool:
+    """Put everything into the index; False: some of it could not be."""
     try:
         run_git(["add", "-A", "--ignore-errors"], tree.path, lock=lock, extra=env)
     except GitFailed as error:
         if error.code != 1:
             raise
-        whole = False
+        return False
+    return True
+
+
+def _commit(tree: worktree.Worktree, env: Mapping[str, str], message: str, lock: GitLock | None) -> None:
+    """Commit what is in the index; nothing new in it is no failure."""
     words = ["commit", "-q", "--no-verify", "--allow-empty-message", "--cleanup=whitespace", "-m", message]
     run_as_author(words, tree.path, lock=lock, extra=env, codes=(0, 1))
-    return whole

@@ -20,6 +20,8 @@ class Standing:
     is_dirty: bool
     has_submodules: bool
     """Among what is dirty: whose contents git does not commit with the rest."""
+    has_new_folders: bool = False
+    """Among what is dirty: in which there may be a repository of its own."""
 
 
 def look(env: Mapping[str, str], cwd: Path, lock: GitLock | None) -> Standing:
@@ -48,4 +50,5 @@ def look(env: Mapping[str, str], cwd: Path, lock: GitLock | None) -> Standing:
         is_dirty=bool(entries),
         # "1 XY SUB ...": N... for a plain file, S and what is new in it for a submodule
         has_submodules=any(entry[:1] in (b"1", b"2", b"u") and entry[5:6] == b"S" for entry in entries),
+        has_new_folders=any(entry[:1] == b"?" and entry.endswith(b"/") for entry in entries),
     )

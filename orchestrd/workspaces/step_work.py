@@ -34,6 +34,7 @@ _KEPT = (
     "branch",
     "changed",
     "uncommitted",
+    "nested",
     "commits",
     "files_changed",
     "insertions",

@@ -90,3 +90,52 @@ def test_what_checks_leave_is_not_committed_with_what_is_mended(here: Serving, p
     result = here.result("p")
     assert (result["status"], [check["exit"] for check in result["checks"]]) == ("succeeded", [1, 0])
     assert git(project, "diff", "--name-only", "main...handoff/p").splitlines() == ["a.txt", "mended.txt"]
+
+
+NESTING = """mkdir {name} && cd {name} && git init -q && echo x > x && git add -A
+git -c user.name=A -c user.email=a@localhost commit -qm x"""
+
+
+def nesting(name: str) -> list[str]:
+    """A command that makes a repository of its own in the checkout."""
+    return ["sh", "-c", NESTING.format(name=name)]
+
+
+def test_a_repository_that_a_step_makes_is_named_with_the_checkout_that_is_kept_for_it(
+    here: Serving, project: Path
+) -> None:
+    here.start(LIMITS__MAX_PARALLEL="2")
+    hand_in(here, project, [{"id": "a", "run": nesting("n")}, {"id": "b", "run": ["ls"], "needs": ["a"]}])
+
+    result = here.result("p")
+    checkout = Path(result["changes"]["workspace"])
+    assert (result["status"], result["changes"]["commits"]) == ("succeeded", 0)
+    assert (
+        "n is a git repository of its own, made by the run. What is in it is in no commit"
+        in result["summary"]
+    )
+    assert f"git clone {checkout}/n" in result["summary"]
+    assert f"git clone {checkout}/n" in (here.root.results / "p.md").read_text()
+    assert git(checkout / "n", "show", "HEAD:x") == "x"
+    assert "160000" not in git(project, "ls-tree", "handoff/p")
+
+
+def test_repositories_that_steps_side_by_side_make_are_each_named_with_their_own_checkout(
+    here: Serving, project: Path
+) -> None:
+    here.start(LIMITS__MAX_PARALLEL="2")
+    gate = here.folder / "gate"
+    wait = f"while test ! -e {gate}; do sleep 0.05; done; "
+    plain = ["sh", "-c", wait + "echo 1 > plain.txt"]
+    hand_in(
+        here, project, [{"id": "a", "run": plain}, {"id": "b", "run": ["sh", "-c", wait + nesting("n")[2]]}]
+    )
+    wait_until(lambda: has(here, "run-started", "a") and has(here, "run-started", "b"), 20, "both")
+    gate.touch()
+
+    result = here.result("p")
+    (named,) = [line for line in result["summary"].splitlines() if "git repository of its own" in line]
+    place = Path(named.rpartition("git clone ")[2].rstrip("`."))
+    assert git(place, "show", "HEAD:x") == "x"
+    assert git(project, "show", "handoff/p:plain.txt") == "1"
+    assert "160000" not in git(project, "ls-tree", "handoff/p")

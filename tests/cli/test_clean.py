@@ -224,3 +224,22 @@ def test_what_steps_have_of_their_own_stays_while_their_plan_is_in_work(orchestr
 
     assert checkout.is_dir()
     assert f"kept      checkout  {checkout} — its plan is in work" in said.out
+
+
+@pytest.mark.parametrize("is_linked", [True, False], ids=["linked", "untracked"])
+def test_a_checkout_with_a_repository_of_its_own_stays_and_is_named(orchestrd, past, is_linked):
+    past.plan("nests")
+    checkout = past.checkout("nests")
+    (checkout / "n").mkdir()
+    git(checkout / "n", "init", "--quiet")
+    git(checkout / "n", "commit", "--quiet", "--allow-empty", "--message", "x")
+    if is_linked:
+        git(checkout, "add", "--all")
+        git(checkout, "commit", "--quiet", "--message", "n")
+
+    said = orchestrd("clean")
+
+    assert said.code == 0
+    assert "failed" not in said.out
+    assert "holds a git repository of its own, n" in said.out
+    assert (checkout / "n/.git").is_dir()

@@ -504,3 +504,56 @@ def _all_of_git(repository: Repository) -> dict[str, bytes]:
     """Every file of the repository's own."""
     inside = repository.path / ".git"
     return {str(path): path.read_bytes() for path in sorted(inside.rglob("*")) if path.is_file()}
+
+
+# -- repositories of their own
+
+
+def a_nested_repository(folder: Path) -> Path:
+    """A repository with one commit, made by an agent in its checkout."""
+    folder.mkdir(parents=True)
+    (folder / "x").write_text("work\n")
+    nested = Repository(folder)
+    nested.git("init", "-q")
+    nested.git("add", "-A")
+    nested.git("-c", "user.name=Agent", "-c", "user.email=agent@example.org", "commit", "-q", "-m", "x")
+    return folder
+
+
+def links_on(repository: Repository, branch: str) -> list[str]:
+    return [
+        line for line in repository.git("ls-tree", "-r", branch).splitlines() if line.startswith("160000")
+    ]
+
+
+@pytest.mark.parametrize("by_agent", [False, True], ids=["left", "committed"])
+@pytest.mark.parametrize("where", ["n", "deep/down/n"])
+def test_a_repository_that_the_run_made_is_told_of_and_its_checkout_stays(
+    repository, intent, where, by_agent
+):
+    a_nested_repository(intent.path / where)
+    (intent.path / "made.txt").write_text("made\n")
+    if by_agent:
+        committed_by_agent(intent)
+
+    found = gathered(intent)
+
+    assert (found.nested, found.uncommitted, found.changed) == ((where,), True, True)
+    assert found.fields()["nested"] == [where]
+    assert links_on(repository, "handoff/hello") == []
+    assert repository.git("show", "handoff/hello:made.txt") == "made"
+    assert remove(intent, None) is False
+    assert (intent.path / where / "x").read_text() == "work\n"
+    assert gathered(intent).fields() == found.fields()
+
+
+def test_a_registered_submodule_is_committed_as_ever(repository, intent, tmp_path):
+    library = a_repository(tmp_path / "library")
+    in_checkout(
+        intent, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.path), "lib"
+    )
+
+    found = gathered(intent)
+
+    assert (found.nested, found.uncommitted) == ((), False)
+    assert len(links_on(repository, "handoff/hello")) == 1
