@@ -105,7 +105,9 @@ def test_a_repository_that_a_step_makes_is_named_with_the_checkout_that_is_kept_
     here: Serving, project: Path
 ) -> None:
     here.start(LIMITS__MAX_PARALLEL="2")
-    hand_in(here, project, [{"id": "a", "run": nesting("n")}, {"id": "b", "run": ["ls"], "needs": ["a"]}])
+    steps = [{"id": "a", "run": nesting("n")}, {"id": "b", "run": ["ls"], "needs": ["a"]}]
+    # What checks leave is cleared away, and that is not.
+    hand_in(here, project, steps, accept={"checks": [["sh", "-c", "echo junk > junk.log"]]})
 
     result = here.result("p")
     checkout = Path(result["changes"]["workspace"])
@@ -117,6 +119,7 @@ def test_a_repository_that_a_step_makes_is_named_with_the_checkout_that_is_kept_
     assert f"git clone {checkout}/n" in result["summary"]
     assert f"git clone {checkout}/n" in (here.root.results / "p.md").read_text()
     assert git(checkout / "n", "show", "HEAD:x") == "x"
+    assert not (checkout / "junk.log").exists()
     assert "160000" not in git(project, "ls-tree", "handoff/p")
 
 
