@@ -118,7 +118,7 @@ class Reporting:
     def stopped(self, at: Moment) -> None:
         """The last words: they stay for as long as no other daemon comes, so all of it is told as it is now."""
         self._tell("stopped", at, (), ())
-        self._board.set_plans(*self._plans())
+        self._board.set_plans(*self._plans(at.wall))
         self._board.write(at.wall, at.boot, at_once=True)
 
     def _tell(
