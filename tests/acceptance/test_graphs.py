@@ -73,7 +73,8 @@ def test_what_checks_leave_is_no_work_of_the_plan(here: Serving, project: Path) 
     assert (quiet["status"], quiet["verdict"]) == ("succeeded", "no-change-needed")
     assert (busy["status"], busy["verdict"], busy["changes"]["files_changed"]) == ("succeeded", "changed", 1)
     assert git(project, "diff", "--name-only", "main...handoff/busy") == "a.txt"
-    kept = here.plan_folder("busy") / "left-by-checks.1.patch"
+    archived = here.root.archive
+    kept = wait_until(lambda: next(archived.glob("*/busy/left-by-checks.1.patch"), None), 10, "the patch")
     assert {"junk.log", "README.md", "out/o"} == set(
         git(project, "apply", "--numstat", str(kept)).split()[2::3]
     )

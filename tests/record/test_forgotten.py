@@ -33,7 +33,8 @@ def settled(root: Root, plan: str, text: str = PLAN, **taken: Any) -> Path:
 
 
 def lines_found(root: Root) -> list[dict[str, object]]:
-    return [line.fields() for line in read_forgotten(forgotten_folders(root, Ids.load(root))).lines]
+    found = [line.fields() for line in read_forgotten(forgotten_folders(root, Ids.load(root))).lines]
+    return sorted(found, key=lambda line: str(line["id"]))
 
 
 def test_a_settled_plan_is_known_by_its_journal_and_a_retry_holds_no_key(root: Root) -> None:

@@ -51,7 +51,7 @@ BUGS = (
         "no-turns",
         "of projects of equal priority always the same one comes first",
         "orchestrd/core/queue.py",
-        "            project.turn = self._turn\n",
+        "            self._shares[owner].turn = self._turn\n",
         "",
         caught_by=LIVES,
     ),
