@@ -97,11 +97,18 @@ def write_patch(
 
 
 def index_apart(
-    env: Mapping[str, str], cwd: Path, common: Path, scratch: Path, lock: GitLock | None
+    env: Mapping[str, str],
+    cwd: Path,
+    common: Path,
+    scratch: Path,
+    lock: GitLock | None,
+    *,
+    whole: bool = False,
 ) -> dict[str, str]:
     """Put all of the work tree into an index of our own; return the environment in which git uses that.
 
-    New contents go into an object store of our own too: the user's repository gets nothing.
+    What git cannot read is left out; with `whole` that raises GitFailed. New contents go into an object store of our own
+    too: the user's repository gets nothing.
     """
     git_dir = Path(env["GIT_DIR"]) if "GIT_DIR" in env else common
     if "GIT_DIR" not in env:
@@ -121,7 +128,7 @@ def index_apart(
     }
     # Nothing of it outlives the comparison: the disk need not hold it.
     add = ["-c", "core.fsync=none", "add", "-A", "--ignore-errors"]
-    run_git(add, cwd, lock=lock, extra=apart, codes=(0, 1))
+    run_git(add, cwd, lock=lock, extra=apart, codes=(0,) if whole else (0, 1))
     return apart
 
 

@@ -121,10 +121,10 @@ class Places:
             return EvidenceGathered(self._now(), name, changed=None)
         folder = self._root.plan_folder(name)
         try:
-            self._steps.set_aside_what_checks_left(intent, name, plan)
+            is_clear = self._steps.set_aside_what_checks_left(intent, name, plan)
             found = changes.gather(
                 intent,
-                commit=plan.workspace.commit,
+                commit=plan.workspace.commit and is_clear,
                 message=f"{plan.title or name}\n\nPlan: {name}\n",
                 patch=folder / PATCH,
                 lock=self._lock,

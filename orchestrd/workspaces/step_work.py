@@ -132,25 +132,26 @@ class StepWork:
         self._journals.append(name, "joined", **fields, changed=found.changes.changed)
         return None
 
-    def set_aside_what_checks_left(self, whole: Intent, name: PlanId, plan: Plan) -> None:
+    def set_aside_what_checks_left(self, whole: Intent, name: PlanId, plan: Plan) -> bool:
         """Clear what a round's checks left in the plan's checkout; what was there before them is committed.
+
+        False: something of it is there still, and is not to be committed.
 
         In place nothing is cleared, nor where the plan does not want its work committed: there it cannot be told from
         work. Raises WorkspaceError.
         """
         if whole.mode != WORKTREE or not plan.workspace.commit or not plan.accept.checks:
-            return
+            return True
         records = self._journals.read(name)
-        joined = _joined(records)
-        if joined is not None and not any(r["event"] == "step-begun" for r in records[joined["seq"] :]):
-            number = sum(r["event"] == "joined" for r in records)
-            patch = self._root.plan_folder(name) / LEFT_BY_CHECKS.format(number)
-            set_aside(whole, patch, self._lock, self._redact)
+        if _joined_last(records) is None:
+            return True
+        number = sum(r["event"] == "joined" for r in records)
+        patch = self._root.plan_folder(name) / LEFT_BY_CHECKS.format(number)
+        return set_aside(whole, patch, self._lock, self._redact)
 
     def changed(self, name: PlanId) -> bool | None:
-        """Whether the plan's steps have changed anything, as it was before the checks; None: nobody knows."""
-        joined = _joined(self._journals.read(name))
-        return joined.get("changed") if joined is not None else None
+        """Whether a plan has changed anything, as it was before the checks that came last; None: none did."""
+        return (_joined_last(self._journals.read(name)) or {}).get("changed")
 
     def unmerged(self, whole: Intent, name: PlanId, head: str) -> list[dict[str, Any]]:
         """Name the steps that have commits which the plan's branch, which ends at `head`, does not have, and how many.
@@ -203,6 +204,14 @@ class StepWork:
 
 def _joined(records: Records) -> Mapping[str, Any] | None:
     return next((r for r in reversed(records) if r["event"] == "joined"), None)
+
+
+def _joined_last(records: Records) -> Mapping[str, Any] | None:
+    """The record `joined`, if no step has begun since."""
+    joined = _joined(records)
+    if joined is None or any(r["event"] == "step-begun" for r in records[joined["seq"] :]):
+        return None
+    return joined
 
 
 def _place(records: Records, step: str, round_number: int | None) -> StepPlace | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.acceptance.stage import a_plan_for, as_toml, git
 from tests.serving import Serving
@@ -143,3 +146,34 @@ def test_repositories_that_steps_side_by_side_make_are_each_named_with_their_own
     assert git(place, "show", "HEAD:x") == "x"
     assert git(project, "show", "handoff/p:plain.txt") == "1"
     assert "160000" not in git(project, "ls-tree", "handoff/p")
+
+
+def test_where_not_all_can_be_read_nothing_is_cleared_and_what_checks_leave_is_not_committed(
+    here: Serving, project: Path
+) -> None:
+    here.start()
+    # Git cannot take in a repository without a commit, and stops there.
+    leaving = ["sh", "-c", "git init -q n; echo junk > junk.log"]
+    here.drop("p.toml", as_toml(a_plan_for(project, "[write a.txt one]", accept={"checks": [leaving]})))
+
+    assert here.result("p")["status"] == "succeeded"
+    assert git(project, "diff", "--name-only", "main...handoff/p") == "a.txt"
+    (checkout,) = [line for line in git(project, "worktree", "list").split() if line.endswith("/p")]
+    assert (Path(checkout) / "junk.log").read_text() == "junk\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything; it takes a user who may not")
+@pytest.mark.parametrize(
+    "leaving",
+    ["mkdir -p out/in; echo o > out/in/o; chmod 0555 out/in", "echo s > secret; chmod 0000 secret"],
+    ids=["cannot be removed", "cannot be read"],
+)
+def test_what_checks_leave_and_nobody_may_touch_fails_no_plan(
+    here: Serving, project: Path, leaving: str
+) -> None:
+    here.start()
+    accept = {"checks": [["sh", "-c", leaving]]}
+    here.drop("p.toml", as_toml(a_plan_for(project, "[write a.txt one]", accept=accept)))
+
+    assert here.result("p")["status"] == "succeeded"
+    assert git(project, "diff", "--name-only", "main...handoff/p") == "a.txt"
