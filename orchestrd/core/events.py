@@ -100,6 +100,8 @@ class StepHistory:
     """Nobody had told until when."""
     parked_since_before: float | None = None
     """Since when it had waited for that when it was started last."""
+    waits_for_money: bool = False
+    """It has used up its share of its plan's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ def _follow_step(step: StepHistory, record: Record) -> tuple[StepHistory, float]
                 parked_since=record.get("parked_since"),
                 parked_until=record.get("parked_until"),
                 parked_untold=record.get("parked_untold", False),
+                waits_for_money=record.get("waiting_for") == "budget",
             )
             return again, cost
         case _:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from handoff.result import Reason, Status
 from orchestrd.core import endings
-from orchestrd.core.events import History, StepHistory
+from orchestrd.core.events import Ending, History, StepHistory
 from orchestrd.core.facts import check_number
 from orchestrd.core.graph import expanded
 from orchestrd.core.plan import PlanInHand
@@ -64,7 +65,9 @@ def _place(plan: PlanInHand, step: StepInHand, told: StepHistory) -> None:
         step.outcome = told.outcome
         ending = told.ending
         if ending is None and not (told.outcome is not None and told.outcome.succeeded):
-            ending = endings.no_workspace(f"The journal does not say how step {step.name} ended.")
+            reason = told.outcome.reason if told.outcome is not None else None
+            failed = Ending(Status.FAILED, reason or Reason.INTERRUPTED)
+            ending = endings.of_step(step.name, failed, is_alone=len(plan.facts.steps) == 1)
         step.state = StepState.DONE if ending is None else StepState.FAILED
         plan.decided = plan.decided or ending
     elif told.in_hand:

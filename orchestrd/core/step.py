@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from orchestrd.core.events import RunOutcome, StepHistory
+from orchestrd.core.events import Ending, RunOutcome, StepHistory
 from orchestrd.core.facts import StepFacts
 from orchestrd.core.step_life import ALIVE, StepState, StepTrigger, next_step_state
 
@@ -53,6 +53,8 @@ class StepInHand:
     """How often it has stopped for that."""
     outcome: RunOutcome | None = None
     """How its last start ended, once that is decided upon."""
+    ending: Ending | None = None
+    """How its plan ends because of it, if it is over and has not succeeded."""
 
     @property
     def name(self) -> str:
@@ -79,3 +81,5 @@ class StepInHand:
         self.given_usd = history.given_usd
         self.parked_since = history.parked_since
         self.parked_since_before = history.parked_since_before
+        if history.waits_for_money:
+            self.wait = Wait("budget")

@@ -29,6 +29,7 @@ from orchestrd.core.step_life import NOT_BEGUN, StepState, StepTrigger
 
 MOST_YIELDS = 3
 """A step that had to stop more often for the machine's sake is what troubles it."""
+PARKED_LOOK_SECONDS = 60.0
 YIELD_SECONDS = 30.0
 """So long it waits at least until it goes on."""
 
@@ -232,12 +233,16 @@ class Steps:
             self._plans.waiting.remind(plan, step.parked_since + self._max_parked)
 
     def _is_parked_too_long(self, plan: PlanInHand, at: Moment) -> bool:
-        return self._limit.is_reached and any(
+        late = any(
             step.parked_since is not None
             and step.state in {StepState.WAITING, StepState.READY}
             and at.wall - step.parked_since >= self._max_parked
             for step in plan.own_steps()
         )
+        if late and not self._limit.is_reached:
+            # It may go on, but for a slot; the limit may be found to hold still before it has one.
+            self._plans.waiting.remind(plan, at.wall + PARKED_LOOK_SECONDS)
+        return late and self._limit.is_reached
 
     def _over(self, plan: PlanInHand, step: StepInHand, ending: Ending, at: Moment) -> list[Command]:
         if ending.status is Status.SUCCEEDED:
@@ -247,9 +252,10 @@ class Steps:
             ending = endings.of_step(step.name, ending, is_alone=len(plan.facts.steps) == 1)
             plan.decided = plan.decided or ending
             self.skip(plan)
+        step.ending = None if succeeded else ending
         if plan.is_staged:
             self._plans.move_step(plan, step, StepTrigger.TO_GATHER)
-            return [GatherStep(plan.facts.plan, step.name, None if succeeded else ending)]
+            return [GatherStep(plan.facts.plan, step.name, step.ending)]
         self._plans.move_step(plan, step, StepTrigger.SUCCEEDED if succeeded else StepTrigger.FAILED)
         return self.go_on(plan, at)
 
@@ -269,7 +275,7 @@ class Steps:
     def gathered(self, plan: PlanInHand, event: told.StepGathered) -> list[Command]:
         """What a step left is committed."""
         step = self._step(plan, event.step)
-        failed = event.problem is not None or step.outcome is None or not step.outcome.succeeded
+        failed = event.problem is not None or step.ending is not None
         if event.problem is not None:
             plan.decided = plan.decided or endings.no_workspace(event.problem)
         self._plans.move_step(plan, step, StepTrigger.FAILED if failed else StepTrigger.SUCCEEDED)

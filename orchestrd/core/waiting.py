@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from handoff.result import Status
@@ -42,25 +42,23 @@ class Waiting:
     def circle(self, plan: PlanInHand, in_hand: Callable[[PlanId], PlanInHand | None]) -> list[PlanId]:
         """Return the plans of a circle that this one has closed: each comes after the next, the last after this one.
 
-        Nothing where there is none. Whom nobody waits for closes none, so of most nothing is looked at.
+        Nothing where there is none. Whom nobody waits for closes none, so for most nothing is looked at.
         """
-        if not self._dependents.get(plan.facts.plan):
-            return []
-        way = dict.fromkeys(plan.awaited, plan.facts.plan)
-        todo = sorted(way)
-        while todo:
-            name = todo.pop()
-            if name == plan.facts.plan:
-                circle = []
-                while (name := way[name]) != plan.facts.plan:
-                    circle.append(name)
-                return [plan.facts.plan, *reversed(circle)]
-            waiter = in_hand(name)
-            if waiter is not None and waiter.life is Life.WAITING:
-                further = waiter.awaited.difference(way)
-                way.update(dict.fromkeys(further, name))
-                todo += sorted(further)
-        return []
+        name = plan.facts.plan
+        # From both ends, a plan at a time: so it costs what the shorter one does, whatever chains are put together.
+        ahead: dict[PlanId, PlanId] = dict.fromkeys(plan.awaited, name)
+        behind: dict[PlanId, PlanId] = dict.fromkeys(self._dependents.get(name, ()), name)
+        look_ahead, look_behind = list(ahead), list(behind)
+        met = next((one for one in ahead if one in behind), None)
+        while met is None and look_ahead and look_behind:
+            one = look_ahead.pop()
+            waiter = in_hand(one)
+            awaited = waiter.awaited if waiter is not None and waiter.life is Life.WAITING else set()
+            met = _reach(awaited, one, ahead, look_ahead, behind)
+            if met is None:
+                one = look_behind.pop()
+                met = _reach(self._dependents.get(one, ()), one, behind, look_behind, ahead)
+        return [] if met is None else [name, *reversed(_way(met, ahead, name)), *_way(met, behind, name)[1:]]
 
     def remind(self, plan: PlanInHand, date: float) -> None:
         """Have a plan looked at when that date (wall seconds) has come."""
@@ -95,6 +93,31 @@ class Waiting:
         if self._pauses:
             waits.append(self._pauses[0][0] - at.boot)
         return max(0.0, min(waits)) if waits else None
+
+
+def _reach(
+    found: Iterable[PlanId],
+    of: PlanId,
+    way: dict[PlanId, PlanId],
+    todo: list[PlanId],
+    others: Mapping[PlanId, PlanId],
+) -> PlanId | None:
+    """Note how these were come to; return one to which the search from the other end has come as well."""
+    for one in found:
+        if one not in way:
+            way[one] = of
+            todo.append(one)
+            if one in others:
+                return one
+    return None
+
+
+def _way(start: PlanId, way: Mapping[PlanId, PlanId], end: PlanId) -> list[PlanId]:
+    """From one plan along the way to another, without that."""
+    found = [start]
+    while (following := way[found[-1]]) != end:
+        found.append(following)
+    return found
 
 
 def what_it_waits_for(plan: PlanInHand, at: Moment) -> Wait | None:

@@ -286,6 +286,9 @@ class Executions:
             "retry": False,
             "summary": message,
         }
+        if stopped and command.session is not None:
+            # Nothing was said in it: whoever goes on goes on with it.
+            fields["session_id"] = command.session
         record = self._journals.append(
             command.plan, "run-ended", step=command.step, n=command.number, **fields
         )

@@ -107,8 +107,8 @@ def index_apart(
 ) -> dict[str, str]:
     """Put all of the work tree into an index of our own; return the environment in which git uses that.
 
-    What git cannot read is left out; with `whole` that raises GitFailed. New contents go into an object store of our own
-    too: the user's repository gets nothing.
+    What git cannot read is left out; with `whole` that raises GitFailed. New contents go into an object store of our
+    own too: the user's repository gets nothing.
     """
     git_dir = Path(env["GIT_DIR"]) if "GIT_DIR" in env else common
     if "GIT_DIR" not in env:
