@@ -6,11 +6,13 @@ What is alike in Python is left to Python; the rest is brought into a form that 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 _PARTS = re.compile(
     r"""
     (?P<set> \[ (?: \\. | [^\]\\] )* \] )                       # it ends at the first bracket, `[]` and `[^]` too
+    | \\ (?P<reference> [1-9][0-9]* )                           # to a group before, around or after it
     | \\ (?: [pP]\{[^{}]+\} | u\{[0-9A-Fa-f]+\} | k<[^<>]+> | c[A-Za-z] )
     | (?P<escape> \\ . )
     | (?P<look> \(\? < [=!] )                                  # of any width, behind; Python's has a fixed one
@@ -21,7 +23,9 @@ _PARTS = re.compile(
 )
 _WRONG = "**"
 """Wrong wherever it stands."""
-_ESCAPES = frozenset("dDwWsSbBfnrtvxu0123456789^$\\.*+?()[]{}|/")
+_MOST_DIGITS = 9
+"""No number of a group is longer, and not every length can be reckoned with."""
+_ESCAPES = frozenset("dDwWsSbBfnrtvxu0^$\\.*+?()[]{}|/")
 
 
 def is_pattern(text: Any) -> bool:
@@ -29,12 +33,16 @@ def is_pattern(text: Any) -> bool:
     if not isinstance(text, str):
         return False
     try:
-        re.compile(_PARTS.sub(_in_python, text))
+        groups = re.compile(_PARTS.sub(_in_python, text)).groups
     except re.error:
         return False
     except (OverflowError, RecursionError):
         return True  # too much for Python alone
-    return True
+    return all(len(one) <= _MOST_DIGITS and int(one) <= groups for one in _references(text))
+
+
+def _references(text: str) -> Iterator[str]:
+    return (part["reference"] for part in _PARTS.finditer(text) if part.lastgroup == "reference")
 
 
 def _in_python(part: re.Match[str]) -> str:

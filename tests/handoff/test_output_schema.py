@@ -53,6 +53,7 @@ def a(**keywords: Any) -> dict[str, Any]:
             for pattern in (
                 r"^\d{4}-\d\d$", r"(?<year>\d+)\p{L}\k<year>", r"\u{1F600}\cA\/\.", r"(?<=a+)b", "[^]", "[]",
                 r"[\w\-]+@[^\]]", "(?i:a)", "[[a&&b]", r"(a)\1", "a{99999999999}",
+                r"\2(a)(b)", r"(a\1)", r"(?:\1(a))", r"(?<x>a)\1*", r"(a)[(]\\2", f"{'(a)' * 10}\\10",
             )
         ),
     ],
@@ -101,7 +102,23 @@ def test_what_claude_code_takes_is_taken(schema: dict[str, Any]) -> None:
         ({"$defs": {"x": {"minimum": "x"}}}, "/$defs/x/minimum is no number"),
         *(
             (a(type="string", pattern=pattern), "/properties/a/pattern is no regular expression")
-            for pattern in ("(", "(?P<year>x)", "[a", "a**", "(?i)a", "(?#x)", r"\A", r"\-", r"\_", "a++", 5)
+            for pattern in (
+                "(",
+                "(?P<year>x)",
+                "[a",
+                "a**",
+                "(?i)a",
+                "(?#x)",
+                r"\A",
+                r"\-",
+                r"\_",
+                "a++",
+                r"(a)\2",
+                r"\1(?:a)",
+                r"(a)[(]\2",
+                f"(a)\\{'1' * 5000}",
+                5,
+            )
         ),
         ({"patternProperties": {"(": {}}}, "/patternProperties: '(' is no regular expression"),
         ({"enum": [date(2026, 11, 24)]}, "holds what JSON has not: a date"),
