@@ -21,11 +21,11 @@ Inside all sums are exact (`core/money.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from handoff.root import PlanId
-from orchestrd.core.money import Amounts, Purse, Run, dollars, micros, shown, whole
+from orchestrd.core.money import Amounts, Holders, Purse, Run, dollars, holders_of, micros, shown, whole
 
 DAY_SECONDS = 86_400
 LEAST_MICROS = 10_000
@@ -153,14 +153,28 @@ class Budget:
         return self._purses[plan].left == 0
 
     def why_it_waits(
-        self, plan: PlanId, project: str, max_usd: float | None, spent_usd: float, wall: float
+        self,
+        plan: PlanId,
+        project: str,
+        max_usd: float | None,
+        spent_usd: float,
+        wall: float,
+        holders: Holders | None = None,
     ) -> str:
-        """For a person: which cap a plan that waits for money waits for, what is left of it, and who has the rest."""
+        """For a person: which cap a plan that waits for money waits for, what is left of it, and who has the rest.
+
+        Who asks for many plans hands in the `holders` of now, so that not all who are admitted are gone through each
+        time.
+        """
         purse = self._purses.get(plan)
         if not self._caps() or (purse is not None and purse.open):
             return IN_OTHER_HANDS
         need = self._need(max_usd, spent_usd) if purse is None else self._least(purse.left)
-        return self._why(project, need, wall)
+        return self._why(project, need, wall, holders)
+
+    def holders(self) -> Holders:
+        """Who has reserved something of the caps, now."""
+        return holders_of(self._purses) if self.has_caps else {}
 
     def projects(self, wall: float) -> set[str]:
         """The projects that have spent something on the day of `wall`, or reserved it."""
@@ -306,7 +320,7 @@ class Budget:
                     del self._days[old]
         return self._days[number]
 
-    def _why(self, project: str, need: int, wall: float) -> str:
+    def _why(self, project: str, need: int, wall: float, holders: Holders | None = None) -> str:
         """Which cap stands in the way, and who has it."""
         day = self._day(wall)
         for cap, which, name in (
@@ -318,18 +332,15 @@ class Budget:
             spent, reserved = day.of(which), self._reserved.of(which)
             left = cap - spent - reserved
             if need > left:
+                who = (self.holders() if holders is None else holders).get(which, ())
                 return (
                     f"{name} is {shown(cap)}: {shown(max(0, left))} left, {shown(need)} needed"
-                    f" ({shown(spent)} spent today, {shown(reserved)} reserved{self._by_whom(which)})"
+                    f" ({shown(spent)} spent today, {shown(reserved)} reserved{_by_whom(who)})"
                 )
         return "its turn comes when others give back what they have reserved"
 
-    def _by_whom(self, project: str | None) -> str:
-        """Name the plans that have reserved something of a cap: of a project, or of all."""
-        names = [
-            plan
-            for plan, purse in self._purses.items()
-            if purse.reserved and project in (None, purse.project)
-        ]
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        return f" by {', '.join(names[:MOST_NAMED])}{more}" if names else ""
+
+def _by_whom(names: Sequence[PlanId]) -> str:
+    """Name the plans that have reserved something of a cap."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f" by {', '.join(names[:MOST_NAMED])}{more}" if names else ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from handoff.root import PlanId
 
 
 def micros(usd: float) -> int:
@@ -84,3 +86,17 @@ class Purse:
     def open(self) -> int:
         """What its runs that are alive may still cost."""
         return sum(run.open for run in self.runs.values())
+
+
+Holders = Mapping[str | None, Sequence[PlanId]]
+"""The plans that have reserved something, by project; None: all of them."""
+
+
+def holders_of(purses: Mapping[PlanId, Purse]) -> Holders:
+    """Return who has reserved something, in the order of their admission."""
+    found: dict[str | None, list[PlanId]] = defaultdict(list)
+    for plan, purse in purses.items():
+        if purse.reserved:
+            found[None].append(plan)
+            found[purse.project].append(plan)
+    return dict(found)

@@ -20,6 +20,7 @@ from handoff.root import PlanId, Root
 from orchestrd.config import Config
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Moment
+from orchestrd.core.money import Holders
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import SHOWN_AS, State
 from orchestrd.daemon.measuring import Measuring, Sample, add_result
@@ -189,9 +190,10 @@ class Reporting:
         busy = [plan for plan in plans if plan.state not in {State.WAITING, State.READY}]
         rest = [plan for plan in plans if plan.state in {State.WAITING, State.READY}]
         shown_plans = [*busy, *rest][:MOST_PLANS]
-        return [self._plan(plan, wall) for plan in shown_plans], len(plans) - len(shown_plans)
+        holders = self._engine.budget.holders()
+        return [self._plan(plan, wall, holders) for plan in shown_plans], len(plans) - len(shown_plans)
 
-    def _plan(self, plan: PlanInHand, wall: float) -> dict[str, Any]:
+    def _plan(self, plan: PlanInHand, wall: float, holders: Holders) -> dict[str, Any]:
         wait = self._engine.waits_for(plan)
         runs = self._runs.progress(plan.facts.plan)
         return {
@@ -201,7 +203,7 @@ class Reporting:
             "state": SHOWN_AS.get(plan.state, plan.state).value,
             "waiting_for": wait.word if wait else None,
             "until": _date(wait.until) if wait and wait.until else None,
-            "why": why_it_waits(self._engine, plan, wall),
+            "why": why_it_waits(self._engine, plan, wall, holders),
             "since": _date(plan.since),
             "priority": plan.facts.priority,
             "payer": self._payers.of(plan, runs),

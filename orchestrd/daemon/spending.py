@@ -8,6 +8,7 @@ from handoff.root import Root
 from orchestrd.config import Config
 from orchestrd.core.budget import Budget
 from orchestrd.core.engine import Engine
+from orchestrd.core.money import Holders
 from orchestrd.core.plan import PlanInHand
 from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.record.spending import Spent, spent_on_day
@@ -53,12 +54,12 @@ def spending_of(budget: Budget, wall: float) -> dict[str, Any] | None:
     }
 
 
-def why_it_waits(engine: Engine, plan: PlanInHand, wall: float) -> str | None:
-    """Say for which money a plan waits and who has it; None: it waits for none."""
+def why_it_waits(engine: Engine, plan: PlanInHand, wall: float, holders: Holders | None = None) -> str | None:
+    """Say for which money a plan waits and who has it (`Budget.holders`); None: it waits for none."""
     wait, facts = engine.waits_for(plan), plan.facts
     if wait is None or wait.word != "budget":
         return None
-    return engine.budget.why_it_waits(facts.plan, facts.project, facts.max_usd, plan.spent_usd, wall)
+    return engine.budget.why_it_waits(facts.plan, facts.project, facts.max_usd, plan.spent_usd, wall, holders)
 
 
 def _amounts(budget: Budget, wall: float, project: str | None) -> dict[str, float]:

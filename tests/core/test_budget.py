@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
@@ -74,6 +75,23 @@ def test_who_waits_for_money_is_told_which_cap_what_is_left_and_who_has_the_rest
     assert budget.why_it_waits(A, "/api", 1.4, 0.1, NOON) == (
         "what this plan may cost is in the hands of its other runs"
     )
+
+
+def test_who_has_the_money_is_told_to_a_thousand_who_wait_for_it_beside_a_thousand_who_have_it() -> None:
+    budget = Budget(per_day_usd=1_000.0, per_project_usd=2.0)
+    for number in range(1_000):
+        assert admitted(budget, PlanId(f"p{number}"), 1.0, f"/{number // 2}")
+    late = PlanId("late")
+
+    began = time.thread_time()
+    holders = budget.holders()
+    told = [budget.why_it_waits(late, f"/{number // 2}", 1.0, 0.0, NOON, holders) for number in range(1_000)]
+    took = time.thread_time() - began
+
+    assert told[-1] == budget.why_it_waits(late, "/499", 1.0, 0.0, NOON)
+    assert told[-1].endswith("($0.00 spent today, $2.00 reserved by p998, p999)")
+    assert budget.why_it_waits(late, "/new", 1.0, 0.0, NOON, holders).endswith(" by p0, p1, p2 and 997 more)")
+    assert took < 0.1, "that is told once a second, in the thread that serves all plans"
 
 
 def test_what_a_plan_did_not_need_lets_another_in() -> None:
