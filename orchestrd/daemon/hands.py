@@ -31,14 +31,12 @@ from orchestrd.daemon.errands import Errands
 from orchestrd.daemon.reporting import Reporting
 from orchestrd.daemon.telling import name_of_run
 from orchestrd.daemon.troubles import Trouble
+from orchestrd.daemon.yielded import YieldedRuns
 from orchestrd.outbound.publish import Published, settle
 from orchestrd.record.journal import format_time
 from orchestrd.record.journals import Journals
 from orchestrd.runs.execution import Executions
 from orchestrd.runs.running import Key
-
-GOES_ON = "nothing, it goes on by itself as the same attempt when the machine is well again"
-"""What to do about a run that had to yield."""
 
 
 class Hands:
@@ -65,7 +63,7 @@ class Hands:
         self._leave = leave
         self._published: deque[Published] = deque()
         self._noted_endings: set[PlanId] = set()
-        self._yielded: dict[Key, Trouble] = {}
+        self._yielded = YieldedRuns()
 
     def carry_out(self, command: Command) -> None:
         """Have it done; it is not waited for."""
@@ -74,12 +72,12 @@ class Hands:
                 self._errands.run(plan, lambda: self._runs.prepare(command, self._project(plan)))
             case StartRun(plan=plan, step=step, number=number, attempt=attempt):
                 logger.info("{}: start {}.{} (attempt {})", plan, step, number, attempt)
-                self._yielded.pop((plan, step), None)
+                self._yielded.goes_on(plan, step)
                 self._errands.run(plan, lambda: self._runs.start(command, self._project(plan)))
             case StopRun(plan=plan, step=step, why=why, yields=yields):
                 if yields:
                     logger.warning("{}: {} has to stop: {}", plan, name_of_run(step), why)
-                    self._yielded[plan, step] = Trouble(f"yielded-{plan}", f"{plan}: {why}", GOES_ON)
+                    self._yielded.stop(plan, step, why)
                 self._runs.followed.stop(plan, step, why)
             case GatherStep(plan=plan):
                 self._errands.run(plan, lambda: self._runs.gather_step(command), closing=True)
@@ -115,8 +113,8 @@ class Hands:
         self._noted_endings.update(plans)
 
     def yielded(self) -> list[Trouble]:
-        """The runs that had to stop for the machine's sake and have not gone on since, each with the reason."""
-        return list(self._yielded.values())
+        """The runs that had to stop for the machine's sake and are still to go on, each with the reason."""
+        return list(self._yielded)
 
     def published(self) -> list[Published]:
         """The results that were published since this was asked last."""
@@ -127,7 +125,7 @@ class Hands:
 
     def forget(self, plan: PlanId) -> None:
         """It is settled."""
-        self._yielded = {key: one for key, one in self._yielded.items() if key[0] != plan}
+        self._yielded.forget(plan)
         self._runs.forget(plan)
         self._journals.close(plan)
         self._noted_endings.discard(plan)
@@ -136,6 +134,7 @@ class Hands:
         """If the start that is over is followed by another one, write that down."""
         plan = self._engine.plan(event.plan)
         step = plan.steps.get(event.step) if plan is not None else None
+        self._yielded.ended(event.plan, event.step, plan.steps if plan is not None else {})
         fields = note_of_further_start(step) if step is not None else None
         if fields is None:
             return

@@ -127,14 +127,14 @@ def test_where_the_machine_is_dying_one_run_yields_and_goes_on_afterwards_as_the
     [ended] = [one for one in here.journal("patient") if one["event"] == "run-ended"]
     assert ended["summary"].startswith(why)
     assert why in here.said()
-    assert why in problems(here)["yielded-patient"]["message"]
+    assert why in problems(here)["yielded-patient.main"]["message"]
     page = said(here, "show", "patient")
     assert "waits for      pressure until " in page
     assert why in page
     assert why in said(here, "ps")
 
     machine.has()
-    wait_until(lambda: set(problems(here)) == {"yielded-patient"}, 15, "the machine to be well again")
+    wait_until(lambda: set(problems(here)) == {"yielded-patient.main"}, 15, "the machine to be well again")
     gate.touch()
     # It would go on by itself half a minute later.
     give(here, "now", action="retry", plan="patient")
