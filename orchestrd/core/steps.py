@@ -126,6 +126,7 @@ class Steps:
         self.starts.book(plan, step, outcome.cost_usd, event.at)
         if check_number(step.name) is not None:
             return self.checks.ended(plan, step, outcome, event.at)
+        step.is_yielding = False
         if outcome.reason is Reason.USAGE_LIMIT:
             # It holds for all, whatever becomes of this plan.
             pause = self._limit.reach(event.at, outcome.limit_resets_at)
@@ -136,7 +137,6 @@ class Steps:
         else:
             # Nothing was answered: if it was to find out whether the limit is over, another one has to.
             self._limit.held((plan.facts.plan, step.name))
-        step.is_yielding = False
         if outcome.reason is Reason.CANCELLED and plan.cancelled is None:
             # Nobody wanted the plan to end, so it was the machine; perhaps an earlier daemon had it stop.
             return self._yielded(plan, step, outcome, event.at)
