@@ -9,7 +9,7 @@ from orchestrd.core.in_hand import InHand
 from orchestrd.core.plan import PlanInHand
 from orchestrd.core.plan_life import Life, State
 from orchestrd.core.pressure import DYING
-from orchestrd.core.queue import Hindrance, Line
+from orchestrd.core.queue import ASK_ANEW, Hindrance, Line
 from orchestrd.core.step import Wait
 from orchestrd.core.step_life import StepState
 
@@ -64,7 +64,7 @@ class Admission:
             if self._has_money_come():
                 self._money_was = self._budget.eased(self._plans.wall)
                 self._plans.queue.over(MONEY)
-            chosen = self._plans.queue.choose(self._hinders)
+            chosen = self._plans.queue.choose(self._hinders, self._holds)
             if chosen is not None or not self._has_money_come():
                 return chosen
 
@@ -74,15 +74,15 @@ class Admission:
 
     def _hinders(self, line: Line) -> Hindrance | None:
         """What, besides the order, keeps the steps of a line from their slots."""
-        if self._has_money_come():
-            # One that was asked before has just given some back: those that come before this one are asked first.
-            return Hindrance(MONEY)
         place = line.place
         if not line.is_command and self.keeps_out(line.priority, is_begun=place.begun is not None):
             return Hindrance(LIMIT)
         if place.begun is not None and self._budget.is_admitted(place.begun):
-            has_money = line.is_command or self._budget.hold_for_run(place.begun, self._plans.wall)
-            return None if has_money and not self._has_money_come() else Hindrance(MONEY)
+            # It reserves nothing yet: it may be asked for its points, and the turn be another's (`_holds`).
+            if line.is_command or self._budget.may_go_on(place.begun, self._plans.wall):
+                return None
+            self._budget.let_go(place.begun)
+            return self._if_money_came() or Hindrance(MONEY)
         if place.begun is None:
             other = self._in_the_way(place.project, in_place=place.in_place, touches=place.touches)
             if other is not None:
@@ -90,6 +90,18 @@ class Admission:
         if line.is_command or self._has_money(place.project, line.max_usd):
             return None
         return Hindrance(MONEY)
+
+    def _holds(self, line: Line) -> Hindrance | None:
+        """Reserve the money for the run of a plan at work that is about to be taken."""
+        plan = line.place.begun
+        if plan is None or line.is_command or not self._budget.is_admitted(plan):
+            return None
+        self._budget.hold_for_run(plan, self._plans.wall)
+        return self._if_money_came()
+
+    def _if_money_came(self) -> Hindrance | None:
+        """Where one that was asked has just given some back, those that come before it are asked first."""
+        return ASK_ANEW if self._has_money_come() else None
 
     def _in_the_way(self, project: str, *, in_place: bool, touches: tuple[str, ...]) -> PlanId | None:
         """The plan at work that keeps one like this from starting."""

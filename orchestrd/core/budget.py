@@ -212,15 +212,20 @@ class Budget:
         if purse.left is not None and self.has_caps:
             self._reserve(purse, min([purse.left, *self._caps()]))
 
-    def hold_for_run(self, plan: PlanId, wall: float) -> bool:
+    def hold_for_run(self, plan: PlanId, wall: float) -> None:
         """Reserve what the next run of an admitted plan may cost, so that nobody else has it until that is started.
 
-        False: it would be granted nothing; then all is given back that its runs do not need, for whoever can use it.
+        Hold it only for a plan that may go on (`may_go_on`).
         """
-        purse, may_go_on = self._purses[plan], self.may_go_on(plan, wall)
-        if self._caps():
-            self._reserve(purse, self._within_reach(purse, wall) if may_go_on else purse.open)
-        return may_go_on
+        if self.has_caps:
+            purse = self._purses[plan]
+            self._reserve(purse, self._within_reach(purse, wall))
+
+    def let_go(self, plan: PlanId) -> None:
+        """An admitted plan may not go on: all is given back that its runs do not need, for whoever can use it."""
+        if self.has_caps:
+            purse = self._purses[plan]
+            self._reserve(purse, purse.open)
 
     def hand(self, plan: PlanId, run: str, usd: float | None, *, booked_usd: float = 0.0) -> None:
         """A run of an admitted plan was started, or found alive, and may cost so much.

@@ -77,6 +77,9 @@ class Hindrance(NamedTuple):
     """It holds for all lines of the place."""
 
 
+ASK_ANEW = Hindrance("asked anew")
+"""The answer where to ask has changed what hinders others: there is no choice before that is told (`over`)."""
+
 Hinders = Callable[[Line], Hindrance | None]
 """What keeps a line from starting now; None: nothing."""
 
@@ -153,15 +156,28 @@ class Queue:
         if line is not None:
             self._rank(line)
 
-    def choose(self, hinders: Hinders = lambda _line: None) -> tuple[PlanId, str] | None:
-        """Take out and return the step that is next among those that nothing hinders, or None."""
+    def choose(
+        self, hinders: Hinders = lambda _line: None, holds: Hinders = lambda _line: None
+    ) -> tuple[PlanId, str] | None:
+        """Take out and return the step that is next among those that nothing hinders, or None.
+
+        `hinders` is also asked of lines whose turn it is not; `holds` is asked last, and only of the one that is to be
+        taken: it may hold for it what it needs. Once one of them answers `ASK_ANEW` nobody is asked any more or put
+        aside, and the choice is None.
+        """
         while (best := self._by_points.first()) is not None:
             # Only one that may start gives its priority the turn; and then somebody of that priority may.
-            if self._first_of(best[0], hinders) is None:
-                continue
-            owner = self._by_turn[best[0].priority].best()
-            line = self._first_of(owner, hinders)
-            if line is None:
+            owner = best[0]
+            line = self._first_of(owner)
+            hindrance = hinders(line)
+            if hindrance is None:
+                owner = self._by_turn[owner.priority].best()
+                line = self._first_of(owner)
+                hindrance = hinders(line) or holds(line)
+            if hindrance is ASK_ANEW:
+                return None
+            if hindrance is not None:
+                self._put_aside(line, hindrance)
                 continue
             _, entry = heapq.heappop(self._lines[line])
             del self._line_of[entry.plan, entry.step]
@@ -171,14 +187,9 @@ class Queue:
             return entry.plan, entry.step
         return None
 
-    def _first_of(self, owner: _Owner, hinders: Hinders) -> Line | None:
-        """The line of a share whose turn it is; None: it may not start, and was put aside."""
-        line = self._in_place[self._shares[owner].places.best()].best()
-        hindrance = hinders(line)
-        if hindrance is None:
-            return line
-        self._put_aside(line, hindrance)
-        return None
+    def _first_of(self, owner: _Owner) -> Line:
+        """The line of a share whose turn it is."""
+        return self._in_place[self._shares[owner].places.best()].best()
 
     def over(self, by: Hashable) -> None:
         """Something hinders nobody any more: those that were put aside for it may be chosen again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -76,6 +77,52 @@ def test_a_plan_that_has_begun_and_waits_for_money_is_next_when_there_is_some() 
     assert engine.waits_for(plan) == Wait("budget", next_day(at().wall))
     midnight = next_day(at().wall) - at().wall
     assert prepared(engine.handle(Tick(at(midnight)))) == [A]
+
+
+def test_a_plan_at_work_leaves_the_money_to_the_project_whose_turn_it_is() -> None:
+    """It comes before by its points. That gives its priority the turn, and not its project the day's money."""
+    engine = Engine(max_parallel=1, budget=Budget(per_day_usd=1.0))
+    steps = (StepFacts("m"), StepFacts("n", needs=("m",)))
+    engine.handle(PlanAccepted(at(), facts(A, steps=steps)))
+    engine.handle(WorkspaceMade(at(), A, "m"))
+    engine.handle(PlanAccepted(at(1), replace(facts(C), project="/src/web")))
+    engine.handle(RunEnded(at(2), A, RunOutcome(succeeded=True, cost_usd=1.0), "m"))
+    assert prepared(engine.handle(StepGathered(at(2), A, "m"))) == []
+
+    midnight = next_day(at().wall) - at().wall
+    assert prepared(engine.handle(Tick(at(midnight)))) == [C]
+
+
+class CountingBudget(Budget):
+    """Counts how often it is asked whether there is more than there was."""
+
+    asked = 0
+
+    def eased(self, wall: float) -> tuple[int, int]:
+        self.asked += 1
+        return super().eased(wall)
+
+
+@pytest.mark.parametrize("waiting", [1, 300])
+def test_what_a_plan_at_work_gives_back_costs_no_look_at_each_of_those_that_wait(waiting: int) -> None:
+    budget = CountingBudget(per_day_usd=1.0)
+    engine = Engine(max_parallel=1, budget=budget)
+    steps = (StepFacts("m"), StepFacts("n", needs=("m",)))
+    engine.handle(PlanAccepted(at(), facts(B, steps=steps)))
+    engine.handle(WorkspaceMade(at(), B, "m"))
+    for number in range(waiting):
+        name, touches = PlanId(f"p{number}"), (f"src/{number}/**",)
+        engine.handle(
+            PlanAccepted(
+                at(1), PlanFacts(name, number + 1, at(1).wall, "/src/api", touches=touches, max_usd=0.005)
+            )
+        )
+    engine.handle(RunEnded(at(2), B, RunOutcome(succeeded=True, cost_usd=0.995), "m"))
+
+    budget.asked = 0
+    # Half a cent is left, for which no run of a plan without a limit is started: it gives that back.
+    assert prepared(engine.handle(StepGathered(at(2), B, "m"))) == ["p0"]
+    assert budget.asked <= 10
 
 
 def test_a_step_for_which_its_plan_has_no_money_left_takes_no_slot_until_there_is_some() -> None:

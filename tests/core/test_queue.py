@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from handoff.root import PlanId
 from orchestrd.core.facts import MAIN, PlanFacts
-from orchestrd.core.queue import SECONDS_PER_POINT, Hindrance, Line, Place, Queue
+from orchestrd.core.queue import ASK_ANEW, SECONDS_PER_POINT, Hindrance, Line, Place, Queue
 
 PLANS = st.lists(
     st.tuples(
@@ -169,3 +169,35 @@ def test_a_plan_that_was_taken_out_is_not_given_out_and_may_come_again() -> None
     queue.put(known[first])
     assert queue.choose() == (first, MAIN)
     assert queue.choose() is None
+
+
+def test_once_an_answer_has_changed_what_hinders_others_nobody_else_is_asked_or_put_aside() -> None:
+    queue = Queue()
+    for number in range(5):
+        touches = (f"{number}/**",)
+        queue.put(PlanFacts(PlanId(f"p{number}"), number, 0.0, "/a", touches=touches))
+    asked: list[Line] = []
+
+    def changes(line: Line) -> Hindrance:
+        asked.append(line)
+        return ASK_ANEW
+
+    assert queue.choose(changes) is None
+    assert queue.choose(holds=changes) is None
+    assert [line.place.touches for line in asked] == [("0/**",)] * 2
+    assert [queue.choose() for _ in range(5)] == [(PlanId(f"p{number}"), MAIN) for number in range(5)]
+
+
+def test_only_for_the_line_that_is_taken_anything_is_held() -> None:
+    queue = Queue()
+    for number, project in enumerate(("/a", "/a", "/b")):
+        queue.put(PlanFacts(PlanId(f"p{number}"), number, 0.0, project))
+    held: list[str] = []
+
+    def holds(line: Line) -> Hindrance | None:
+        held.append(line.place.project)
+        return None
+
+    chosen = [queue.choose(holds=holds) for _ in range(3)]
+    assert chosen == [(PlanId(name), MAIN) for name in ("p0", "p2", "p1")]
+    assert held == ["/a", "/b", "/a"]
