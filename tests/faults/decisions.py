@@ -389,20 +389,27 @@ class Decisions(RuleBasedStateMachine):
                 self.look_at_ending(plan, ending.status)
 
     def look_at_turn(self, plan: PlanId, facts: PlanFacts) -> None:
-        """Nobody who is ready, and whose place is free, has more points; or as many, in its project, and was before.
+        """Somebody of its priority has most points of all who are ready and whose place is free; in its project, it.
 
         Where somebody set the clock, how long a plan has waited is not to be told from outside.
         """
         if self.was_set:
             return
         busy = {self.facts(one.facts.plan).project for one in self.in_place()}
+        most_of_priority = self.points(facts)
+        for other in self.engine.plans():
+            # One that was chosen just after it may have been the one that gave their priority its turn.
+            if other.state in {State.READY, State.PREPARING} and other.facts.priority == facts.priority:
+                most_of_priority = max(most_of_priority, self.points(other.facts))
         for other in self.engine.plans():
             stands_in_line = other.facts.in_place and other.facts.project in busy and not other.begun
-            if other.state is State.READY and not stands_in_line:
-                points, others = self.points(facts), self.points(other.facts)
-                is_later = facts.project != other.facts.project or other.facts.arrival > facts.arrival
-                right = others < points or (others == points and is_later)
-                self.check(right, plan, f"it comes before {other.facts.plan}")
+            if other.state is not State.READY or stands_in_line:
+                continue
+            others = self.points(other.facts)
+            self.check(others <= most_of_priority, plan, f"it comes before {other.facts.plan}")
+            if (other.facts.project, other.facts.priority) == (facts.project, facts.priority):
+                is_later = (-others, other.facts.arrival) > (-self.points(facts), facts.arrival)
+                self.check(is_later, plan, f"it comes before {other.facts.plan} of its project")
 
     def look_at_ending(self, plan: PlanId, status: Status) -> None:
         kept = self.kept[plan]
