@@ -137,7 +137,8 @@ class Admission:
     def _of_steps(self, plan: PlanInHand) -> Wait | None:
         """Its steps pause: it goes on when the first of them does."""
         waits = [step.wait for step in plan.steps.values() if step.state is StepState.WAITING and step.wait]
-        return min(waits, key=lambda wait: wait.until or 0.0, default=None)
+        # One without a time goes on after another.
+        return min(waits, key=lambda wait: (wait.until is None, wait.until or 0.0), default=None)
 
     def _of_ready(self, plan: PlanInHand) -> Wait:
         if self.paused is not None or self.draining:

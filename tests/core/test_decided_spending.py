@@ -183,3 +183,18 @@ def test_a_step_that_has_used_up_its_share_fails_when_those_beside_it_leave_noth
     (gather,) = engine.handle(RunEnded(at(2), A, broke, "b"))
     assert isinstance(gather, GatherStep)
     assert engine.handle(StepGathered(at(2), A, "b")) == [Gather(A)]
+
+
+def test_a_plan_of_which_one_step_waits_for_money_and_another_pauses_says_until_when_it_waits() -> None:
+    engine = Engine(max_parallel=9)
+    engine.handle(PlanAccepted(at(), facts(A, max_usd=1.0, steps=(StepFacts("a"), StepFacts("b")))))
+    engine.handle(WorkspaceMade(at(), A, "a"))
+    engine.handle(WorkspaceMade(at(), A, "b"))
+    broke = RunOutcome(succeeded=False, reason=Reason.BUDGET, session="s", cost_usd=0.5)
+    engine.handle(RunEnded(at(1), A, broke, "a"))
+    failed = RunOutcome(succeeded=False, reason=Reason.API, may_retry=True, session="t", cost_usd=0.495)
+    engine.handle(RunEnded(at(1), A, failed, "b"))
+
+    plan = engine.plan(A)
+    assert plan is not None
+    assert engine.waits_for(plan) == Wait("retry", at(3).wall)
