@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrd.cli.calling import Call, Complaint, plan_named, show_json, warn_when_nobody_serves
+from orchestrd.cli.refusing import MAX_PLAN_BYTES, line_of, tell_errors
 from orchestrd.views.present import read_plans
 from orchestrd.views.words import how_long, one_line, plain, read_time, until
 
 if TYPE_CHECKING:
-    from handoff.document_error import FieldError
     from handoff.root import PlanId, Root
 
-MAX_PLAN_BYTES = 1 << 20
 TIMED_OUT = 124
 _TITLE = re.compile(rb"""(?:^|[{,])\s*"?title"?\s*[:=]\s*["']?([^"'\r\n]+)""", re.MULTILINE)
 
@@ -143,7 +141,7 @@ def check(
     call: Call = context.obj
     raw, name = read_plan(file)
     found = check_plan(raw, Format.of(name), _id_to_be(call, name), call.config.limits, call.library)
-    errors = sorted(found.errors, key=_line_of) if isinstance(found, Refused) else []
+    errors = sorted(found.errors, key=line_of) if isinstance(found, Refused) else []
     if as_json:
         fields = ("path", "line", "message", "hint")
         show_json(
@@ -169,20 +167,6 @@ def _id_to_be(call: Call, name: str) -> PlanId:
         return foresee(call.root, name)
     except RootError:
         return plan_id_of(name)
-
-
-def tell_errors(file: str, errors: Sequence[FieldError]) -> None:
-    """Print what is wrong with a plan on stderr, in the order of its lines."""
-    for error in sorted(errors, key=_line_of):
-        line = f":{error.line}" if error.line else ""
-        hint = f" — {error.hint}" if error.hint else ""
-        where = f"{error.path}: " if error.path else ""
-        print(plain(f"{file}{line}: {where}{error.message}{hint}"), file=sys.stderr)
-
-
-def _line_of(error: FieldError) -> int:
-    # What is missing, or of the whole file, comes first.
-    return error.line or 0
 
 
 def read_plan(file: str) -> tuple[bytes, str]:

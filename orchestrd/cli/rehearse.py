@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from orchestrd.cli.calling import Call, Complaint
-from orchestrd.cli.plans import File, read_plan, tell_errors
+from orchestrd.cli.plans import File, read_plan
+from orchestrd.cli.refusing import tell_errors
 from orchestrd.views.words import plain
 
 

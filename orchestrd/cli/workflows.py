@@ -125,7 +125,7 @@ def _params(found: Found, given: list[str]) -> dict[str, Any]:
 def _tell(found: Found, params: dict[str, Any], unread: dict[str, Misfit]) -> NoReturn:
     """Tell of the parameters that could not be read, and of all else that is wrong with what was given."""
     from handoff.document_error import FieldError, path_text
-    from orchestrd.cli.plans import tell_errors
+    from orchestrd.cli.refusing import tell_errors
     from orchestrd.library.params import check_params
 
     _, others = check_params(found.workflow.params, params)
@@ -139,7 +139,7 @@ def _tell(found: Found, params: dict[str, Any], unread: dict[str, Misfit]) -> No
 
 
 def _from_file(name: str, value: str) -> str:
-    from orchestrd.cli.plans import MAX_PLAN_BYTES
+    from orchestrd.cli.refusing import MAX_PLAN_BYTES
 
     if value.startswith("@@"):
         return value[1:]
