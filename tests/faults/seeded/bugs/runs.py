@@ -118,6 +118,7 @@ BUGS = (
         ),
         caught_by="T14 everywhere",
         breaks="-: it ended of the jump | -: attempts",
+        size="middle",
     ),
     a_bug(
         "secret-in-two-pieces",
