@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+NODE_STAMP := tests/node/node_modules/.installed
 # Which tests the short portable form runs: the rooms that ask the platform for something.
 PORTABLE := tests/handoff tests/inbound tests/runs tests/workspaces
 PYTEST := $(BIN)/python -m pytest
@@ -20,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Images of containers set this to keep small; here it would have every process of the tests compile all of them anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test test-portable torture torture-long seeded soak simulate check format bench clean-venv
+.PHONY: help setup demo node-tools test test-portable torture torture-long seeded soak simulate check format bench clean-venv
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,10 +43,18 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## the whole way of a plan, with the real Claude Code and a scripted model
 	@$(BIN)/orchestrd demo
 
-test: $(STAMP) ## all tests, the real Claude Code included, and the short portable form
+test: $(STAMP) node-tools ## all tests, the real Claude Code included, and the short portable form
 	$(PYTEST) -n $(AT_ONCE) --ignore $(CAMPAIGNS)
 	ORCHESTRD_PORTABLE=1 $(PYTEST) -n $(AT_ONCE) -m "not live and not slow" $(wildcard $(PORTABLE))
 	$(PYTEST) -n $(CAMPAIGNS_AT_ONCE) $(CAMPAIGNS)
+
+node-tools: $(NODE_STAMP) ## what the tests try beside ours: MCP's inspector, Desktop's bundle tool (needs npm; skipped without)
+
+$(NODE_STAMP): tests/node/package.json tests/node/package-lock.json tests/node/.npmrc
+	@if command -v npm >/dev/null; then \
+	  echo "node-tools: into tests/node/node_modules (about 55 MB)"; \
+	  { npm --prefix tests/node ci --silent && touch $@; } || echo "node-tools: not installed; the tests that need it are skipped" >&2; \
+	else echo "node-tools: npm is not there; the tests that need it are skipped"; fi
 
 test-portable: $(STAMP) ## all tests without the mechanisms that only Linux has
 	ORCHESTRD_PORTABLE=1 $(PYTEST) -n $(AT_ONCE) --ignore $(CAMPAIGNS)
