@@ -9,7 +9,27 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator
 
 from handoff.fields import NOT_EMPTY, Argument, Count, Document, Flag, Instant, Problem, Prose, problem
+from handoff.request_names import AskedKind, RequestName, parse_request_name
 from handoff.version import Version
+
+__all__ = [
+    "NOTHING_TO_DOCUMENT",
+    "Approval",
+    "ApprovalReply",
+    "AskedKind",
+    "AskedQuestion",
+    "ChangedFile",
+    "DocsRequest",
+    "ExactJson",
+    "Option",
+    "Question",
+    "QuestionReply",
+    "Reply",
+    "ReplyProblem",
+    "Request",
+    "RequestName",
+    "parse_request_name",
+]
 
 NOTHING_TO_DOCUMENT = "<!-- nothing to document -->"
 """A reply that consists of this line declines a docs request."""
