@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator
 
 from handoff.fields import NOT_EMPTY, Argument, Count, Document, Flag, Instant, Problem, Prose, problem
+from handoff.replies import OBJECT_HINT, NoObject, exact_object
 from handoff.request_names import AskedKind, RequestName, parse_request_name
 from handoff.version import Version
 
@@ -35,16 +35,16 @@ NOTHING_TO_DOCUMENT = "<!-- nothing to document -->"
 """A reply that consists of this line declines a docs request."""
 
 
-def _exact_json(text: str) -> str:
+def _exact_object(text: str) -> str:
     try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        raise problem("is no JSON", "exact JSON in a text") from None
+        exact_object(text)
+    except NoObject as error:
+        raise problem(str(error), OBJECT_HINT) from None
     return text
 
 
-ExactJson = Annotated[str, AfterValidator(_exact_json)]
-"""JSON in a text, so that it survives TOML."""
+ExactJson = Annotated[str, AfterValidator(_exact_object)]
+"""An object of exact JSON in a text, so that it survives TOML."""
 
 
 class ReplyProblem(Document):
