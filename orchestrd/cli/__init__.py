@@ -14,7 +14,18 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from orchestrd.cli import orders, plans, reading, rehearse, serving, setup, tidying, workflows
+from orchestrd.cli import (
+    answering,
+    orders,
+    plans,
+    reading,
+    rehearse,
+    requests,
+    serving,
+    setup,
+    tidying,
+    workflows,
+)
 from orchestrd.cli.calling import Call, Complaint
 from orchestrd.cli.usage import App
 
@@ -27,7 +38,7 @@ app = App(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for room in (plans, workflows, reading, orders, serving, setup, tidying, rehearse):
+for room in (plans, workflows, reading, requests, answering, orders, serving, setup, tidying, rehearse):
     room.add_to(app)
 
 
