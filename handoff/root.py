@@ -38,6 +38,8 @@ PlanId = NewType("PlanId", str)
 
 LANES = ("inbox", "replies", "control", "results", "requests", "status")
 FOLDERS = (*LANES, "active", "archive", ".orchestrd", ".orchestrd/orders")
+CONTEXT = "context"
+"""Made with the others; a root that an earlier version made may lack it until a daemon serves it."""
 ID_LENGTH = 80
 
 _ENDING = re.compile(r"\.(toml|json|md)\Z", re.IGNORECASE | re.ASCII)
@@ -91,6 +93,11 @@ class Root:
     def archive(self) -> Path:
         """One folder a settled plan, by month."""
         return self.path / "archive"
+
+    @property
+    def context(self) -> Path:
+        """What is known of each project."""
+        return self.path / CONTEXT
 
     @property
     def private(self) -> Path:
@@ -205,7 +212,7 @@ def create_root(path: str | Path, *, allow_network: bool = False) -> Root:
         _check_empty_or_ours(root)
         # A folder that was there: what plans, results and runs say is for their user alone.
         effects.chmod(root.path, 0o700)
-        for folder in FOLDERS:
+        for folder in (*FOLDERS, CONTEXT):
             durable.make_folder(root.path / folder, sync=False)
         _keep_reserve(root)
         for folder in ("", ".orchestrd"):
@@ -252,19 +259,23 @@ def _anew(place: Path) -> str:
 
 
 def _check_lanes(root: Root) -> None:
-    for name in FOLDERS:
+    devices = set()
+    for name in (*FOLDERS, CONTEXT):
         folder = root.path / name
         try:
             found = effects.stat(folder, follow=False)
         except FileNotFoundError:
+            if name == CONTEXT:
+                continue
             raise RootError(f"has no {name}/", root.path, "all lanes", _init(root.path)) from None
         if not stat.S_ISDIR(found.st_mode):
             raise RootError(
                 "is not a folder", folder, "a folder, and no link", f"move it away, then {_init(root.path)}"
             )
         check_private(folder, found)
+        devices.add(found.st_dev)
     # A rename across file systems is a copy, and a copy has a moment in which a plan is twice or nowhere.
-    if len({effects.stat(root.path / name).st_dev for name in FOLDERS}) > 1:
+    if len(devices) > 1:
         raise RootError(
             "is spread over several file systems", root.path, "one", "unmount what is mounted inside it"
         )
@@ -272,7 +283,7 @@ def _check_lanes(root: Root) -> None:
 
 def _check_empty_or_ours(root: Root) -> None:
     """Refuse to make lanes among somebody's own files."""
-    known = {name.partition("/")[0] for name in FOLDERS}
+    known = {name.partition("/")[0] for name in (*FOLDERS, CONTEXT)}
     is_ours = looking.is_folder(root.private)
     foreign = [] if is_ours else sorted(set(effects.list(root.path)) - known - _TOLERATED)
     if foreign:
