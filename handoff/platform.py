@@ -62,6 +62,7 @@ __all__ = [
     "sync_dir",
     "sync_file",
     "sync_filesystem",
+    "system_name",
 ]
 
 
@@ -100,6 +101,11 @@ class Platform:
     def __repr__(self) -> str:
         """Name what is there."""
         return "Platform(" + ", ".join(name for name in self.__slots__ if getattr(self, name)) + ")"
+
+
+def system_name() -> str:
+    """Name the system, for what lies in other places on each: linux, darwin (macOS), windows."""
+    return {"win32": "windows", "darwin": "darwin"}.get(sys.platform, "linux")
 
 
 def detect(portable: bool | None = None) -> Platform:  # noqa: FBT001 - the one question there is

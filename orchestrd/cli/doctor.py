@@ -40,6 +40,8 @@ class Finding:
 
 def examine(call: Call) -> list[Finding]:
     """Look at everything."""
+    from orchestrd.cli.doctor_desktop import examine_desktop
+
     return [
         _python(),
         _git(),
@@ -49,6 +51,7 @@ def examine(call: Call) -> list[Finding]:
         *_inotify(),
         _service(),
         *_space(call),
+        *examine_desktop(),
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrd.cli.calling import Call, Complaint, note, show_json
+from orchestrd.cli.desktop import desktop_app
 from orchestrd.cli.usage import App
 from orchestrd.views.words import plain, table
 
@@ -27,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     for command in (init, config, trust, untrust, doctor, schema):
         app.command()(command)
     app.add_typer(service_app)
+    app.add_typer(desktop_app)
 
 
 def init(context: typer.Context) -> None:

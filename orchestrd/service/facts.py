@@ -48,7 +48,7 @@ def find_facts(config: Config, environ: Mapping[str, str] = os.environ) -> Facts
         kept["ORCHESTRD_PORTABLE"] = environ["ORCHESTRD_PORTABLE"]
     search = _search_path(environ.get("PATH", os.defpath))
     environment = {"PATH": search, "ORCHESTRD_CLAUDE": str(claude.path), **kept}
-    return Facts(_program(), config.root, environment)
+    return Facts(program(), config.root, environment)
 
 
 def left_behind(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -57,7 +57,8 @@ def left_behind(environ: Mapping[str, str] = os.environ) -> list[str]:
     return [name for name in wanted if environ.get(name)]
 
 
-def _program() -> tuple[str, ...]:
+def program() -> tuple[str, ...]:
+    """Return how this installation is started from anywhere."""
     script = Path(sys.executable).parent / "orchestrd"
     return (str(script),) if os.access(script, os.X_OK) else (sys.executable, "-m", "orchestrd")
 

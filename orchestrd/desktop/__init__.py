@@ -1,0 +1,1 @@
+"""Claude Desktop's configuration: found, read, changed by our entries alone, put back."""
