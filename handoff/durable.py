@@ -64,7 +64,7 @@ def publish_new(path: StrPath, content: bytes, mode: int = 0o600, *, alone: bool
     """
     target = os.fspath(path)
     temporary = temporary_of(target) if alone else temporary_of(target, os.urandom(8).hex())
-    _write_beside(temporary, content, mode, sync=True)
+    write_beside(temporary, content, mode, sync=True)
     new = True
     try:
         effects.rename_new(temporary, target, ours=False)
@@ -88,7 +88,7 @@ def replace(path: StrPath, content: bytes, *, sync: bool = True, mode: int = 0o6
     """
     target = os.fspath(path)
     temporary = temporary_of(target)
-    _write_beside(temporary, content, mode, sync=sync)
+    write_beside(temporary, content, mode, sync=sync)
     try:
         effects.rename(temporary, target)
     except OSError:
@@ -226,7 +226,7 @@ def syncs_filesystems() -> bool:
     return platform.PLATFORM.syncfs
 
 
-def _write_beside(temporary: str, content: bytes, mode: int, *, sync: bool) -> None:
+def write_beside(temporary: str, content: bytes, mode: int, *, sync: bool) -> None:
     """Write a temporary file, synced; anew, and at most WRITES_AT_MOST times, where that fails.
 
     Its name is fixed, so that one left by a kill is replaced by the next writer instead of lying there for ever.

@@ -79,6 +79,10 @@ class Effects:
         """Rename, never replacing; with `within`, what of that name lies in that open folder, wherever it is now."""
         platform.rename_new(src, dst, ours=ours, within=within)
 
+    def exchange(self, one: str, other: str) -> None:
+        """Let two files change places."""
+        platform.exchange(one, other)
+
     def unlink(self, path: str) -> None:
         """Remove a file."""
         os.unlink(path)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 StrPath = str | os.PathLike[str]
 
+OUT = ".out"
+"""Ends the name of what two files that change places leave in the midst, where that takes several steps."""
+
 _PROCESS_NAMES = frozenset(
     (
         "boot_id",
@@ -49,6 +52,7 @@ __all__ = [
     "boot_id",
     "boot_seconds",
     "detect",
+    "exchange",
     "ignore_lease_signal",
     "lock_holders",
     "nobody_writes",
@@ -168,6 +172,30 @@ def rename_new(
         return
     os.link(source, target, src_dir_fd=within, follow_symlinks=False)
     os.unlink(source, dir_fd=within)
+
+
+def exchange(one: StrPath, other: StrPath, *, platform: Platform | None = None) -> None:
+    """Let two files change places: FileNotFoundError where one of them is not there.
+
+    The portable way takes three renames. In its midst `other` is not there, and what was lies under `one` with the
+    ending OUT; a file that somebody makes meanwhile stays (FileExistsError), and that one too.
+    """
+    first, second = os.fspath(one), os.fspath(other)
+    if (platform or PLATFORM).renameat2:
+        from handoff import syscalls
+
+        try:
+            syscalls.rename_exchange(first, second)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS):
+                raise
+        else:
+            return
+    if not os.path.lexists(first):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), first)
+    rename_new(second, first + OUT, ours=True, platform=platform)
+    rename_new(first, second, platform=platform)
+    os.rename(first + OUT, first)
 
 
 def nobody_writes(fd: int, *, platform: Platform | None = None) -> bool | None:

@@ -12,7 +12,9 @@ import sys
 
 _AT_FDCWD = -2 if sys.platform == "darwin" else -100
 RENAME_NOREPLACE = 1
+RENAME_EXCHANGE = 2
 RENAME_EXCL = 4
+RENAME_SWAP = 2
 PR_SET_CHILD_SUBREAPER = 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -31,6 +33,15 @@ def rename_noreplace(src: str, dst: str, within: int | None = None) -> None:
     else:
         code = _libc.renameatx_np(here, os.fsencode(src), _AT_FDCWD, os.fsencode(dst), RENAME_EXCL)
     _check(code, src, dst)
+
+
+def rename_exchange(one: str, other: str) -> None:
+    """Let two names change places atomically: FileNotFoundError where one of them is not there."""
+    if has("renameat2"):
+        code = _libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+    else:
+        code = _libc.renameatx_np(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), RENAME_SWAP)
+    _check(code, one, other)
 
 
 def syncfs(fd: int) -> None:

@@ -31,8 +31,10 @@ def has_entry(result: Result) -> bool:
 def entry_of(result: Result) -> Piece:
     """Write the entry of a plan."""
     said = _said(result)
+    title = shortened(result.title or result.plan, MOST_TITLE)
+    named = f"{title} · {result.plan}" if title != result.plan else title
     lines = [
-        f"### {result.settled:%Y-%m-%d} · {shortened(result.title or result.plan, MOST_TITLE)} · {result.plan}",
+        f"### {result.settled:%Y-%m-%d} · {named}",
         "",
         _ending(result),
         *_evidence(result),

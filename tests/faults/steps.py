@@ -23,7 +23,7 @@ from typing import Any
 from handoff.effects import Effects, Programs
 
 WRITING = frozenset(
-    "allocate chmod fsync mkdir rename rename_new rmdir sync_dir sync_filesystem truncate unlink write".split()  # noqa: SIM905
+    "allocate chmod exchange fsync mkdir rename rename_new rmdir sync_dir sync_filesystem truncate unlink write".split()  # noqa: SIM905
 )
 """Steps that change what is on the disk, or bring it there; an `open` that may make a file is one, too."""
 READING = frozenset(

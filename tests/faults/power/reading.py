@@ -35,7 +35,7 @@ FLOOR = ("durable", "taking", "syncing")
 """The modules that sync for whoever asks."""
 INNER = (
     "sync_names",
-    "_write_beside",
+    "write_beside",
     "sync_or_write_anew",
     "_sync_parents",
     "_sync_filesystems",
