@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handoff.context import END, MARK, checksum
 
@@ -247,15 +247,20 @@ def _put_in(parts: list[Part], at: int, part: Part, line_end: str) -> int:
     new: list[Part] = [part]
     if at < len(parts) and not _is_blank(parts[at]):
         new.append(line_end)
-    if at > 0 and not _is_blank(parts[at - 1]):
-        new.insert(0, line_end)
-        last = parts[at - 1]
-        if isinstance(last, str) and not last.endswith("\n"):
-            parts[at - 1] = last + line_end
-        elif isinstance(last, Block) and not last.raw.endswith("\n"):
-            parts[at - 1] = Block(last.name, last.text, last.raw + line_end, last.is_ours)
+    if at > 0:
+        _end_line(parts, at - 1, line_end)
+        if not _is_blank(parts[at - 1]):
+            new.insert(0, line_end)
     parts[at:at] = new
     return at + new.index(part)
+
+
+def _end_line(parts: list[Part], at: int, line_end: str) -> None:
+    """See to it that what is inserted behind a part begins a line: the last one of a file may have no end."""
+    part = parts[at]
+    if _raw(part).endswith("\n"):
+        return
+    parts[at] = part + line_end if isinstance(part, str) else replace(part, raw=part.raw + line_end)
 
 
 def _is_of(part: Part, section: str) -> bool:
