@@ -113,18 +113,23 @@ def parse(text: str) -> list[Part]:
     """Tell the blocks in a text from what is somebody's own. A mark without its end, or doubled, is a mere line."""
     lines = _LINE.findall(text)
     parts: list[Part] = []
-    seen: set[str] = set()
     at = 0
     while at < len(lines):
         block = _block_at(lines, at)
-        if block is None or block.name in seen:
-            parts.append(lines[at])
-            at += 1
-        else:
-            seen.add(block.name)
-            parts.append(block)
-            at += block.raw.count("\n") + (not block.raw.endswith("\n"))
-    return parts
+        parts.append(block or lines[at])
+        at += len(_LINE.findall(block.raw)) if block else 1
+    chosen: dict[str, Block] = {}
+    for part in parts:
+        if isinstance(part, Block) and (part.name not in chosen or part.is_ours > chosen[part.name].is_ours):
+            chosen[part.name] = part
+    return [one for part in parts for one in _undoubled(part, chosen)]
+
+
+def _undoubled(part: Part, chosen: Mapping[str, Block]) -> list[Part]:
+    """A second block of one name is somebody's copy, or looks like a block by chance: its lines are mere lines."""
+    if isinstance(part, str) or chosen[part.name] is part:
+        return [part]
+    return list(_LINE.findall(part.raw))
 
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
