@@ -42,6 +42,8 @@ def test_the_wheel_carries_all_that_is_looked_for_at_run_time(wheel):
         "orchestrd/_carried/systemd/orchestrd.service",
         "orchestrd/_carried/launchd/orchestrd.plist",
         "orchestrd/_carried/examples/demo/script.toml",
+        "orchestrd/_carried/examples/desktop-prompt.md",
+        "orchestrd/_carried/examples/workflow-runner.mjs",
         "orchestrd/_carried/examples/workflows/upgrade.toml",
         "orchestrd/_carried/examples/demo/project/greeting.py",
     } <= names
