@@ -18,7 +18,7 @@ from handoff.order import Order
 from handoff.plan import Plan
 from handoff.request import NOTHING_TO_DOCUMENT, Approval, ApprovalReply, QuestionReply
 from handoff.result import Reason, Result, Status
-from handoff.root import LANES, PlanId, plan_id_of
+from handoff.root import CONTEXT, LANES, PlanId, plan_id_of
 from handoff.schema import schema_path
 from orchestrd.config import Limits
 from orchestrd.inbound.intake import Accepted, check_plan
@@ -192,7 +192,7 @@ def test_the_names_make_the_ids_that_are_told():
 
 def test_only_what_is_a_lane_of_the_writers_is_written_to():
     folders = set(re.findall(r"~/handoff/([a-z]+)", PROMPT + PAGE))
-    assert folders <= {*LANES, "archive"}
+    assert folders <= {*LANES, "archive", CONTEXT}
 
     written = re.findall(r"[Ww]rite (?:\w+ ){0,3}to `~/handoff/([a-z]+)", PROMPT)
     assert set(written) <= {"inbox", "replies", "control"}
