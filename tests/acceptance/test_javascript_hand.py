@@ -15,7 +15,7 @@ from handoff.formats import Format
 from handoff.root import PlanId, plan_id_of
 from orchestrd.config import Limits
 from orchestrd.inbound.intake import Accepted, check_plan
-from tests.acceptance.stage import git, runs_now, starts
+from tests.acceptance.stage import drop_plan, git, runs_now, starts
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -128,6 +128,19 @@ def test_the_same_key_again_is_answered_by_the_first_ones_result(here: Serving, 
     assert (code, again) == (0, first), told
     assert f"its key was here before: the answer is that of plan {first['plan']}" in told
     assert len(starts(here)) == 1
+
+
+def test_where_the_key_was_that_of_a_plan_in_toml_it_says_where_that_ones_result_is(
+    here: Serving, project: Path
+) -> None:
+    here.start()
+    drop_plan(here, "by-hand", project, key="mine")
+    here.result("by-hand")
+
+    code, result, told = Hand(here, "--project", str(project), "--key", "mine", '["Say it."]').ends()
+
+    assert (code, result) == (2, {})
+    assert str(here.root.results / "by-hand.toml") in told
 
 
 def test_without_a_daemon_it_says_so_and_waits_and_what_is_asked_is_shown(
