@@ -25,7 +25,17 @@ NAMED_AT_MOST = 5
 
 _MARK = re.compile(rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64})")
 _REFUSED = re.compile(r"not uptodate|would be overwritten|would be removed|would lose")
-_WHY = "orchestrd: the work of other steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Bringing:
+    """What is brought to a checkout, in words, and what to do where something is in its way."""
+
+    what: str
+    remedy: str
+
+
+OTHER_STEPS = Bringing("the work of other steps", "move it away or commit it, then retry the plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +52,14 @@ class _Way:
         return self.mode.strip(b"0") != b""
 
 
-def bring_forward(path: Path, env: Mapping[str, str], head: str, commit: str, lock: GitLock | None) -> None:
+def bring_forward(
+    path: Path,
+    env: Mapping[str, str],
+    head: str,
+    commit: str,
+    lock: GitLock | None,
+    bringing: Bringing = OTHER_STEPS,
+) -> None:
     """Bring the checkout at `path`, which stands at `head`, and its branch forward to `commit`.
 
     Raises:
@@ -61,7 +78,8 @@ def bring_forward(path: Path, env: Mapping[str, str], head: str, commit: str, lo
     ways = _ways(path, env, head, commit, lock)
     found = sorted(set(_in_the_way(path, env, ways, lock)))
     if found:
-        raise _blocked(path, [os.fsencode(name).decode("utf-8", "backslashreplace") for name in found])
+        names = [os.fsencode(name).decode("utf-8", "backslashreplace") for name in found]
+        raise _blocked(path, names, bringing)
     mark = Path(env["GIT_DIR"], MARK)
     durable.publish_new(mark, f"{head} {commit}\n".encode())
     try:
@@ -71,7 +89,7 @@ def bring_forward(path: Path, env: Mapping[str, str], head: str, commit: str, lo
             raise
         # It looks at everything before it changes anything.
         durable.remove(mark)
-        raise _blocked(path, [error.last_line()]) from error
+        raise _blocked(path, [error.last_line()], bringing) from error
     _arrived(path, env, head, commit, lock)
 
 
@@ -102,7 +120,8 @@ def finish(path: Path, env: Mapping[str, str], lock: GitLock | None) -> None:
 
 
 def _arrived(path: Path, env: Mapping[str, str], stands: str, commit: str, lock: GitLock | None) -> None:
-    run_git(["update-ref", "-m", _WHY, "HEAD", commit, stands], path, lock=lock, extra=env)
+    why = "orchestrd: brought forward"
+    run_git(["update-ref", "-m", why, "HEAD", commit, stands], path, lock=lock, extra=env)
     # Git does not sync the files that it writes: those that a power cut emptied would be committed as work.
     durable.sync_tree(path)
     durable.remove(Path(env["GIT_DIR"], MARK))
@@ -179,12 +198,12 @@ def _mode(path: Path) -> int | None:
         return None
 
 
-def _blocked(path: Path, found: list[str]) -> WorkspaceError:
+def _blocked(path: Path, found: list[str], bringing: Bringing) -> WorkspaceError:
     named = ", ".join(name if name.isprintable() else repr(name) for name in found[:NAMED_AT_MOST])
     return WorkspaceError(
-        "what is in no commit is in the way of the work of other steps: "
+        f"what is in no commit is in the way of {bringing.what}: "
         f"{named}{f' and {len(found) - NAMED_AT_MOST} more' if len(found) > NAMED_AT_MOST else ''}",
         str(path),
         "nothing in these places, or what is committed there",
-        "move it away or commit it, then retry the plan",
+        bringing.remedy,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from handoff import looking
@@ -45,6 +46,19 @@ def registration(common: Path, path: Path) -> Path | None:
     except FileNotFoundError:
         return None
     return next((folder / name for name in names if read_line(folder / name / "gitdir") == wanted), None)
+
+
+def work_trees(common: Path) -> Iterator[tuple[Path, Path]]:
+    """Name every work tree of a repository: the folder in which git keeps its state, and where it lies itself."""
+    yield common, common.parent
+    try:
+        names = sorted(effects.list(common / "worktrees"))
+    except FileNotFoundError:
+        return
+    for name in names:
+        entry = read_line(common / "worktrees" / name / "gitdir")
+        if entry:
+            yield common / "worktrees" / name, Path(os.fsdecode(entry)).parent
 
 
 def lies_in_git(folder: Path) -> bool:

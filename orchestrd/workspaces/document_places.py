@@ -1,0 +1,68 @@
+"""Where documents are to lie in a commit's tree: what is there, and whether it can be replaced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrd.workspaces.git import GitLock, run_git
+
+_KINDS = {b"120000": "a symbolic link", b"160000": "a submodule", b"040000": "a folder"}
+_FOLDER = b"040000"
+_EXECUTABLE = b"100755"
+PLAIN = b"100644"
+"""The mode of an ordinary file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a tree has under a name."""
+
+    mode: bytes
+    blob: str
+
+    @property
+    def kind(self) -> str | None:
+        """What it is, unless it is an ordinary file."""
+        return _KINDS.get(self.mode)
+
+
+def entries(
+    commit: str, paths: Iterable[str], repository: Path, lock: GitLock | None
+) -> dict[str, Entry]:
+    """Tell what a commit has at these paths and at the folders above them, as far as there is anything."""
+    asked = sorted({above for path in paths for above in _with_folders_above(path)})
+    words = ["ls-tree", "-t", "-z", "--full-tree", commit, "--", *asked]
+    # Not every name is taken as it stands otherwise: `:(top)` and the like mean something to git.
+    told = run_git(words, repository, lock=lock, extra={"GIT_LITERAL_PATHSPECS": "1"})
+    found = {}
+    for line in told.split(b"\0"):
+        if line:
+            facts, _, name = line.partition(b"\t")
+            mode, _, blob = facts.split(b" ")
+            found[os.fsdecode(name)] = Entry(mode, blob.decode())
+    return found
+
+
+def obstacles(paths: Sequence[str], there: Mapping[str, Entry], shown: Mapping[str, str]) -> Iterator[str]:
+    """Say of each path why no document can lie there; `shown` is how its writer named it."""
+    for path in paths:
+        *folders, own = _with_folders_above(path)
+        above = next((name for name in folders if name in there and there[name].mode != _FOLDER), None)
+        if above is not None:
+            kind = there[above].kind or "a file"
+            yield f"{shown[path]}: {above} is {kind} on the branch, and no folder that is written into"
+        elif own in there and there[own].kind is not None:
+            yield f"{shown[path]}: is {there[own].kind} on the branch, and no file that is replaced"
+
+
+def mode_of(path: str, there: Mapping[str, Entry]) -> bytes:
+    """The mode that a document gets: that of the file which it replaces."""
+    return _EXECUTABLE if path in there and there[path].mode == _EXECUTABLE else PLAIN
+
+
+def _with_folders_above(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
