@@ -88,7 +88,9 @@ def answers_to(questions: Sequence[Asked], given: QuestionAnswer) -> dict[str, l
     ids = [one.id for one in questions]
     if given.answer is not None:
         if len(questions) != 1:
-            _refuse("answer", f"there are {len(questions)} questions", f"answers, by their ids: {', '.join(ids)}")
+            _refuse(
+                "answer", f"there are {len(questions)} questions", f"answers, by their ids: {', '.join(ids)}"
+            )
         return {ids[0]: [given.answer]}
     answers = given.answers or {}
     unknown = [one for one in answers if one not in ids]
@@ -149,7 +151,9 @@ class _Fields:
                 self.wrong((name,), "is no field here", f"one of: {', '.join(names)}")
         version = self.tree.get("handoff", VERSION)
         if type(version) is not int or version != VERSION:
-            self.wrong(("handoff",), "is no version of the protocol that is known here", f"handoff = {VERSION}")
+            self.wrong(
+                ("handoff",), "is no version of the protocol that is known here", f"handoff = {VERSION}"
+            )
 
     def one_of(self, name: str, words: Sequence[str], *, required: bool = False) -> str | None:
         value = self.tree.get(name)

@@ -124,6 +124,15 @@ class DaemonStatus(Document):
     """What is wrong with the machine."""
 
 
+class Asks(Document):
+    """A request that a run waits for."""
+
+    request: str
+    """Its name in `requests/`; the answer is `replies/` with the same name."""
+    until: Instant | None = None
+    """How long it waits; left out: without end."""
+
+
 class RunStatus(Document):
     """A run that is alive."""
 
@@ -139,6 +148,8 @@ class RunStatus(Document):
     """US dollars so far."""
     last_words: str | None = None
     """What the model said last."""
+    asks: tuple[Asks, ...] = ()
+    """What it asks a person, and waits for."""
     log: str | None = None
     """Its stream; relative to the root."""
 

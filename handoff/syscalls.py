@@ -16,6 +16,11 @@ RENAME_EXCHANGE = 2
 RENAME_EXCL = 4
 RENAME_SWAP = 2
 PR_SET_CHILD_SUBREAPER = 36
+IN_CLOSE_WRITE = 0x08
+IN_MOVED_TO = 0x80
+IN_ONLYDIR = 0x01000000
+IN_DONT_FOLLOW = 0x02000000
+IN_ARRIVALS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,6 +58,18 @@ def set_child_subreaper() -> None:
     """Orphans below this process become its children."""
     zero = ctypes.c_ulong(0)
     _check(_libc.prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), zero, zero, zero))
+
+
+def new_watches() -> int:
+    """Make a descriptor by which the kernel tells what happens in folders (inotify); a read of it does not block."""
+    fd: int = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    _check(min(fd, 0))
+    return fd
+
+
+def watch_arrivals(fd: int, folder: str) -> None:
+    """Have it tell what arrives in a folder, too."""
+    _check(min(_libc.inotify_add_watch(fd, os.fsencode(folder), IN_ARRIVALS), 0))
 
 
 def sysctl_string(name: str) -> str:

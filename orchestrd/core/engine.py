@@ -145,6 +145,10 @@ class Engine:
                 return self._steps.run_ended(self._plans.known(event.plan), event)
             case told.CostTold():
                 self._cost_told(event)
+            case told.Asked():
+                self._steps.asked(self._plans.get(event.plan), event)
+            case told.Answered():
+                self._steps.answered(self._plans.get(event.plan), event)
             case told.LimitTold():
                 self._limit_told(event)
             case told.StepGathered():

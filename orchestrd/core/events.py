@@ -192,6 +192,26 @@ class CostTold:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A run waits for a person: an approval, or an answer to a question."""
+
+    at: Moment
+    plan: PlanId
+    step: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A run waits for nobody any more: it was answered, or has taken back what it asked."""
+
+    at: Moment
+    plan: PlanId
+    step: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class LimitTold:
     """A run was told how the account stands: `allowed`, `allowed_warning` or `rejected`, as Claude Code says it."""
 
@@ -310,6 +330,8 @@ Event = (
     | WorkspaceFailed
     | RunEnded
     | CostTold
+    | Asked
+    | Answered
     | LimitTold
     | StepGathered
     | Joined

@@ -138,7 +138,8 @@ class PlanInHand:
 
     def has_others_at_work(self, step: StepInHand) -> bool:
         """Something of it runs beside this step."""
-        return any(one.state in BUSY for one in self.own_steps() if one is not step)
+        busy = {*BUSY, StepState.ASKING}
+        return any(one.state in busy for one in self.own_steps() if one is not step)
 
     def is_out_of_money(self, has_money: Callable[[PlanInHand, StepInHand], bool]) -> bool:
         """Nothing of it is at work, pauses or may start, but for the money that the next steps would cost."""

@@ -74,6 +74,7 @@ STEP_TABLE: MappingProxyType[tuple[StepState, StepTrigger], StepState] = Mapping
         (_S.RUNNING, _T.SUCCEEDED): _S.DONE,
         (_S.RUNNING, _T.FAILED): _S.FAILED,
         (_S.ASKING, _T.ANSWERED): _S.RUNNING,
+        (_S.ASKING, _T.RUN_AGAIN): _S.WAITING,
         (_S.ASKING, _T.TO_GATHER): _S.GATHERING,
         (_S.ASKING, _T.SUCCEEDED): _S.DONE,
         (_S.ASKING, _T.FAILED): _S.FAILED,

@@ -118,6 +118,20 @@ class Steps:
         self._plans.move(plan, Trigger.GIVEN_UP)
         return [Settle(plan.facts.plan, plan.decided)]
 
+    # -- while a run is alive -------------------------------------------------------------------------------------
+
+    def asked(self, plan: PlanInHand | None, event: told.Asked) -> None:
+        """A run waits for a person: its slot is free for others meanwhile."""
+        step = _alive(plan, event)
+        if plan is not None and step is not None and step.state is StepState.RUNNING:
+            self._plans.move_step(plan, step, StepTrigger.ASKED)
+
+    def answered(self, plan: PlanInHand | None, event: told.Answered) -> None:
+        """It goes on by itself, whoever has been given its slot."""
+        step = _alive(plan, event)
+        if plan is not None and step is not None and step.state is StepState.ASKING:
+            self._plans.move_step(plan, step, StepTrigger.ANSWERED)
+
     # -- when a run is over ---------------------------------------------------------------------------------------
 
     def run_ended(self, plan: PlanInHand, event: told.RunEnded) -> list[Command]:
@@ -327,6 +341,12 @@ class Steps:
         except KeyError:
             message = f"plan {plan.facts.plan} has no step {name}"
             raise EngineFault(message) from None
+
+
+def _alive(plan: PlanInHand | None, event: told.Asked | told.Answered) -> StepInHand | None:
+    """The step of which a run has said something; None: that run is over, and this came late."""
+    step = plan.steps.get(event.step) if plan is not None else None
+    return step if step is not None and step.is_alive and step.starts == event.number else None
 
 
 def _to_join(plan: PlanInHand) -> tuple[str, ...]:

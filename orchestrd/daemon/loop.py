@@ -93,6 +93,8 @@ class Daemon:
         self._leaving = False
         self._troubles = Troubles()
         self._left_alone: list[Trouble] = []
+        self._unknown: set[PlanId] = set()
+        """Their plans."""
         self._unread: Recovered | None = None
         """With plans whose journals the disk did not give; they are asked for again at `_unread_due` (boot seconds)."""
         self._unread_due = 0.0
@@ -199,6 +201,7 @@ class Daemon:
         if paused is not None:
             events.insert(0, PauseAsked(at, paused))
         self._go_on_with(found, events)
+        self._runs.withdraw_forgotten([(*key, told.starts) for key, told in found.in_hand])
         self._lanes.start()
         logger.info("serving {} (pid {}): {} plans in hand", self._root.path, os.getpid(), len(found.events))
         self._turn()
@@ -211,11 +214,14 @@ class Daemon:
         for plan, problem in found.unread.items():
             remedy = f"repair the disk; it is tried again every {AGAIN_SECONDS:g} s"
             self._troubles.raise_(Trouble(f"plan-{plan}", f"{plan}: {problem}", remedy))
+        self._unknown |= set(found.left_alone)
+        self._runs.followed.left_alone = frozenset({*self._unknown, *found.unread})
         self._unread = found if found.unread else None
         self._unread_due = self._now().boot + AGAIN_SECONDS
         self._hands.ending_is_noted(frozenset(found.settling))
         self._decide([*events, *found.events])
         for key, told in found.in_hand:
+            self._runs.followed.expect(key, told.starts)
             self._hands.adopt(key, told)
 
     def _recover_unread(self, before: Recovered, at: Moment) -> None:
@@ -263,6 +269,7 @@ class Daemon:
         for key in self._runs.followed.poll(at):
             self._hands.judge(key)
         self._decide(self._runs.followed.told())
+        self._runs.note_all_asked()
         for plan, message in self._runs.followed.unreadable.items():
             self._troubles.raise_(Trouble(f"run-{plan}", message, "repair that; the run itself goes on"))
         self._errands.turn(at)

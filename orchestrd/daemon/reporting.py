@@ -32,6 +32,7 @@ from orchestrd.outbound.publish import Published
 from orchestrd.outbound.sd_notify import notify, watchdog_seconds
 from orchestrd.outbound.status import BEAT_SECONDS, MOST_PLANS, StatusBoard
 from orchestrd.runs.followed import Followed
+from orchestrd.runs.running import Running
 
 PLANS_SECONDS = 1.0
 """How often the plans are gone through at most: with 20,000 waiting that is not free."""
@@ -202,7 +203,7 @@ class Reporting:
             "project": plan.facts.project or None,
             "state": SHOWN_AS.get(plan.state, plan.state).value,
             "waiting_for": wait.word if wait else None,
-            "until": _date(wait.until) if wait and wait.until else None,
+            "until": _date(wait.until) if wait and wait.until else _asked_until(runs),
             "why": why_it_waits(self._engine, plan, wall, holders),
             "since": _date(plan.since),
             "priority": plan.facts.priority,
@@ -210,6 +211,11 @@ class Reporting:
             "cost_usd": round(plan.spent_usd + sum(run.cost_usd for run in runs), 6),
             "runs": [run.fields() for run in runs],
         }
+
+
+def _asked_until(runs: Sequence[Running]) -> datetime | None:
+    """When the first of the requests goes away that a plan's runs wait for."""
+    return min((one["until"] for run in runs for one in run.asked.fields() if one["until"]), default=None)
 
 
 def _date(seconds: float) -> datetime:

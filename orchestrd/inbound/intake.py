@@ -34,10 +34,6 @@ from orchestrd.inbound.uncommitted import unjoinable
 from orchestrd.library.finding import SHIPPED, Library
 from orchestrd.library.roles import problems_of_roles
 
-LATER: dict[str, str] = {}
-"""Fields of the protocol that this version checks and then refuses (`unsupported`), and what to do meanwhile."""
-
-NOT_YET = "this version does not carry it out yet"
 _PROJECT: TypeAdapter[str] = TypeAdapter(Project)
 _MOST_SHOWN = 200
 """Characters of a name that is no good."""
@@ -96,16 +92,13 @@ def check_plan(
     wrong = [project] if isinstance(project, Wrong) else []
     wrong += _after_itself(written.after, plan)
     wrong += [_wrong(one) for one in made.problems]
-    later = _later_fields(written)
     wrong += [Wrong(*inert) for inert in inert_caps(made.plan or written)]
     if made.plan is not None:
         roles = [_wrong(one) for one in problems_of_roles(made.plan.steps, made.plan.agents)]
         besides = _wrong_with_project(made.plan, known) if known is not None else []
         wrong += [_placed(one, made) for one in (*roles, *besides)]
-        later = [_placed(one, made) for one in _later_fields(made.plan)]
-    if made.plan is None or known is None or wrong or later:
-        reason = Reason.INVALID if wrong else Reason.UNSUPPORTED
-        return Refused(reason, _told((*wrong, *later), line), key=written.key, title=written.title)
+    if made.plan is None or known is None or wrong:
+        return Refused(Reason.INVALID, _told(wrong, line), key=written.key, title=written.title)
     return replace(_fill_in(made.plan, plan, known, limits), workflow=written.workflow)
 
 
@@ -232,26 +225,6 @@ def lies_in_git(folder: Path) -> bool:
         if above == place:
             return False
         place = above
-
-
-def _later_fields(plan: Plan) -> list[Wrong]:
-    """The given fields that belong to later versions."""
-    found = []
-    for path, hint in LATER.items():
-        value: Any = plan
-        for name in path.split("."):
-            value = getattr(value, name)
-        if value:
-            found.append(Wrong(path, NOT_YET, hint))
-    hint = 'leave it out, or use "deny" and name what is allowed in `allow`'
-    asking = [("permissions.ask", plan.permissions)]
-    asking += [
-        (f"steps[{index}].permissions.ask", step.permissions)
-        for index, step in enumerate(plan.steps)
-        if step.permissions is not None
-    ]
-    found += [Wrong(path, NOT_YET, hint) for path, permissions in asking if permissions.ask == "request"]
-    return found
 
 
 def _fill_in(written: Plan, plan: PlanId, project: Path, limits: Limits) -> Accepted:

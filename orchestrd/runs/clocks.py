@@ -39,6 +39,19 @@ class Clocks:
         self._heard = False
         self._result_at: float | None = None
         self._look_at = awake + FIRST_LOOK_SECONDS
+        self._stood_since: float | None = None
+
+    def stand_still(self, boot: float) -> None:
+        """A person is asked: time and silence do not count from now on. What memory is held does."""
+        if self._stood_since is None:
+            self._stood_since = boot
+
+    def go_on(self, boot: float, awake: float) -> None:
+        """It was answered."""
+        if self._stood_since is not None:
+            self._end += boot - self._stood_since
+            self._quiet_since = awake
+            self._stood_since = None
 
     def heard(self, awake: float) -> None:
         """Something came from Claude Code."""
@@ -55,6 +68,8 @@ class Clocks:
 
     def overdue(self, boot: float, awake: float) -> tuple[str, str] | None:
         """Name the limit that is over, as `exit.json` does, and say it in words."""
+        if self._stood_since is not None:
+            return None
         if boot >= self._end:
             return "timeout", f"Stopped after {self._timeout:g} s: its time was up (limits.timeout)."
         if self._result_at is not None:
@@ -85,6 +100,8 @@ class Clocks:
 
     def seconds_left(self, boot: float, awake: float) -> float:
         """How long nothing can become due."""
+        if self._stood_since is not None:
+            return max(0.0, self._look_at - awake)
         if self._result_at is not None:
             quiet_end = self._result_at + LINGER_SECONDS
         else:

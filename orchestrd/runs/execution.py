@@ -7,7 +7,7 @@ journal before it does it, so whatever kills the daemon, the next one knows what
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from orchestrd.core.steps_of_plan import facts_of_step, steps_of
 from orchestrd.record.journal import Record
 from orchestrd.record.journals import Journals
 from orchestrd.runs import recovery
+from orchestrd.runs.asking.following import noted_lines, withdraw, withdraw_forgotten
 from orchestrd.runs.closing import keep_output
 from orchestrd.runs.environment import claude_folder
 from orchestrd.runs.followed import Followed
@@ -78,7 +79,7 @@ class Executions:
         redact = Redactor({name: environ[name] for name in names}).redact
         self._places = Places(root, checkouts_folder(root.path), journals, git_lock, now, redact)
         self.followed = Followed(now)
-        self.launching = Launching(config, self._places, environ, plan_of)
+        self.launching = Launching(root, config, self._places, environ, plan_of)
 
     # -- workspaces -----------------------------------------------------------------------------------------------
 
@@ -190,6 +191,24 @@ class Executions:
         with suppress(OSError, KeyError):
             self._journals.append(plan, "run-started", step=step, n=number, pid=started.pid)
 
+    def withdraw_forgotten(self, in_hand: Iterable[tuple[PlanId, str, int]]) -> None:
+        """Remove what no start in hand asks: it was to be removed when its daemon and its runner ended."""
+        with suppress(OSError):  # a request too many harms nobody; the next daemon tries again
+            withdraw_forgotten(self._root, in_hand, self.followed.left_alone)
+
+    def note_asked(self, run: Running) -> None:
+        """Write down in the plan's journal what a run has asked and was answered. Repeatable. Raises OSError."""
+        while run.asked.to_note:
+            event, fields = run.asked.to_note[0]
+            self._journals.append(run.plan, event, step=run.step, n=run.number, **fields)
+            run.asked.to_note.popleft()
+
+    def note_all_asked(self) -> None:
+        """The same of all that are alive; where the disk refuses, the next turn tries again."""
+        for run in self.followed.unjudged():
+            with suppress(OSError):
+                self.note_asked(run)
+
     def judge(self, key: Key) -> Event:
         """Write down how a run that is over ended, and tell the engine."""
         event = self._judge(self.followed[key])
@@ -207,11 +226,14 @@ class Executions:
         """Go on with a start about whose end nothing was decided: by the table of recovery."""
         plan, step = key
         if told.outcome is not None:
+            self.followed.is_found_out(key)
             return RunEnded(self._now(), plan, told.outcome, step)
         intended = _intended(self._journals.read(plan), key, told.starts)
         if intended is None:
             raise LookupError(f"the journal of {plan} does not know start {step}.{told.starts}")
-        return self._go_on(key, intended, project)
+        event = self._go_on(key, intended, project)
+        self.followed.is_found_out(key)
+        return event
 
     def _go_on(self, key: Key, intended: Mapping[str, Any], project: Path) -> Event | None:
         """Go on with a start that was intended, wherever it was cut off. Repeatable."""
@@ -244,6 +266,7 @@ class Executions:
             watch=RunWatch.adopt(folder),
             payer=recovery.read_launch(folder).get("payer"),
             booked_usd=self._booked(plan, session),
+            noted_lines=noted_lines(self._journals.read(plan), step, number),
         )
         if found in {Found.ALIVE, Found.FINISHING}:
             self.followed.add(run)
@@ -264,6 +287,9 @@ class Executions:
             recovery.sync_logs(folder)
         recovery.remove_unfinished(folder)
         keep_output(folder, run.facts)
+        self.note_asked(run)
+        for name in withdraw(self._root, run.plan, run.step, run.number):
+            self._journals.append(run.plan, "request-withdrawn", step=run.step, n=run.number, request=name)
         fields = fields_of_end(
             run,
             end,

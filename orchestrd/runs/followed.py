@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from handoff.root import PlanId
-from orchestrd.core.events import CostTold, Event, LimitTold, Moment
+from orchestrd.core.events import Answered, Asked, CostTold, Event, LimitTold, Moment
 from orchestrd.runs.running import Key, Running
 
 TAIL_SECONDS = 1.0
@@ -26,6 +26,10 @@ class Followed:
         self._stops: dict[Key, str] = {}
         """Why each run that is to stop is."""
         self._told: deque[Event] = deque()
+        self._expected: dict[Key, int] = {}
+        """Starts that an earlier daemon made, about which nothing was found out yet."""
+        self.left_alone: frozenset[PlanId] = frozenset()
+        """Plans that nothing is known of: runs of theirs may be alive."""
         self._next_tail = 0.0
         self.unreadable: dict[PlanId, str] = {}
         """Why what a run says, or whether it is over, cannot be found out."""
@@ -36,10 +40,21 @@ class Followed:
         """How many runs are followed."""
         return len(self._running)
 
+    def is_alive(self, plan: PlanId, step: str, number: int) -> bool:
+        """Whether that start is alive, or may be: its requests, and the replies to them, are its runner's alone."""
+        if plan in self.left_alone or self._expected.get((plan, step)) == number:
+            return True
+        run = self._running.get((plan, step))
+        return run is not None and run.number == number and not run.is_judged
+
     def progress(self, plan: PlanId) -> list[Running]:
         """How a plan's runs are getting on."""
         # A copy: workers add to it and take out of it meanwhile.
         return [run for run in list(self._running.values()) if run.plan == plan]
+
+    def unjudged(self) -> list[Running]:
+        """The runs that are this thread's alone: no end of theirs is being written down."""
+        return [run for run in list(self._running.values()) if not run.is_judged]
 
     def pids(self) -> dict[tuple[PlanId, str, int], int]:
         """The runner of each run that is alive, by plan, step and number."""
@@ -60,6 +75,14 @@ class Followed:
         return max(0.0, self._next_tail - at.boot)
 
     # -- from its start to its end --------------------------------------------------------------------------------
+
+    def expect(self, key: Key, number: int) -> None:
+        """An earlier daemon made this start: what became of it is being found out."""
+        self._expected[key] = number
+
+    def is_found_out(self, key: Key) -> None:
+        """It is followed, or over."""
+        self._expected.pop(key, None)
 
     def add(self, run: Running) -> None:
         """Follow a run that was started, or found alive."""
@@ -129,17 +152,21 @@ class Followed:
     def read(self, run: Running) -> bool:
         """Take in what it has said since the last time; False: nothing."""
         lines = run.watch.read_new_lines()
-        before, cost = run.limit, run.cost_usd
+        before, cost, asking = run.limit, run.cost_usd, run.asked.is_asking
+        run.asked.read_new()
         for line in lines:
             run.facts.feed(line)
         if run.limit is not None and run.limit != before:
             self._told.append(LimitTold(self._now(), run.limit.status, run.limit.resets_at))
         if run.cost_usd != cost:
             self._told.append(CostTold(self._now(), *run.key, run.number, run.cost_usd))
+        if run.asked.is_asking != asking:
+            told = Asked if run.asked.is_asking else Answered
+            self._told.append(told(self._now(), *run.key, run.number))
         return bool(lines)
 
     def told(self) -> list[Event]:
-        """Take out what runs were told of the account, and have spent, since the last call."""
+        """Take out what runs were told of the account, have spent and ask, since the last call."""
         events = []
         while self._told:
             events.append(self._told.popleft())

@@ -86,6 +86,10 @@ class Start:
     """Name → content: what the prompt refers to, to be written into the run's folder."""
     readable: tuple[Path, ...] = ()
     """Files outside the checkout that it may read, besides what the plan allows."""
+    granted: tuple[str, ...] = ()
+    """Rules that a person has allowed for the rest of the plan, when a start of it asked."""
+    asking: Asking | None = None
+    """Whom it asks where it has no permission; None: nobody, and that is a no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,24 @@ class RunLimits:
     """None: it may be silent, as may `first_event_seconds`."""
     first_event_seconds: float | None
     memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Where and how a runner asks a person: what `permissions.ask = "request"` needs. Durations in seconds."""
+
+    root: str
+    plan: str
+    step: str
+    number: int
+    format: str
+    """The language of its requests: that of the plan, `json` or `toml`."""
+    timeout_seconds: float | None
+    """How long a request waits; None: without end."""
+    settle_seconds: float
+    unproved_seconds: float
+    patience_seconds: float
+    polling: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +140,7 @@ class Launch:
     """Who is going to be billed, as far as the environment tells."""
     kind: Kind = CLAUDE
     """As in `kinds`."""
+    asking: Asking | None = None
     withheld: dict[str, str] = field(default_factory=dict, repr=False)
     """Secrets that it is not given and may come upon all the same: known to the runner, which writes them nowhere."""
 
@@ -156,7 +179,7 @@ def compose(
         *_model_flags(plan),
         *_limit_flags(plan, start.budget_usd),
         *_role_flags(start),
-        *_permission_flags(plan, start.readable),
+        *_permission_flags(plan, start),
         *_file_flags(handover.files, start.run_folder),
         *_source_flags(trust),
         *handover.claude_args,
@@ -177,6 +200,7 @@ def compose(
         ),
         session_id=start.session_id,
         payer=foresee_payer(env),
+        asking=start.asking,
     )
 
 
@@ -221,14 +245,20 @@ def _role_flags(start: Start) -> Iterable[str]:
         yield from ("--agents", json.dumps(start.agents, ensure_ascii=False))
 
 
-def _permission_flags(plan: Plan, readable: Iterable[Path]) -> Iterable[str]:
+def _permission_flags(plan: Plan, start: Start) -> Iterable[str]:
+    if start.asking is not None:
+        yield from ("--permission-prompt-tool", "stdio")
     # Said always: the user's own settings may hold another default mode.
     yield from ("--permission-mode", _plain(str(plan.permissions.mode or "default"), "permissions.mode"))
     # Each rule is an argument of its own: joined by commas, one malformed rule swallows those behind it, a denial too.
     # Nor do they go into the settings file: one bad value of the project's there and all of it is ignored in silence.
     # A list takes everything up to the next flag; `_source_flags`, always there, ends the last one.
     for flag, name, rules in (
-        ("--allowedTools", "permissions.allow", (*plan.permissions.allow, *_read_rules(readable))),
+        (
+            "--allowedTools",
+            "permissions.allow",
+            (*plan.permissions.allow, *_read_rules(start.readable), *start.granted),
+        ),
         ("--disallowedTools", "permissions.deny", plan.permissions.deny),
     ):
         if rules:

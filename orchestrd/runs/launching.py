@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from handoff.effects import effects
-from handoff.plan import Plan, Step
+from handoff.plan import Permissions, Plan, Step
 from handoff.result import Payer
-from handoff.root import PlanId
+from handoff.root import PlanId, Root, network_filesystem
+from handoff.settling import UNPROVED_NETWORK_SECONDS, UNPROVED_SECONDS
 from orchestrd.config import Config, trust_file
 from orchestrd.core.commands import StartRun
 from orchestrd.core.facts import check_number
 from orchestrd.core.steps_of_plan import plan_of_step, schema_of, steps_of
 from orchestrd.library.roles import NoRole, given_to
+from orchestrd.runs.asking.ledger import granted_rules
 from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing
 from orchestrd.runs.command_launch import compose_command
 from orchestrd.runs.environment import foresee_payer, run_environment
-from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
+from orchestrd.runs.launch import Asking, Launch, NotLaunchable, RunSettings, Start, compose
 from orchestrd.runs.telling import prompt_of
 from orchestrd.runs.trust import look_up_trust
 from orchestrd.workspaces.places import Places
@@ -32,6 +34,7 @@ class Launching:
 
     def __init__(
         self,
+        root: Root,
         config: Config,
         places: Places,
         environ: Mapping[str, str],
@@ -40,6 +43,11 @@ class Launching:
         self.claude: ClaudeCommand | None = None
         """The binary that is there now; None: none, and then nothing is started."""
         self.max_steps = config.limits.max_steps
+        self._root = root
+        self._lanes = config.lanes
+        self._unproved_seconds = (
+            UNPROVED_NETWORK_SECONDS if network_filesystem(root.path) else UNPROVED_SECONDS
+        )
         self._settings = RunSettings.of(config)
         self._places = places
         self._environ = environ
@@ -89,6 +97,7 @@ class Launching:
         if claude is None or not effects.may(claude.path, os.X_OK):
             raise ClaudeMissing("Claude Code is gone from this machine.", "Install it again.")
         told = prompt_of(plan, step, command, run_folder, records)
+        whole = plan_of_step(plan, step)
         try:
             given = given_to(step, plan)
         except NoRole as error:
@@ -105,14 +114,32 @@ class Launching:
             budget_usd=command.budget_usd,
             files=told.files,
             readable=told.readable,
+            granted=_granted(run_folder.parent),
+            asking=self._asking(whole.permissions, command, records),
         )
         return compose(
-            plan_of_step(plan, step).model_copy(update={"system_prompt_append": given.system_prompt_append}),
+            whole.model_copy(update={"system_prompt_append": given.system_prompt_append}),
             start,
             claude=claude,
             trust=look_up_trust(project, trust_file(), self._environ),
             environ=self._environ,
             settings=self._settings,
+        )
+
+    def _asking(self, permissions: Permissions, command: StartRun, records: Records) -> Asking | None:
+        if permissions.ask != "request":
+            return None
+        return Asking(
+            root=str(self._root.path),
+            plan=command.plan,
+            step=command.step,
+            number=command.number,
+            format="json" if records and records[0].get("format") == "json" else "toml",
+            timeout_seconds=permissions.ask_timeout,
+            settle_seconds=self._lanes.settle_seconds,
+            unproved_seconds=self._unproved_seconds,
+            patience_seconds=self._lanes.patience_seconds,
+            polling=self._lanes.polling,
         )
 
     def payer(self) -> Payer:
@@ -121,6 +148,11 @@ class Launching:
         return foresee_payer(
             run_environment(self._environ, env_pass=settings.env_pass, api_retries=settings.api_retries)
         )
+
+
+def _granted(runs_folder: Path) -> tuple[str, ...]:
+    """The rules that a person has allowed for the rest of a plan; one that no command line can carry is left out."""
+    return tuple(rule for rule in granted_rules(runs_folder) if "\0" not in rule)
 
 
 def unreadable(folder: Path) -> str:

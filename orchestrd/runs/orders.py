@@ -30,7 +30,7 @@ _ATTEMPTS = 3
 class Orders:
     """`launch.json`, less what is there for readers only."""
 
-    __slots__ = ("argv", "cwd", "environment", "folder", "kind", "limits", "mark", "secrets")
+    __slots__ = ("argv", "asking", "cwd", "environment", "folder", "kind", "limits", "mark", "secrets")
 
     def __init__(self, folder: str, launch: dict[str, Any], environ: dict[str, str]) -> None:
         self.folder = folder
@@ -40,6 +40,8 @@ class Orders:
         self.mark: str = launch["mark"]
         self.limits: dict[str, Any] = launch["limits"]
         """As `Clocks` takes them."""
+        self.asking: dict[str, Any] | None = launch.get("asking")
+        """Where and how a person is asked (`launch.Asking`); None: nobody is."""
         self.secrets = {name: environ[name] for name in launch["secret_names"] if name in environ}
         withheld = (PORTABLE, *launch.get("withheld", ()))
         self.environment = {name: value for name, value in environ.items() if name not in withheld}

@@ -114,22 +114,30 @@ class Copy:
 
 
 class Feed:
-    """Claude Code's standard input, being fed from a file of any size."""
+    """Claude Code's standard input, being fed from a file of any size; then, line by line, with what it asks for."""
 
     def __init__(self, pipe: int, file: int) -> None:
         os.set_blocking(pipe, False)
         self.pipe = pipe
         self.is_open = True
         self.is_done = False
-        """All of the file is in the pipe, which stays open: Claude Code takes an end of input for the end of all."""
+        """All is in the pipe, which stays open: Claude Code takes an end of input for the end of all."""
         self._file = file
         self._unsent = memoryview(b"")
+        self._answers: list[bytes] = []
+
+    def say(self, line: bytes) -> None:
+        """Hand it a line more, behind all that it is given from the file and was told before."""
+        self._answers.append(line)
+        self.is_done = False
 
     def give(self) -> None:
         """Write as much as the pipe takes."""
         while True:
             if not self._unsent:
-                self._unsent = memoryview(durable.effects.read(self._file, CHUNK_BYTES))
+                self._unsent = memoryview(
+                    durable.effects.read(self._file, CHUNK_BYTES) or self._next_answer()
+                )
                 if not self._unsent:
                     self.is_done = True
                     return
@@ -141,6 +149,9 @@ class Feed:
                 self.close()
                 return
             self._unsent = self._unsent[count:]
+
+    def _next_answer(self) -> bytes:
+        return self._answers.pop(0) if self._answers else b""
 
     def close(self) -> None:
         """End Claude Code's input."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from handoff.result import Payer
 from handoff.root import PlanId
+from orchestrd.runs.asking.following import AskedOfRun
 from orchestrd.runs.command_output import CommandFacts
 from orchestrd.runs.environment import name_payer
 from orchestrd.runs.kinds import COMMAND
@@ -34,6 +35,10 @@ class Running:
     payer: str | None = None
     booked_usd: float = 0.0
     """What was booked for the same session before."""
+    noted_lines: int = 0
+    """How much of what it asked stands in the plan's journal already."""
+    asked: AskedOfRun = field(init=False)
+    """What it asks a person."""
     facts: StreamFacts | CommandFacts = field(init=False)
     """What it has said so far."""
     knows_to_stop: bool = False
@@ -42,6 +47,7 @@ class Running:
     """It is over, and its end is being written down."""
 
     def __post_init__(self) -> None:
+        self.asked = AskedOfRun(self.watch.run_folder, self.noted_lines)
         self.facts = CommandFacts() if self.watch.kind == COMMAND else StreamFacts()
 
     @property
@@ -75,5 +81,6 @@ class Running:
             "turns": self.facts.turns,
             "cost_usd": round(self.facts.cost_usd, 6),
             "last_words": self.facts.last_words,
+            "asks": self.asked.fields() or None,
             "log": f"active/{self.plan}/runs/{self.step}.{self.number}/{self.watch.log}",
         }

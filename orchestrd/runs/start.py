@@ -140,6 +140,7 @@ def _document(launch: Launch, mark: str, attempt: int | None, round_number: int)
         "secret_names": [*launch.secret_names, *launch.withheld],
         "withheld": sorted(launch.withheld) or None,
         "limits": asdict(launch.limits),
+        "asking": asdict(launch.asking) if launch.asking is not None else None,
         "payer": str(launch.payer),
         "libraries": _libraries(),
     }
@@ -149,9 +150,10 @@ def _document(launch: Launch, mark: str, attempt: int | None, round_number: int)
 
 @cache
 def _libraries() -> list[str]:
-    """Where psutil lies: a runner does without site-packages, but not everywhere without it."""
-    found = find_spec("psutil")
-    return [str(Path(found.origin).parent.parent)] if found and found.origin else []
+    """Where psutil and tomli_w lie: a runner does without site-packages, but not everywhere without these."""
+    found = (find_spec(name) for name in ("psutil", "tomli_w"))
+    places = (str(Path(one.origin).parent.parent) for one in found if one and one.origin)
+    return list(dict.fromkeys(places))
 
 
 def _has_begun(run_folder: Path, process: subprocess.Popen[bytes]) -> bool:

@@ -23,6 +23,13 @@ from orchestrd.runs.spawning import Agent, BadLaunch, spawn
 from orchestrd.runs.subreaper import become_subreaper
 from orchestrd.secrets import Redactor
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orchestrd.runs.asking.desk import Desk
+
+_NEVER = float("inf")
 DRAIN_SECONDS = 5.0
 """How long what is left in the pipes is read when nobody is left to write into them."""
 _NEW_LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -69,6 +76,7 @@ def _run(orders: Orders, account: accounts.Account, signal: StopSignal) -> None:
         supervision.end_tree()
         account.why = "interrupted"
         account.add(f"Its runner could not go on: {error}.")
+        attempt(supervision.ask_no_more)
 
 
 def _open_log(folder: str, name: str) -> int:
@@ -130,6 +138,9 @@ class Supervision:
         self._output = Copy(agent.stdout, files[0], redactor, most_line_bytes=most)
         self._errors = Copy(agent.stderr, files[1], redactor, most_line_bytes=MOST_PLAIN_LINE_BYTES)
         self._clocks = Clocks(**orders.limits, boot=account.began, awake=clock.awake())
+        self._redactor = redactor
+        self._desk: Desk | None = None
+        """Made when something is asked."""
         self._kill_at: float | None = None
         self._waited_for = False
 
@@ -139,9 +150,11 @@ class Supervision:
             self._wait(self._seconds_to_next_deadline())
             self._collect()
             if not self._waited_for:
+                self._ask()
                 self._hold_limits()
         self._note_who_ended_it()
         self.end_tree()
+        patiently(self.ask_no_more)
         self._drain()
 
     def end_tree(self) -> None:
@@ -152,6 +165,11 @@ class Supervision:
             self._account.add(f"These processes do not die: {', '.join(map(str, sorted(ended.left)))}.")
         self._account.end()
 
+    def ask_no_more(self) -> None:
+        """Take back what it still asks: nobody waits for an answer. Raises OSError; then it can be repeated."""
+        if self._desk is not None:
+            self._desk.close()
+
     # -- while it lives -------------------------------------------------------------------------------------------
 
     def _wait(self, seconds: float) -> None:
@@ -161,6 +179,8 @@ class Supervision:
         feed = self._feed if self._feed and self._feed.is_open else None
         if feed and not feed.is_done:
             poll.register(feed.pipe, select.POLLOUT)
+        if self._desk and self._desk.ear is not None:
+            poll.register(self._desk.ear, select.POLLIN)
         for copy in (self._output, self._errors):
             if copy.is_open and copy.retry_at is None:
                 poll.register(copy.pipe, select.POLLIN)
@@ -179,7 +199,8 @@ class Supervision:
         now = clock.awake()
         if self._kill_at is not None:
             return self._kill_at - now
-        return self._clocks.seconds_left(clock.boot(), now)
+        asked = self._desk.seconds_left(now) if self._desk else _NEVER
+        return min(asked, self._clocks.seconds_left(clock.boot(), now))
 
     def _pause(self, seconds: float) -> float:
         now = clock.awake()
@@ -201,11 +222,38 @@ class Supervision:
         self._account.heard()
         if not self._speaks_events:
             return  # whatever a command prints, it is no event
+        if self._orders.asking is not None and b'"control_' in lines and not self._account.saw_result:
+            self._at_the_desk(self._orders.asking).hear(lines)
         if not self._account.saw_result and b'"result"' in lines and _holds_result(lines):
             self._account.saw_result = True
             self._clocks.result_came(now)
             # An open input would keep it alive for ever.
             self._close_input()
+            if self._desk:
+                self._desk.ask_no_more()
+
+    def _at_the_desk(self, asking: dict[str, Any]) -> Desk:
+        if self._desk is None:
+            from orchestrd.runs.asking.desk import Desk  # with all that it needs; most runs never ask
+
+            orders = self._orders
+            self._desk = Desk(asking, orders.folder, orders.cwd, self._redactor, self._say)
+        return self._desk
+
+    def _say(self, line: bytes) -> None:
+        if self._feed and self._feed.is_open:
+            self._feed.say(line)
+
+    def _ask(self) -> None:
+        """Go on with what is asked; while somebody is waited for its clocks stand still."""
+        if self._desk is None or self._kill_at is not None:
+            return
+        now = clock.awake()
+        self._desk.turn(now)
+        if self._desk.is_asking:
+            self._clocks.stand_still(clock.boot())
+        else:
+            self._clocks.go_on(clock.boot(), now)
 
     def _collect(self) -> None:
         """Collect whoever has ended: Claude Code, and orphans that fell to us."""
@@ -230,6 +278,10 @@ class Supervision:
             return
         if self._signal.is_raised:
             self._stop(*wish_to_stop(self._orders.folder))
+            return
+        unanswered = self._desk.unanswered() if self._desk else None
+        if unanswered is not None:
+            self._stop("unanswered", unanswered)
             return
         over = self._clocks.overdue(clock.boot(), now)
         if over is None and self._clocks.is_look_due(now):

@@ -29,6 +29,7 @@ _BY_RUNNER = {
     "silence": Reason.SILENCE,
     "first-event": Reason.SILENCE,
     "memory": Reason.MEMORY,
+    "unanswered": Reason.UNANSWERED,
     "interrupted": Reason.INTERRUPTED,
 }
 _STOPPED = {
@@ -36,6 +37,7 @@ _STOPPED = {
     "silence": "Stopped: nothing came from Claude Code for too long.",
     "first-event": "Stopped: not one event came from Claude Code.",
     "memory": "Stopped: it used more memory than it may (limits.memory).",
+    "unanswered": "Stopped: nobody answered what it asked (permissions.ask_timeout).",
     "interrupted": "It was stopped from outside.",
 }
 _OWN_WORDS = {

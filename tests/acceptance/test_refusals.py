@@ -30,8 +30,6 @@ FIVE_MISTAKES = {
     "workspace": {"mode": "cloud"},
 }
 WRONG_PATHS = {"project", "priority", "titel", "limits.timeout", "workspace.mode"}
-UNSUPPORTED = {"permissions": {"ask": "request"}}
-UNSUPPORTED_PATHS = {"permissions.ask"}
 GRAPH = [
     {"id": "one", "prompt": "Do.", "needs": ["two"]},
     {"id": "two", "prompt": "Do.", "needs": ["one"]},
@@ -57,7 +55,6 @@ def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the
 
     for ending, text in written.items():
         here.drop(f"wrong-{ending}.{ending}", text)
-        here.drop(f"later-{ending}.{ending}", _in(ending, a_plan_for(project, **UNSUPPORTED)))
     for ending, as_text in (("toml", as_toml), ("json", as_json)):
         here.drop(
             f"graph-{ending}.{ending}",
@@ -80,10 +77,6 @@ def test_every_mistake_of_a_plan_is_told_at_once_with_path_hint_and_line_and_the
             assert error["hint"]
             assert path.rpartition(".")[2] in lines[error["line"] - 1]
         assert "title" in errors["titel"]["hint"]
-        later = here.result(f"later-{ending}")
-        assert (later["status"], later["reason"]) == ("rejected", "unsupported")
-        assert {error["path"] for error in later["errors"]} == UNSUPPORTED_PATHS
-        assert all(error["hint"] and error["line"] for error in later["errors"])
     for ending in ("toml", "json"):
         graph = {error["path"]: error for error in here.result(f"graph-{ending}")["errors"]}
         assert set(graph) >= GRAPH_PATHS
@@ -197,10 +190,6 @@ def _make_ignored(inbox: Path, outside: Path) -> None:
 
 def _ignored(here: Serving) -> set[str]:
     return {one["file"] for one in here.status("daemon").get("ignored", [])}
-
-
-def _in(ending: str, plan: dict[str, object]) -> str:
-    return {"toml": as_toml, "json": as_json, "md": as_markdown}[ending](plan)
 
 
 def test_a_lane_that_was_removed_is_a_problem_with_a_remedy_and_works_again_when_it_is_back(

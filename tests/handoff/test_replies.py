@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -45,7 +46,9 @@ def documents(*fields: str) -> st.SearchStrategy[dict[str, Any]]:
             "message": TEXTS | st.none(),
             "input_json": TEXTS | st.none(),
             "scope": st.sampled_from(["once", "plan", "always"]),
-            "answers": st.dictionaries(TEXTS, st.lists(TEXTS | st.integers(), max_size=2) | TEXTS, max_size=2),
+            "answers": st.dictionaries(
+                TEXTS, st.lists(TEXTS | st.integers(), max_size=2) | TEXTS, max_size=2
+            ),
             "answer": TEXTS | st.none(),
         },
     ).map(lambda one: {name: value for name, value in one.items() if name in fields})
@@ -55,10 +58,8 @@ def documents(*fields: str) -> st.SearchStrategy[dict[str, Any]]:
 def written(tree: dict[str, Any]) -> list[tuple[bytes, str]]:
     """The document in both languages, where they can hold it."""
     forms = [(json.dumps(tree).encode(), "reply.json")]
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         forms.append((tomli_w.dumps(tree).encode(), "reply.toml"))
-    except (TypeError, ValueError):
-        pass
     return forms
 
 

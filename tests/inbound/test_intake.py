@@ -209,20 +209,18 @@ def test_a_project_that_is_not_there_is_told_among_the_other_mistakes(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("text", "path"),
+    "text",
     [
-        ('prompt = "x"\n[permissions]\nask = "request"\n', "permissions.ask"),
-        (steps("a", "b", b='permissions.ask = "request"\n'), "steps[1].permissions.ask"),
+        'prompt = "x"\n[permissions]\nask = "request"\nask_timeout = "24h"\n',
+        steps("a", "b", b='permissions.ask = "request"\n'),
     ],
 )
-def test_what_this_version_does_not_do_is_refused_and_never_ignored(
-    repository: Path, text: str, path: str
-) -> None:
-    found = refused(f'handoff = 1\nproject = "{repository}"\n{text}')
+def test_a_plan_may_ask_a_person(repository: Path, text: str) -> None:
+    found = accepted(f'handoff = 1\nproject = "{repository}"\n{text}')
 
-    assert found.reason is Reason.UNSUPPORTED
-    assert path in [error.path for error in found.errors]
-    assert all(error.line and error.hint for error in found.errors)
+    asked = found.plan.steps[1].permissions if found.plan.steps else found.plan.permissions
+    assert asked is not None
+    assert asked.ask == "request"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from handoff.root import PlanId, create_root
 from orchestrd.config import Limits
 from orchestrd.core.events import Moment, PlanAccepted, PlanRefused
 from orchestrd.inbound.accepted import read_accepted
-from orchestrd.inbound.intake import LATER, Accepted, Refused, check_plan
+from orchestrd.inbound.intake import Accepted, Refused, check_plan
 from orchestrd.inbound.reception import Newcomer, Reception
 from orchestrd.library.finding import Library
 from orchestrd.record.ids import Ids
@@ -192,17 +192,6 @@ def test_what_a_workflow_wants_of_a_project_that_cannot_have_it_is_told_at_the_p
             f"{tmp_path} is not in a git repository (it stands in accept.changes of the workflow bugfix)",
         )
     ]
-
-
-@pytest.mark.skipif("steps" not in LATER, reason="this version carries steps out")
-def test_what_a_workflow_needs_and_this_version_does_not_do_is_refused_and_never_ignored(library, project):
-    text = f'handoff = 1\nproject = "{project}"\nworkflow = "bugfix"\n[params]\ndescription = "x"\n'
-
-    found = checked(library, text)
-
-    assert isinstance(found, Refused)
-    assert found.reason is Reason.UNSUPPORTED
-    assert ("workflow", 3) in [(one.path, one.line) for one in found.errors]
 
 
 def received(tmp_path: Path, library: Library, **fields: Any) -> tuple[Any, list[dict[str, Any]], Reception]:

@@ -1,0 +1,177 @@
+"""The answers to this run's own requests, as they come into `replies/`: seen, settled, taken (PROTOCOL 2 and 6).
+
+Only names that were asked for are ever looked at: all others are the daemon's, or other runners'. What an answer says
+is not known here. Standard library only; loaded when something is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager, suppress
+
+from handoff import durable, foreign, platform, settling
+from handoff.arrivals import Arrivals
+from handoff.effects import effects, let_go
+from handoff.settling import BadFile, Settling, StillWritten, Verdict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from handoff.settling import Seen
+
+LOOK_SECONDS = 0.5
+"""How often one looks where nobody tells of arrivals."""
+LOOK_WATCHED_SECONDS = 5.0
+"""And where somebody does: what is told may be lost."""
+_MOST_NAMES = 1000
+
+
+class Unfit(Exception):
+    """An answer that cannot be used; `str()` says why, for whoever gave it."""
+
+
+class Letter:
+    """A file that answers a request, and may be taken now; or one that lies there and cannot be (`why`)."""
+
+    __slots__ = ("content", "name", "stays", "why")
+
+    def __init__(
+        self, name: str, content: bytes | None, why: str | None = None, *, stays: bool = False
+    ) -> None:
+        self.name = name
+        self.content = content
+        """What it held when it was looked at; None: it was never opened."""
+        self.why = why
+        self.stays = stays
+        """It is no regular file, or empty, and is left where it lies."""
+
+
+class Mailbox:
+    """The lane of replies, as one runner sees it."""
+
+    def __init__(
+        self, root: str, plan: str, *, settle: float, patience: float, unproved: float, polling: bool
+    ) -> None:
+        self._lane = os.path.join(root, "replies")
+        self._kept = os.path.join(root, "active", plan, "replies")
+        self._arrivals = Arrivals(self._lane, polling=polling)
+        self._platform = platform.PLATFORM
+        self._settling = Settling(settle, patience, unproved_seconds=unproved)
+        self._renamed: set[str] = set()
+        self._told: dict[str, Seen] = {}
+        """What was said already to be left where it lies, as it looked then."""
+        self.next_look = float("-inf")
+        """When to look again though nothing is heard (awake seconds)."""
+
+    @property
+    def ear(self) -> int | None:
+        """Becomes readable when something may have come."""
+        return self._arrivals.ear
+
+    def look(self, names: Iterable[str], now: float, fits: Callable[[Letter], bool]) -> list[Letter]:
+        """Look for answers under these names. `fits` says whether one, as it stands, could be used.
+
+        What could not, and may still be written to, is given its patience. Raises OSError where the lane cannot be
+        looked into.
+        """
+        self._arrivals.repair()
+        self._renamed |= self._arrivals.take_renamed()
+        self.next_look = now + (LOOK_SECONDS if self._arrivals.ear is None else LOOK_WATCHED_SECONDS)
+        letters = []
+        here = set()
+        with _opened(self._lane) as fd:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    seen = settling.look(fd, name)
+                    here.add(name)
+                    letter = self._consider(fd, name, seen, now)
+                    if letter is not None and self._is_ripe(letter, now, fits):
+                        letters.append(letter)
+        self._settling.keep_only(here)
+        self._renamed &= here
+        self._told = {name: seen for name, seen in self._told.items() if name in here}
+        return letters
+
+    def take(self, letter: Letter, as_name: str) -> bytes:
+        """Move an answer to those that the plan keeps, and read it again. Repeatable. Raises Unfit, OSError.
+
+        Whoever wrote it may have changed it, or put something else in its place, a moment before it was taken.
+        """
+        durable.make_folder(self._kept)
+        with _opened(self._lane) as fd:
+            durable.move_new(
+                os.path.join(self._lane, letter.name), os.path.join(self._kept, as_name), within=fd
+            )
+        if letter.content is None:
+            raise Unfit(letter.why or "the file may not be read")
+        try:
+            return foreign.read_taken(self._kept, as_name)
+        except BadFile as error:
+            raise Unfit(f"the file {error.why}") from None
+        except StillWritten:
+            raise Unfit("the file was changed while it was read") from None
+
+    def free_name(self, name: str) -> str:
+        """A name under which an answer can be kept: its own, or one more like it."""
+        stem, _, ending = name.rpartition(".")
+        names = (name, *(f"{stem}-{number}.{ending}" for number in range(2, _MOST_NAMES)))
+        for one in names:
+            try:
+                effects.stat(os.path.join(self._kept, one), follow=False)
+            except FileNotFoundError:
+                return one
+        return name
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._arrivals.close()
+
+    def _consider(self, fd: int, name: str, seen: Seen, now: float) -> Letter | None:
+        judgement = self._settling.consider(
+            name,
+            seen,
+            now,
+            renamed=name in self._renamed,
+            proof=lambda: settling.nobody_writes_in(fd, name, self._platform),
+        )
+        if judgement.verdict is Verdict.WAIT:
+            if judgement.look_again_at is not None:
+                self.next_look = min(self.next_look, judgement.look_again_at)
+            return None
+        if judgement.verdict is Verdict.IGNORE:
+            if self._told.get(name) == seen:
+                return None
+            self._told[name] = seen
+            return Letter(name, None, f"the file {judgement.why}", stays=True)
+        if judgement.verdict is Verdict.BAD:
+            return Letter(name, None, f"the file {judgement.why}")
+        try:
+            return Letter(name, settling.read_settled(fd, name, prove=not self._settling.is_renamed(name)))
+        except BadFile as error:
+            return Letter(name, None, f"the file {error.why}")
+        except StillWritten:
+            self.next_look = min(self.next_look, now + LOOK_SECONDS)
+            return None
+
+    def _is_ripe(self, letter: Letter, now: float, fits: Callable[[Letter], bool]) -> bool:
+        """Whether to act on it now: what does not fit and came without a rename may become what it is to be."""
+        if letter.content is None or fits(letter) or self._settling.patience_over(letter.name, now):
+            return True
+        self._settling.hold(letter.name)
+        self.next_look = min(self.next_look, now + LOOK_SECONDS)
+        return False
+
+
+@contextmanager
+def _opened(folder: str) -> Iterator[int]:
+    """Hold the lane open, following no link; one that others can write to holds nobody's answers."""
+    fd = effects.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = effects.fstat(fd)
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or found.st_uid not in (0, os.geteuid()):
+            raise PermissionError(1, "others can write to it", folder)
+        yield fd
+    finally:
+        let_go(fd)
