@@ -49,10 +49,16 @@ class Run:
     """When its replies come, in seconds."""
     reply_usd: float = 0.0
     """What each of them costs."""
+    asks: tuple[tuple[float, float], ...] = ()
+    """From when to when it waits for a person, each time."""
     is_alive: bool = True
     is_stopped: bool = False
     booked: float = 0.0
     """How much of its cost the daemon was told, by whichever there was."""
+
+    def is_asking(self, time: float) -> bool:
+        """Whether it waits for a person then."""
+        return self.is_alive and any(begins <= time < ends for begins, ends in self.asks)
 
     def cost_at(self, time: float) -> float:
         """What it has cost until then."""
@@ -121,6 +127,25 @@ def _let_cost(chance: random.Random, run: Run, start: StartRun, lasts: float) ->
     run.told_at = tuple(run.began + lasts * n / replies for n in range(1, replies + 1))
     run.ends = run.began + lasts
     run.end["cost_usd"] = round(run.reply_usd * replies, 6)
+
+
+def let_ask(chance: random.Random, run: Run) -> None:
+    """Let a run wait for a person, once or several times; perhaps in vain."""
+    for _ in range(chance.randint(1, 3)):
+        begins = run.began + chance.random() * (run.ends - run.began)
+        lasts = chance.choice((0.01, 1.0, 60.0, 3600.0)) * (0.5 + chance.random())
+        if any(start <= begins < end for start, end in run.asks):
+            continue
+        # All that was to come comes so much later.
+        run.asks = (
+            *((start, end) if end <= begins else (start + lasts, end + lasts) for start, end in run.asks),
+            (begins, begins + lasts),
+        )
+        run.told_at = tuple(time if time <= begins else time + lasts for time in run.told_at)
+        run.ends += lasts
+    if chance.random() < 0.15:
+        ends = max(end for _, end in run.asks)
+        run.cut(ends, {"status": "failed", "reason": "unanswered", "retry": False})
 
 
 def meet_limit(run: Run, limit: Limit, wall_offset: float) -> None:

@@ -6,6 +6,7 @@ down what it is about to do before it does it, and reports by an event. Between 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ from orchestrd.core.commands import (
 from orchestrd.core.events import Event, StepHistory
 from orchestrd.core.history import fields_of_ending, outcome_of
 from tests.simulate.clockwork import Clockwork
-from tests.simulate.fates import INTERRUPTED, STOPPED, Run, draw_run, meet_limit
+from tests.simulate.fates import INTERRUPTED, STOPPED, Run, draw_run, let_ask, meet_limit
 from tests.simulate.kept import Kept, Record
 from tests.simulate.script import Script
 from tests.simulate.violation import Violation
@@ -56,12 +57,19 @@ class Hands:
         """The processes that are alive."""
         self._followed: dict[Key, Run] = {}
         self._stops: set[Key] = set()
+        self._asking: set[Key] = set()
+        """Of which this daemon was told that they ask."""
 
     def forget_all(self) -> None:
         """The daemon is gone; what it started is not."""
         self.is_up = False
         self._followed.clear()
         self._stops.clear()
+        self._asking.clear()
+
+    def asks(self, run: Run) -> bool:
+        """Whether this daemon was told that it waits for a person."""
+        return (run.plan, run.step) in self._asking
 
     def carry_out(self, command: Command) -> None:
         """Do what the engine orders, or begin to; that it may leave is the world's business."""
@@ -162,6 +170,9 @@ class Hands:
         now, script = self._clock.now, self._script
         further = kept.script.further.get(start.step, ())
         run = draw_run(kept.chance, start, kept.step(start.step), now, script.flaws, further)
+        chance = random.Random(f"{script.seed} {start.plan} {start.step}.{start.number}")
+        if run.is_model and chance.random() < script.asks:
+            let_ask(chance, run)
         for limit in script.limits:
             if run.is_model and limit.begins < run.ends and limit.ends > now:
                 meet_limit(run, limit, self._clock.set_by)
@@ -179,6 +190,9 @@ class Hands:
                 self._tell(run, 0.5, "rejected", limit.ends if limit.is_told else None)
             elif limit.ends <= run.began < limit.ends + 60.0:
                 self._tell(run, 0.5, "allowed", None)
+        for time in (moment for times in run.asks for moment in times):
+            # What it asks is read once a second; of a run that is found, at once.
+            self._clock.later(max(time - self._clock.now, 0.0) + 0.9, self._tell_asking, run)
         if self._script.has_caps:
             for time in run.told_at[:-1]:
                 self._clock.later(max(time - self._clock.now, 0.0) + 0.1, self._tell_cost, run)
@@ -196,6 +210,18 @@ class Hands:
             cost = run.cost_at(self._clock.now)
             self._report(told.CostTold(self._clock.at, run.plan, run.step, run.number, cost))
 
+    def _tell_asking(self, run: Run) -> None:
+        key, asks = (run.plan, run.step), run.is_asking(self._clock.now)
+        if not run.is_alive or self._followed.get(key) is not run or asks == (key in self._asking):
+            return
+        (self._asking.add if asks else self._asking.discard)(key)
+        # The engine first, then the journal, as the daemon does; whichever is lost is told again by the next one.
+        event = told.Asked if asks else told.Answered
+        self._report(event(self._clock.at, run.plan, run.step, run.number))
+        self._add(
+            self._kept[run.plan], "asked" if asks else "reply-taken", sync=False, step=run.step, n=run.number
+        )
+
     def _process_ends(self, run: Run) -> None:
         if not run.is_alive or self._clock.now < run.ends:
             return  # it was stopped, or has died
@@ -212,6 +238,7 @@ class Hands:
         record = self._note_end(kept, run.step, run.number, run.end)
         del self._followed[run.plan, run.step]
         self._stops.discard((run.plan, run.step))
+        self._asking.discard((run.plan, run.step))
         self._report(told.RunEnded(self._clock.at, run.plan, outcome_of(record), run.step))
 
     def _stop(self, plan: PlanId, step: str) -> None:

@@ -90,6 +90,8 @@ class Script:
     kills: tuple[Kill, ...] = ()
     flaws: float = 0.2
     """How likely a run goes wrong."""
+    asks: float = 0.0
+    """How likely a run of a model asks a person."""
     max_parked: float = 86_400.0
     per_day_usd: float | None = None
     per_project_usd: float | None = None
@@ -140,6 +142,8 @@ def draw_script(seed: int, lives: int) -> Script:
         kills=tuple(_kills(chance, lives, is_stormy)),
         flaws=chance.choice((0.0, 0.15, 0.4)),
         max_parked=chance.choice((86_400.0, 86_400.0, 7_200.0)),
+        # By a chance of its own: what a seed tells otherwise does not hang on it.
+        asks=random.Random(f"{seed} asks").choice((0.0, 0.0, 0.2, 0.6)),
         **caps,
     )
 

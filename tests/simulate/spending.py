@@ -23,6 +23,8 @@ class Spending:
         self._kept = kept
         self._told: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self._told_of_run: dict[tuple[PlanId, str, int], int] = {}
+        self.most_handed = 0
+        """How many runs were at work at a time, where that may be more than there are slots: some ask."""
         self._is_blurred = False
         """A daemon was started on a later day: what runs had told before midnight, it books on its own."""
         self._known_since = 0
@@ -41,11 +43,13 @@ class Spending:
         day = self._told[number]
         day[facts.project] += more
         day[""] += more
-        if number >= self._known_since:
+        # A run that waited for a person over midnight spends on the day to which a clock is set back after it.
+        is_known = number >= self._known_since and not (self._script.asks and self._script.is_clock_set)
+        if is_known:
             self._hold_caps(day, facts.project)
 
     def _hold_caps(self, day: Counter[str], project: str) -> None:
-        over = micros(REPLY_USD) * self._script.max_parallel + _MARGIN
+        over = micros(REPLY_USD) * max(self._script.max_parallel, self.most_handed) + _MARGIN
         for cap, name in ((self._script.per_day_usd, ""), (self._script.per_project_usd, project)):
             if cap is not None and day[name] > micros(cap) + over:
                 what = f"a cap is passed by more than a reply of each run: {day[name]} of {micros(cap)}"

@@ -43,6 +43,8 @@ class Watch:
         self._hands = hands
         self._open: defaultdict[tuple[PlanId, str], set[str]] = defaultdict(set)
         """What is under way and holds a slot: by plan, and by step or for the whole plan."""
+        self._asking: set[tuple[PlanId, str]] = set()
+        """The steps whose run waits for a person: it is under way and holds none."""
         self._settling: set[PlanId] = set()
         self._looked = 0
         self._is_recovering = False
@@ -54,6 +56,7 @@ class Watch:
     def restart(self, in_hand: Sequence[tuple[PlanId, str, StepHistory]]) -> None:
         """A new daemon knows what the journals tell, and no more."""
         self._open.clear()
+        self._asking.clear()
         self._settling.clear()
         self._is_recovering = True
         for plan, step, _ in in_hand:
@@ -64,10 +67,13 @@ class Watch:
 
     def is_open(self, plan: PlanId, step: str) -> bool:
         """Whether something is under way for a step."""
-        return bool(self._open.get((plan, step)))
+        return bool(self._open.get((plan, step))) or (plan, step) in self._asking
 
     def look(self, engine: Engine, event: Event, commands: Sequence[Command]) -> None:
         """Hold an event, and what the engine has ordered, against all that has to be."""
+        if self._script.asks:
+            handed = sum(len(kept.handed) for kept in self._kept.values())
+            self.spending.most_handed = max(self.spending.most_handed, handed)
         self.turns.follow(event)
         self.starts.follow(event)
         self._close(event)
@@ -82,8 +88,13 @@ class Watch:
             raise Violation(
                 "-", f"slots are lost or made up: {engine.running()} are held, {slots} are in use"
             )
-        if len(self._hands.alive) > self._script.max_parallel:
-            raise Violation("-", f"more runs are alive than may be: {len(self._hands.alive)}")
+        # One that was answered goes on, whoever has been given its slot meanwhile; and so do its plan's checks.
+        has_asked = self._script.asks > 0
+        alive = sum(
+            not (run.asks or (has_asked and check_number(run.step))) for run in self._hands.alive.values()
+        )
+        if alive > self._script.max_parallel:
+            raise Violation("-", f"more runs are alive than may be: {alive}")
         if any(isinstance(command, Prepare) for command in commands):
             self.turns.hold_order(engine, commands)
         self._looked += 1
@@ -94,6 +105,14 @@ class Watch:
 
     def _close(self, event: Event) -> None:
         match event:
+            case told.Asked(plan=plan, step=step):
+                self._open[plan, _where(step)].discard(step)
+                self._asking.add((plan, step))
+            case told.Answered(plan=plan, step=step):
+                self._asking.discard((plan, step))
+                self._open[plan, _where(step)].add(step)
+            case told.RunEnded(plan=plan, step=step) if (plan, step) in self._asking:
+                self._asking.discard((plan, step))
             case told.WorkspaceMade() | told.WorkspaceFailed() | told.RunEnded() | told.StepGathered():
                 self._open[event.plan, _where(event.step)].discard(event.step)
             case told.Joined(plan=plan):
@@ -119,7 +138,7 @@ class Watch:
             case Settle():
                 self._settle(command)
             case StopRun(plan=plan, step=step):
-                if step not in self._open[plan, _where(step)]:
+                if step not in self._open[plan, _where(step)] and (plan, step) not in self._asking:
                     raise Violation(plan, "it is to stop, and does not run")
             case _:
                 pass

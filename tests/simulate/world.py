@@ -140,7 +140,7 @@ class World:
 
     def _carry_out(self, command: Command) -> None:
         if isinstance(command, Leave):
-            if any(run.is_model for run in self.hands.alive.values()):
+            if any(run.is_model and not self.hands.asks(run) for run in self.hands.alive.values()):
                 raise Violation("-", "it leaves while runs are alive")
             self._stop_daemon()
             if self._unended() or len(self.kept) < len(self._script.plans):
