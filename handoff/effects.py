@@ -91,6 +91,18 @@ class Effects:
         """Make a folder."""
         os.mkdir(path, mode)
 
+    def mkdir_in(self, folder: int, name: str, mode: int = 0o700) -> None:
+        """Make a folder in an open one, wherever that is now."""
+        os.mkdir(name, mode, dir_fd=folder)
+
+    def rename_in(self, folder: int, src: str, dst: str) -> None:
+        """Rename within an open folder, replacing what is there."""
+        os.rename(src, dst, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def unlink_in(self, folder: int, name: str) -> None:
+        """Remove a file in an open folder."""
+        os.unlink(name, dir_fd=folder)
+
     def rmdir(self, path: str) -> None:
         """Remove an empty folder."""
         os.rmdir(path)

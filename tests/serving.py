@@ -129,6 +129,12 @@ class Serving:
         temporary.write_text(content)
         temporary.rename(self.root.control / name)
 
+    def reply(self, name: str, content: str | bytes) -> None:
+        """Answer a request, the right way."""
+        temporary = self.root.replies / f".{name}.tmp"
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.rename(self.root.replies / name)
+
     def result(self, plan: str, seconds: float = 30) -> dict[str, Any]:
         """Wait for a plan's result."""
         files = (self.root.results / f"{plan}.toml", self.root.results / f"{plan}.json")

@@ -1,4 +1,4 @@
-"""What comes in from the lanes, turn by turn: orders, then plans. A disk that refuses puts it off; nothing is lost.
+"""What comes in from the lanes, turn by turn: orders, answers, plans. A disk that refuses puts it off; nothing is lost.
 
 Whoever cancels the run that fills the disk is heard all the same: orders may spend of the reserve.
 """
@@ -85,14 +85,16 @@ class Entrance:
             self._decide(self._orders.told())
 
     def settled(self, plan: PlanId) -> None:
-        """A plan is settled: an order may have waited for that."""
+        """A plan is settled: an order, or an answer, may have waited for that."""
         self._orders_left = self._orders_left or self._orders.waits_for(plan)
+        self._doorway.settled(plan)
 
     def _look_into_lanes(self, at: Moment) -> None:
         looked = self._doorway.is_due(at)
         if looked:
             self._decide(self._look_at_machine(at))
         self._take_in_orders(at)
+        self._doorway.take_replies(at)
         if looked:
             told = {one.remedy for one in self._troubles if one.word == ROOT}
             # A lane that others can write to is what is wrong with the root, too.

@@ -21,6 +21,7 @@ from handoff.root import PlanId, Root, RootError, create_root, reserve_of
 from orchestrd.config import Config
 from orchestrd.core.engine import Engine
 from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunEnded, Tick
+from orchestrd.daemon.answers import Answers
 from orchestrd.daemon.bell import Bell
 from orchestrd.daemon.entrance import Entrance
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
@@ -39,6 +40,7 @@ from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lanes
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import Reception
+from orchestrd.inbound.replies import Replies
 from orchestrd.outbound.sd_notify import notify
 from orchestrd.record.journals import Journals
 from orchestrd.runs.execution import Executions
@@ -129,9 +131,15 @@ class Daemon:
             scan_seconds=config.lanes.scan_seconds,
             polling=config.lanes.polling,
         )
-        self._doorway = Doorway(self._lanes, self._reception, self._orders)
         self._reserve = reserve_of(root)
         self._machine = Machine(root, config, environ, self._git_lock, self._reserve, self._troubles)
+        self._errands = Errands(
+            config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
+        )
+        self._answers = Answers(root, self._git_lock, self._errands, self._now)
+        self._replies = Replies(root, self._journals, self._engine.plan, self._answers.deal_with)
+        self._doorway = Doorway(self._lanes, self._reception, self._orders, self._replies)
+        self._answers.on_done = self._doorway.settled
         self._entrance = Entrance(
             root,
             self._doorway,
@@ -142,9 +150,6 @@ class Daemon:
             decide=self._decide,
             look_at_machine=self._look_at_machine,
             takes_plans=lambda: self._machine.may_take and not self._engine.draining,
-        )
-        self._errands = Errands(
-            config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
         self._reporting = Reporting(
             root,
@@ -202,6 +207,7 @@ class Daemon:
             events.insert(0, PauseAsked(at, paused))
         self._go_on_with(found, events)
         self._runs.withdraw_forgotten([(*key, told.starts) for key, told in found.in_hand])
+        self._answers.begin(self._replies.left_over())
         self._lanes.start()
         logger.info("serving {} (pid {}): {} plans in hand", self._root.path, os.getpid(), len(found.events))
         self._turn()
@@ -259,6 +265,7 @@ class Daemon:
             self._errands.next_look(at),
             self._indexing.next_look(at),
             self._machine.next_look(at),
+            self._answers.next_look(at),
             max(0.0, self._unread_due - at.boot) if self._unread else None,
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
@@ -277,6 +284,7 @@ class Daemon:
             self._recover_unread(self._unread, at)
         self._decide(self._machine.feel(at, self._runs.followed.alive()))
         self._entrance.turn(at)
+        self._answers.turn(at)
         self._decide([Tick(self._now())])
         self._put_into_index(at)
         self._report()
@@ -302,6 +310,7 @@ class Daemon:
     def _forget(self, plan: PlanId) -> None:
         self._entrance.settled(plan)
         self._hands.forget(plan)
+        self._answers.settled(plan)
 
     # -- the machine, and telling of it ---------------------------------------------------------------------------
 

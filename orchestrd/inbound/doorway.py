@@ -1,4 +1,4 @@
-"""Where what lies in the lanes comes in: plans to reception, orders to their office, the rest is shown as ignored.
+"""Where what lies in the lanes comes in: plans to reception, orders and answers to their offices.
 
 A burst comes in by portions, so that the loop never stays here for long.
 """
@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from handoff.effects import clock
+from handoff.root import PlanId
 from orchestrd.core.events import Event, Moment
 from orchestrd.inbound.lanes import Lane, LaneFile, LaneFindings, LaneProblem, Lanes
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import MOST_AT_ONCE, PORTION_SECONDS, Newcomer, Reception
+from orchestrd.inbound.replies import Replies, plan_of
 
 BURST_SECONDS = 1.0
 """While a burst comes in, the lanes are looked at so often at most: each look goes through all that lies there."""
@@ -41,11 +43,13 @@ class _Stays:
 class Doorway:
     """What was seen in the lanes and has not been dealt with. Lives in the loop's thread."""
 
-    def __init__(self, lanes: Lanes, reception: Reception, orders: Orders) -> None:
+    def __init__(self, lanes: Lanes, reception: Reception, orders: Orders, replies: Replies) -> None:
         self._lanes = lanes
         self._reception = reception
         self._orders = orders
+        self._replies = replies
         self._plans: deque[Found] = deque()
+        self._waiting_replies: deque[Found] = deque()
         self._waiting_orders: deque[LaneFile] = deque()
         self._stay: dict[tuple[Lane, str], _Stays] = {}
         self._next_scan = 0.0
@@ -61,18 +65,22 @@ class Doorway:
 
     def next_look(self, at: Moment) -> float:
         """Seconds until there is something to do here unless woken."""
-        if self._plans or self._waiting_orders or self._woken:
+        if self._is_behind or self._woken:
             return 0.0
         return max(0.0, self._next_scan - at.boot)
 
     def is_due(self, at: Moment) -> bool:
         """Whether the lanes are to be looked at now."""
-        if (self._plans or self._waiting_orders) and at.boot < self._rests_until:
+        if self._is_behind and at.boot < self._rests_until:
             return False
         return self._woken or at.boot >= self._next_scan
 
+    @property
+    def _is_behind(self) -> bool:
+        return bool(self._plans or self._waiting_orders or self._waiting_replies)
+
     def look(self, at: Moment) -> None:
-        """Look at the lanes; take in the orders that lie there. Plans are remembered for `take_plans`."""
+        """Look at the lanes; take in the orders that lie there. What else lies there is remembered."""
         self._woken = False
         found = self._lanes.scan(at.boot)
         looked = clock.boot()
@@ -86,7 +94,10 @@ class Doorway:
         self._waiting_orders = deque(
             file for file, _ in _in_order(found, Lane.CONTROL) if not self._stays(file)
         )
-        ignored = [*_ignored(found), *((one.file, f"the file {one.why}") for one in self._stay.values())]
+        self._waiting_replies = deque(
+            one for one in _in_order(found, Lane.REPLIES) if not self._stays(one[0])
+        )
+        ignored = [*found.ignored, *((one.file, f"the file {one.why}") for one in self._stay.values())]
         self.ignored = tuple((file.shown, why) for file, why in ignored)
         self.take_orders(at)
 
@@ -99,6 +110,30 @@ class Doorway:
                 why = self._orders.take(file, at)
                 if why is not None:
                     self._leave(file, why, at)
+
+    def take_replies(self, at: Moment) -> None:
+        """Deal with the next portion of the answers that lie there."""
+        until = clock.awake() + PORTION_SECONDS
+        left = []
+        try:
+            while self._waiting_replies and clock.awake() < until:
+                file, why = self._waiting_replies.popleft()
+                if why is None and not self._is_done(file, self._replies.is_worth_taking):
+                    continue
+                stays = self._replies.take(file)
+                if stays is not None:
+                    self._stay[file.lane, file.name] = _Stays(file, stays, at.boot + STAY_SECONDS)
+                    left.append((file.shown, f"the file {stays}"))
+        finally:
+            self.ignored = (*self.ignored, *left)
+
+    def settled(self, plan: PlanId) -> None:
+        """Something is over that an answer may have waited for: its plan was settled, or one before it dealt with."""
+        waiting = [key for key in self._stay if key[0] is Lane.REPLIES and plan_of(key[1]) == plan]
+        for key in waiting:
+            del self._stay[key]
+        if waiting:
+            self.wake()
 
     def take_plans(self, at: Moment) -> list[Event]:
         """Take the next portion of the plans that lie in the inbox."""
@@ -144,13 +179,3 @@ def _in_order(found: LaneFindings, lane: Lane) -> list[Found]:
     here: list[Found] = [(file, None) for file in found.ready if file.lane is lane]
     here += [(file, why) for file, why in found.bad if file.lane is lane]
     return sorted(here, key=lambda one: (one[0].seen.mtime_ns, one[0].name))
-
-
-def _ignored(found: LaneFindings) -> list[tuple[LaneFile, str]]:
-    replies = [
-        (file, "this version does not take replies yet; it stays here")
-        for file in found.ready
-        if file.lane is Lane.REPLIES
-    ]
-    bad = [(file, f"the file {why}") for file, why in found.bad if file.lane is Lane.REPLIES]
-    return [*found.ignored, *replies, *bad]

@@ -177,10 +177,19 @@ def _where(result: Result, plan: Plan | None, root: Path) -> str:
     lines += [
         f"- log of step {code(step.id)}: {code(str(root / step.log))}\n" for step in result.steps if step.log
     ]
-    if result.docs and result.docs.request:
-        lines.append(f"- documentation is asked for in {code(str(root / result.docs.request))}\n")
+    lines += _documentation(result, root)
     lines.append(f"- settled {result.settled:%Y-%m-%d %H:%M:%S} UTC\n")
     return "".join(lines)
+
+
+def _documentation(result: Result, root: Path) -> Iterator[str]:
+    docs = result.docs
+    if docs and docs.reply:
+        commit = f", commit {code(docs.commit[:12])}" if docs.commit else ""
+        written = ", ".join(code(path) for path in docs.files) or "nothing"
+        yield f"- documentation: {written}{commit}, of the answer {code(str(root / docs.reply))}\n"
+    elif docs and docs.request:
+        yield f"- documentation is asked for in {code(str(root / docs.request))}\n"
 
 
 def _quoted(text: str) -> str:

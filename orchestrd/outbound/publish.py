@@ -140,7 +140,7 @@ def _tell(
     durable.replace(page, page_of(result, plan, root.path, left), sync=False)
     durable.sync_files([page])
     if plan is not None and asks_for_docs(account, plan):
-        request = docs_request(docs_facts(root, result, plan, account))
+        request = docs_request(docs_facts(root, result, plan, account, root.plan_folder(plan_id)))
         # One that is there already is not written over: it may have gained a `problem`.
         with suppress(FileExistsError):
             durable.publish_new(root.requests / f"{plan_id}.docs.md", request)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from handoff.document_paths import single_path
 from handoff.formats import Format, dump
 from handoff.plan import Plan
-from handoff.request import NOTHING_TO_DOCUMENT, ChangedFile, DocsRequest
+from handoff.request import NOTHING_TO_DOCUMENT, ChangedFile, DocsRequest, ReplyProblem
 from handoff.result import Changes, Result
-from handoff.root import PlanId, Root
+from handoff.root import Root
 from orchestrd.outbound.difference import Excerpt, excerpt_of
 from orchestrd.outbound.markdown import block, code, shortened, words
 from orchestrd.outbound.story import PATCH
@@ -23,7 +25,6 @@ from orchestrd.record.account import Account, printable
 MOST_PROMPT = 20_000
 MOST_SUMMARY = 20_000
 MOST_FILES_SHOWN = 200
-WILDCARDS = frozenset("*?[")
 
 _STATUS = {
     "A": "added",
@@ -57,10 +58,9 @@ class DocsFacts:
         return self.result.changes or Changes()
 
 
-def docs_facts(root: Root, result: Result, plan: Plan, account: Account) -> DocsFacts:
-    """Gather what the request says; the patch is read from the plan's folder in `active/`."""
+def docs_facts(root: Root, result: Result, plan: Plan, account: Account, folder: Path) -> DocsFacts:
+    """Gather what the request says; the patch is read from `folder`, where the plan lies now."""
     patch = result.changes.patch if result.changes else None
-    folder = root.plan_folder(PlanId(result.plan))
     return DocsFacts(
         result=result,
         plan=plan,
@@ -72,26 +72,28 @@ def docs_facts(root: Root, result: Result, plan: Plan, account: Account) -> Docs
     )
 
 
-def docs_request(facts: DocsFacts) -> bytes:
-    """Write the request: TOML front matter, then words."""
+def docs_request(facts: DocsFacts, problem: ReplyProblem | None = None) -> bytes:
+    """Write the request: TOML front matter, then words. `problem`: why the last answer did not fit."""
     sections = [
         _opening(facts),
+        *_amiss(problem),
         _asked(facts),
         _done(facts),
         *_files(facts),
         _answer(facts),
         *_difference(facts),
     ]
-    return dump(_document(facts, "\n".join(sections).strip()), Format.MARKDOWN)
+    return dump(_document(facts, "\n".join(sections).strip(), problem), Format.MARKDOWN)
 
 
-def _document(facts: DocsFacts, text: str) -> DocsRequest:
+def _document(facts: DocsFacts, text: str, problem: ReplyProblem | None) -> DocsRequest:
     changes = facts.changes
     return DocsRequest(
         plan=facts.result.plan,
         # Not the present: made again after a cut, the request has the same bytes.
         created=facts.result.settled,
         expires=facts.plan.docs.expires,
+        problem=problem,
         project=printable(facts.project),
         branch=changes.branch,
         base=changes.base,
@@ -160,13 +162,22 @@ def _files(facts: DocsFacts) -> Iterator[str]:
     yield "".join(lines)
 
 
+def _amiss(problem: ReplyProblem | None) -> Iterator[str]:
+    if problem is not None:
+        yield (
+            "## The last answer was not taken\n\n"
+            f"It is kept as {code(problem.reply)} among the plan's replies. What was wrong:\n\n"
+            f"{block(problem.message, 'text')}\nNothing of it was written. Mend that, and answer again as told below.\n"
+        )
+
+
 def _answer(facts: DocsFacts) -> str:
-    """Tell how to answer, and that this version leaves the last step to a person."""
+    """Tell how to answer, and what becomes of it."""
     name = f"{facts.result.plan}.docs.md"
     write_to = facts.plan.docs.write_to
-    single = len(write_to) == 1 and not WILDCARDS & set(write_to[0]) and not write_to[0].endswith("/")
-    if single:
-        form = f"The file's whole content is the document; it is written to {code(write_to[0])}.\n"
+    alone = single_path(write_to)
+    if alone is not None:
+        form = f"The file's whole content is the document; it is written to {code(alone)}.\n"
     else:
         example = "<!-- file: docs/example.md -->\n# A title\n\nText …\n\n<!-- file: docs/another.md -->\n…"
         form = (
@@ -175,21 +186,24 @@ def _answer(facts: DocsFacts) -> str:
             "A path outside what may be written is refused.\n"
         )
     return (
-        f"## How to answer\n\n{_by_hand(facts)}\n"
+        f"## How to answer\n\n"
         f"Write Markdown to a file with exactly the name {code(name)} in {code(facts.replies)}. The safe way: write it "
         f"to {code('.' + name)} in the same folder, then rename it.\n\n"
-        f"{form}A file that is there is replaced, so give it whole.\n\n"
+        f"{form}A file that is there is replaced, so give it whole.\n\n{_becomes(facts)}\n"
         "If there is nothing to document, answer with just this line:\n\n"
         f"{block(NOTHING_TO_DOCUMENT, 'markdown')}"
     )
 
 
-def _by_hand(facts: DocsFacts) -> str:
+def _becomes(facts: DocsFacts) -> str:
     branch = facts.changes.branch
-    where = f"commit it on the branch {code(branch)}" if branch else "write it into the project itself"
+    if branch:
+        done = f"orchestrd commits the documents on the branch {code(branch)}, adds the commit to the plan's result"
+    else:
+        done = "orchestrd writes the documents into the project, adds their names to the plan's result"
     return (
-        "This version of orchestrd does not take answers yet: what is written as told below stays in its folder until "
-        f"a version that does. To have the documentation in the project now, {where}.\n"
+        f"Then {done}, and removes this request. If the answer does not fit, nothing is written and this request says "
+        "why (`problem` at the top): answer again.\n"
     )
 
 

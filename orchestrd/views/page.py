@@ -57,10 +57,20 @@ def page_of_result(root: Root, plan: PlanId, result: dict[str, Any]) -> str:
     lines += [
         *_checks(result),
         *_errors(result),
-        *_line("documentation", docs.get("reply") or docs.get("request")),
+        *_line("documentation", _documentation(root, docs)),
         *_line("files", _folder(root, plan)),
     ]
     return _text(lines, result)
+
+
+def _documentation(root: Root, docs: dict[str, Any]) -> str | None:
+    """What came of the request: the commit and the files, or where it lies while it is open."""
+    if not docs.get("reply"):
+        request = docs.get("request")
+        is_open = request is not None and (root.path / request).exists()
+        return request if is_open else "was asked for; the request is not open any more" if request else None
+    commit = f"commit {docs['commit'][:12]}: " if docs.get("commit") else ""
+    return f"{commit}{', '.join(docs.get('files') or ()) or 'none'} ({docs['reply']})"
 
 
 def page_of_rehearsal(plan: PlanId, result: dict[str, Any], kept: Path | None) -> str:

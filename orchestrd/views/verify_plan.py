@@ -20,6 +20,7 @@ from orchestrd.record.account import Account, account_of
 from orchestrd.record.archived import PLAN_FILES
 from orchestrd.record.cut_takes import is_cut_take
 from orchestrd.record.journal import JournalDamaged, NotAJournal, Record, read_with_tail
+from orchestrd.record.replies import AFTERWARDS, TAKEN
 from orchestrd.views.findings import (
     JOURNALS,
     NO_TORN_FILE,
@@ -34,7 +35,7 @@ from orchestrd.views.verify_result import differences
 
 ONCE = ("taken", "settled")
 """Events that a journal tells once. `settling` may come again: a daemon that was cut off decides again, and alike."""
-AFTER_THE_END = frozenset({"settling", "settled", "cancel-asked"})
+AFTER_THE_END = frozenset({"settling", "settled", "cancel-asked"}) | AFTERWARDS
 RESTORE = (
     "bring the file back from a backup if there is one; the work is on the plan's branch, and stays there"
 )
@@ -196,8 +197,22 @@ class PlanFolder:
         account = account_of(self.records)
         for difference in differences(result, self.plan, account):
             yield self._found(RESULT, difference, name)
+        yield from self._look_at_answer(result)
         yield from self._look_at_plan_file(result, account)
         yield from self._look_at_named_files(result)
+
+    def _look_at_answer(self, result: Result) -> Iterator[Finding]:
+        """The result names the answer to the docs request that the journal tells of, and no other."""
+        told = next((one for one in reversed(self.records) if one["event"] == TAKEN), None)
+        named = result.docs.reply if result.docs is not None else None
+        if told is not None and named is None:
+            # Cut off in between it is still in hand, and the next daemon goes on with it.
+            if not (self._root.private / "replies" / f"{self.plan}.docs.md").exists():
+                what = "the journal tells of an answer to the docs request, and the result does not name it"
+                yield self._found(RESULT, what, self._result_name)
+        elif named is not None and told is None:
+            what = f"it names the answer {named}, of which the journal does not tell"
+            yield self._found(RESULT, what, self._result_name)
 
     def _look_at_plan_file(self, result: Result, account: Account) -> Iterator[Finding]:
         if result.sha256 is None:
@@ -215,7 +230,10 @@ class PlanFolder:
             yield self._found(RESULT, "it is not what was carried out: its checksum is another", name)
 
     def _look_at_named_files(self, result: Result) -> Iterator[Finding]:
-        named = [step.log for step in result.steps] + [result.changes.patch if result.changes else None]
+        named = [step.log for step in result.steps] + [
+            result.changes.patch if result.changes else None,
+            result.docs.reply if result.docs else None,
+        ]
         for path in named:
             if path and not (self._root.path / path).exists():
                 yield self._found(RESULT, f"the result names {path}, which is not there", remedy=RESTORE)
@@ -246,11 +264,18 @@ class PlanFolder:
 
 
 def _may_be_cut(records: list[Record], tail: bytes) -> bool:
-    """Whether a kept journal ends as it may: whole, or without the only line that is not brought to the disk.
+    """Whether a kept journal ends as it may: whole, or in a line that was cut off while it was written.
 
-    A power cut may take `settled`, or leave a part of it or zeroes: that the plan is in the archive says the same.
+    Of the last line of settling, which is not brought to the disk, a power cut may leave nothing, a part or zeroes:
+    that the plan is in the archive says the same. What is appended later, of answers to its docs request, is done
+    again by the next daemon.
     """
-    return not tail or (records[-1]["event"] != "settled" and b"\n" not in tail)
+    if not tail or b"\n" in tail:
+        return not tail
+    if not any(record["event"] == "settled" for record in records):
+        return True
+    begins = b'{"seq":%d,' % (len(records) + 1)
+    return tail.startswith(begins) or begins.startswith(tail)
 
 
 def _is_whole(path: Path) -> bool:

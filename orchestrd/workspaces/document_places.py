@@ -29,9 +29,7 @@ class Entry:
         return _KINDS.get(self.mode)
 
 
-def entries(
-    commit: str, paths: Iterable[str], repository: Path, lock: GitLock | None
-) -> dict[str, Entry]:
+def entries(commit: str, paths: Iterable[str], repository: Path, lock: GitLock | None) -> dict[str, Entry]:
     """Tell what a commit has at these paths and at the folders above them, as far as there is anything."""
     asked = sorted({above for path in paths for above in _with_folders_above(path)})
     words = ["ls-tree", "-t", "-z", "--full-tree", commit, "--", *asked]

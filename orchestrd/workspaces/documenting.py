@@ -18,7 +18,7 @@ from handoff.docs_reply import DocumentToWrite
 from orchestrd.workspaces import document_places, forward, registrations
 from orchestrd.workspaces.authorship import run_as_author
 from orchestrd.workspaces.branches import free_branch
-from orchestrd.workspaces.error import WorkspaceError
+from orchestrd.workspaces.error import DocumentsRefused, WorkspaceError
 from orchestrd.workspaces.git import GitFailed, GitLock, run_git
 from orchestrd.workspaces.history import is_held
 from orchestrd.workspaces.intent import Intent
@@ -28,16 +28,6 @@ from orchestrd.workspaces.worktree import HEADS
 BRINGING = forward.Bringing("documents", "move it away or commit it there, then answer again")
 _NOBODY = "0" * 40
 _WHY = "orchestrd: documentation"
-
-
-class DocumentsRefused(Exception):
-    """The documents cannot be written as things stand: what is in the way, and what to do."""
-
-    def __init__(self, problem: str, tip: str | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.tip = tip
-        """Where the branch stood: who answers again knows what was changed on it up to there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +77,7 @@ def make_commit(
     repository = _repository(at.intent)
     branch, tip, note = _branch_of(at, repository, lock)
     if tip.checkout is not None and not _is_ours(at.intent, tip.checkout):
-        raise DocumentsRefused(_checked_out(branch, tip.checkout), tip.commit)
+        raise DocumentsRefused(_checked_out(branch, tip.checkout))
     parent = tip.commit or at.head
     if parent is None or (tip.commit is None and not _is_commit(parent, repository, lock)):
         raise DocumentsRefused(
@@ -120,7 +110,7 @@ def move_branch(at: PlanBranch, made: DocsCommit, lock: GitLock | None) -> None:
         _bring_checkout(at.intent, made, lock)
         return
     if tip.checkout is not None:
-        raise DocumentsRefused(_checked_out(made.branch, tip.checkout), tip.commit)
+        raise DocumentsRefused(_checked_out(made.branch, tip.checkout))
     before = _NOBODY if made.is_new_branch else made.parent
     run_git(["update-ref", "-m", _WHY, HEADS + made.branch, made.commit, before], repository, lock=lock)
 
@@ -144,9 +134,7 @@ def _repository(intent: Intent) -> Path:
     try:
         common_dir(repository)
     except WorkspaceError as error:
-        raise DocumentsRefused(
-            f"{error.where}: {error.what}. Bring it back, then answer again"
-        ) from error
+        raise DocumentsRefused(f"{error.where}: {error.what}. Bring it back, then answer again") from error
     return repository
 
 
@@ -217,7 +205,7 @@ def _commit(
     shown = {path: document.path for path, document in places.items()}
     found = list(document_places.obstacles(list(places), there, shown))
     if found:
-        raise DocumentsRefused("; ".join(found), at.seen)
+        raise DocumentsRefused("; ".join(found))
     blobs = {path: _blob(document, repository, lock) for path, document in places.items()}
     _demand_unchanged(at, blobs, shown, there, parent, repository, lock)
     with tempfile.TemporaryDirectory(prefix="orchestrd-index-") as scratch:
@@ -265,9 +253,9 @@ def _demand_unchanged(
     ]
     if changed:
         raise DocumentsRefused(
-            f"changed on the branch {at.branch} since the plan ended: {', '.join(changed)}; take what stands there into "
-            "the document, and answer again: the next answer replaces it",
-            parent,
+            f"changed on the branch {at.branch} since the plan ended: {', '.join(changed)}; take what stands there "
+            "into the document, and answer again: the next answer replaces it",
+            tip=parent,
         )
 
 
@@ -275,11 +263,9 @@ def _bring_checkout(intent: Intent, made: DocsCommit, lock: GitLock | None) -> N
     """Bring the plan's own checkout, which was kept, along with its branch."""
     assert made.commit is not None  # noqa: S101 - the caller has looked
     try:
-        forward.bring_forward(
-            intent.path, _environment(intent), made.parent, made.commit, lock, BRINGING
-        )
+        forward.bring_forward(intent.path, _environment(intent), made.parent, made.commit, lock, BRINGING)
     except WorkspaceError as error:
-        raise DocumentsRefused(f"{error.where}: {error.what}; {error.remedy}", made.parent) from error
+        raise DocumentsRefused(f"{error.where}: {error.what}; {error.remedy}") from error
 
 
 def _environment(intent: Intent) -> dict[str, str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from orchestrd.workspaces.git import GitFailed, GitMissing
 
@@ -24,6 +25,16 @@ class WorkspaceError(Exception):
         self.where = where
         self.expected = expected
         self.remedy = remedy
+
+
+class DocumentsRefused(Exception):
+    """Documents cannot be written as things stand: what is in the way, and what to do."""
+
+    def __init__(self, problem: str, **known: Any) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.known = known
+        """How things stood, for the next answer: whoever gives that was told what others had changed up to there."""
 
 
 @contextmanager

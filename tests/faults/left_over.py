@@ -19,7 +19,7 @@ from orchestrd.record.journal import JournalDamaged, Record, read_journal
 from tests.faults.campaign import Violation
 from tests.faults.fingerprints import OUR_BRANCHES
 
-OWN = frozenset({"lock", "git.lock", "orders", "reserve", "spare", "paused"})
+OWN = frozenset({"lock", "git.lock", "orders", "replies", "reserve", "spare", "paused"})
 """What lies in `.orchestrd/`, with the index."""
 PASSING_SECONDS = 2.0
 """A look may fall into a moment in which a daemon at rest beats: what is gone so soon was no leftover."""
@@ -56,6 +56,11 @@ class Settled:
         return set(apart.values()) | gathered
 
     @property
+    def has_expired(self) -> bool:
+        """Whether its docs request was taken back when its time was over."""
+        return any(record["event"] == "request-expired" for record in self.records)
+
+    @property
     def changes(self) -> dict[str, Any]:
         """What the result says of them."""
         return dict(self.result.get("changes") or {})
@@ -79,15 +84,22 @@ def look_at_results(root: Root, plans: list[Settled], consumed: frozenset[str]) 
     """All results are out but those that somebody has taken away; and so is what they name."""
     for plan in plans:
         wanted = [root.results / f"{plan.name}.{plan.language}", root.results / f"{plan.name}.md"]
-        if plan.result.get("docs"):
-            wanted.append(root.path / str(plan.result["docs"]["request"]))
+        docs = plan.result.get("docs") or {}
+        if docs.get("reply"):
+            wanted.append(root.path / str(docs["reply"]))
+        elif docs and not plan.has_expired:
+            wanted.append(root.path / str(docs["request"]))
         for path in wanted:
             if not path.exists() and path.name not in consumed:
                 yield Violation("I3", plan.where, f"{path.relative_to(root.path)} was never put out")
-    asked = {f"{plan.name}.docs.md" for plan in plans if plan.result.get("docs")}
+    asked = {
+        f"{plan.name}.docs.md"
+        for plan in plans
+        if plan.result.get("docs") and not plan.result["docs"].get("reply") and not plan.has_expired
+    }
     for name in sorted(set(os.listdir(root.requests)) - asked):
         if name.endswith(".docs.md"):
-            yield Violation("I3", f"requests/{name}", "no result names this request")
+            yield Violation("I3", f"requests/{name}", "no result names this request as one that is open")
 
 
 def look_at_workspaces(plans: list[Settled], checkouts: Path | None) -> Iterator[Violation]:
@@ -116,6 +128,7 @@ def _checkout(plan: Settled, path: Path, registered: frozenset[str]) -> Iterator
 
 def _branch(plan: Settled, branches: dict[str, str]) -> Iterator[Violation]:
     named = plan.changes.get("branch")
+    documented = (plan.result.get("docs") or {}).get("commit")
     if named is None:
         if plan.workspace["branch"] in branches and not plan.changes.get("workspace"):
             yield Violation(
@@ -123,7 +136,7 @@ def _branch(plan: Settled, branches: dict[str, str]) -> Iterator[Violation]:
             )
     elif named not in branches:
         yield Violation("I3", plan.where, f"its result names the branch {named}, which is not there")
-    elif plan.changes.get("head") not in (None, branches[named]):
+    elif (documented or plan.changes.get("head")) not in (None, branches[named]):
         yield Violation("I3", plan.where, f"its branch {named} is not at the commit that its result names")
 
 

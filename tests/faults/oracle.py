@@ -188,6 +188,9 @@ def _all_settled(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation("I8", str(path.relative_to(root.path)), what)
     for path in sorted(root.orders.iterdir()):
         yield Violation("I8", str(path.relative_to(root.path)), "an order that was never carried out")
+    in_hand = root.private / "replies"
+    for path in sorted(in_hand.iterdir()) if in_hand.is_dir() else ():
+        yield Violation("I8", str(path.relative_to(root.path)), "an answer that was never dealt with")
     for name in sorted(set(evidence.ordered) - orders_told(root)):
         yield Violation("I8", name, "nothing came of this order")
 

@@ -17,6 +17,7 @@ from orchestrd.inbound.doorway import Doorway
 from orchestrd.inbound.lanes import Lane, LaneFile, LaneFindings, Lanes
 from orchestrd.inbound.orders import Orders
 from orchestrd.inbound.reception import MOST_AT_ONCE, Newcomer, Reception
+from orchestrd.inbound.replies import Replies
 
 LOOK_SECONDS = 2.0
 
@@ -64,6 +65,10 @@ class NoOrders:
     """There are none."""
 
 
+class NoReplies:
+    """There are none."""
+
+
 def test_a_burst_whose_events_come_late_is_not_gone_through_for_each_portion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +80,8 @@ def test_a_burst_whose_events_come_late_is_not_gone_through_for_each_portion(
     seen = look(folder, "x.toml")
     os.close(folder)
     lane = BigLane(clock, seen, 40 * MOST_AT_ONCE)
-    door = Doorway(cast(Lanes, lane), cast(Reception, Taker(lane)), cast(Orders, NoOrders()))
+    offices = cast(Orders, NoOrders()), cast(Replies, NoReplies())
+    door = Doorway(cast(Lanes, lane), cast(Reception, Taker(lane)), *offices)
 
     turns = 0
     while lane.left:

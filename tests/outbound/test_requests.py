@@ -95,11 +95,11 @@ def test_a_single_path_is_answered_with_the_document_itself(root: Root) -> None:
     assert "<!-- file:" not in document.text
 
 
-def test_it_says_that_answers_are_not_taken_yet_and_how_it_is_done_meanwhile(root: Root) -> None:
+def test_it_says_what_becomes_of_an_answer(root: Root) -> None:
     document, _ = request(root)
 
-    assert "does not take answers yet" in document.text
-    assert "commit it on the branch `handoff/api`" in document.text
+    assert "commits the documents on the branch `handoff/api`" in document.text
+    assert "If the answer does not fit, nothing is written and this request says why" in document.text
 
 
 def test_no_text_of_others_leaves_its_block(root: Root) -> None:

@@ -11,13 +11,8 @@ import pytest
 
 from handoff.docs_reply import DocumentToWrite
 from orchestrd.workspaces import documenting
-from orchestrd.workspaces.documenting import (
-    DocumentsRefused,
-    PlanBranch,
-    is_on_branch,
-    make_commit,
-    move_branch,
-)
+from orchestrd.workspaces.documenting import PlanBranch, is_on_branch, make_commit, move_branch
+from orchestrd.workspaces.error import DocumentsRefused
 from orchestrd.workspaces.intent import WORKTREE, Intent, make, remove
 from tests.acceptance.stage import git
 from tests.faults.fingerprints import fingerprint
@@ -90,7 +85,10 @@ def test_documents_are_committed_on_the_branch_and_nothing_else_is_touched(at: P
     assert fingerprint(project) == before
     assert git(project, "rev-parse", BRANCH) == made.commit
     assert git(project, "rev-parse", f"{BRANCH}~1") == at.head
-    assert git(project, "diff", "--name-only", f"{BRANCH}~1", BRANCH).split() == ["api/code.py", "api/docs/limits.md"]
+    assert git(project, "diff", "--name-only", f"{BRANCH}~1", BRANCH).split() == [
+        "api/code.py",
+        "api/docs/limits.md",
+    ]
     assert on_branch(at, "api/docs/limits.md") == "# Limits"
     assert git(project, "log", "-1", "--format=%s", BRANCH) == "Document: the API"
     assert made.note is None
@@ -152,12 +150,14 @@ def test_what_others_have_changed_since_is_replaced_only_by_who_knows_of_it(at: 
     added = commit_all(project, "By hand")
     git(project, "switch", "-q", "main")
 
-    with pytest.raises(DocumentsRefused, match=r"changed on the branch handoff/api since .*: docs/limits\.md") as caught:
+    with pytest.raises(
+        DocumentsRefused, match=r"changed on the branch handoff/api since .*: docs/limits\.md"
+    ) as caught:
         document(at)
 
     assert on_branch(at, "api/docs/limits.md") == "by hand"
-    assert caught.value.tip == added
-    document(replace(at, seen=caught.value.tip))
+    assert caught.value.known == {"tip": added}
+    document(replace(at, seen=caught.value.known["tip"]))
     assert on_branch(at, "api/docs/limits.md") == "# Limits"
 
 
@@ -165,7 +165,7 @@ def test_a_branch_that_the_user_has_checked_out_is_left_alone(at: PlanBranch) ->
     git(project_of(at), "switch", "-q", BRANCH)
     before = fingerprint(project_of(at), [BRANCH])
 
-    with pytest.raises(DocumentsRefused, match="is checked out in .*switch --detach"):
+    with pytest.raises(DocumentsRefused, match=r"is checked out in .*switch --detach"):
         document(at)
 
     assert fingerprint(project_of(at)) == before
@@ -255,12 +255,45 @@ def test_documents_that_stand_there_already_make_no_commit(at: PlanBranch) -> No
 def test_a_project_that_is_gone_is_refused(at: PlanBranch) -> None:
     os.rename(project_of(at), project_of(at).with_name("elsewhere"))
 
-    with pytest.raises(DocumentsRefused, match="the repository is gone. Bring it back, then answer again"):
+    with pytest.raises(DocumentsRefused, match=r"the repository is gone\. Bring it back, then answer again"):
         document(at)
 
 
 class Cut(BaseException):
     """As a kill is: nothing is tidied up."""
+
+
+class Mortal:
+    """Calls git, and dies before or after one of its calls."""
+
+    def __init__(self, *, is_after: bool) -> None:
+        self.left = 0
+        self.is_after = is_after
+        self.real = documenting.run_git
+
+    def __call__(self, *words: object, **more: object) -> bytes:
+        self.left -= 1
+        if self.left == 0 and not self.is_after:
+            raise Cut
+        told = self.real(*words, **more)  # type: ignore[arg-type]
+        if self.left == 0:
+            raise Cut
+        return told
+
+
+class Daemon:
+    """Does as the daemon does: what it has made is written down before the branch is moved."""
+
+    def __init__(self, at: PlanBranch) -> None:
+        self.at = at
+        self.made: documenting.DocsCommit | None = None
+
+    def go_on(self) -> None:
+        made = self.made
+        if made is not None and is_on_branch(self.at, made.branch, made.commit or "", None):
+            return
+        self.made = make_commit(self.at, LIMITS, "Document: the API\n", None)
+        move_branch(self.at, self.made, None)
 
 
 @pytest.mark.parametrize("is_kept", [False, True], ids=["branch alone", "with its checkout"])
@@ -270,39 +303,15 @@ def test_cut_off_at_any_git_and_done_again_there_is_one_commit(
 ) -> None:
     if is_kept:
         keep_checkout(at)
-    real = documenting.run_git
-    cuts, step, left = 0, 0, 0
-    written_down: list[documenting.DocsCommit] = []
-
-    def dying(*words: object, **more: object) -> bytes:
-        nonlocal left
-        left -= 1
-        if left == 0 and not is_after:
-            raise Cut
-        told = real(*words, **more)  # type: ignore[arg-type]
-        if left == 0:
-            raise Cut
-        return told
-
-    def as_the_daemon_does() -> None:
-        if written_down and is_on_branch(at, written_down[-1].branch, written_down[-1].commit or "", None):
-            return
-        made = make_commit(at, LIMITS, "Document: the API\n", None)
-        written_down.append(made)
-        move_branch(at, made, None)
-
+    mortal, daemon, cuts = Mortal(is_after=is_after), Daemon(at), 0
     for module in (documenting, documenting.document_places, documenting.forward):
-        monkeypatch.setattr(module, "run_git", dying)
-    while True:
-        step += 1
-        left = step
-        try:
-            as_the_daemon_does()
-        except Cut:
-            cuts += 1
-            continue
-        if left > 0:
-            break
+        monkeypatch.setattr(module, "run_git", mortal)
+
+    while mortal.left <= 0:
+        cuts += 1
+        mortal.left = cuts
+        with suppress(Cut):
+            daemon.go_on()
 
     assert cuts > 8
     assert git(project_of(at), "rev-list", "--count", f"{at.head}..{BRANCH}") == "1"

@@ -47,7 +47,8 @@ class Recorder(Effects):
     # -- effects --------------------------------------------------------------------------------------------------
 
     def open(self, path: StrPath, flags: int, mode: int = 0o600, *, dir_fd: int | None = None) -> int:
-        if not flags & (os.O_CREAT | os.O_TRUNC):
+        # What is written into a project is no state of ours, and is done again.
+        if dir_fd is not None or not flags & (os.O_CREAT | os.O_TRUNC):
             return super().open(path, flags, mode, dir_fd=dir_fd)
         with self._step():
             fd = super().open(path, flags, mode)
