@@ -90,7 +90,7 @@ class _Written:
         return {"files": list(self.files), **{name: text for name, text in known.items() if text is not None}}
 
 
-def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock) -> None:
+def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock | None) -> None:
     """Deal with what was taken under that name. Can be repeated after any interruption, also when all was done.
 
     Raises what is no fault of the answer: OSError (a full disk, a git of an earlier daemon), GitFailed, GitMissing,
@@ -193,7 +193,7 @@ def _refuse(one: _InHand, message: str, of: SettledPlan | None = None, **known: 
     logger.info("{}: the answer {} is refused: {}", one.plan, shown(one.name), noted["message"])
 
 
-def _write(one: _InHand, of: SettledPlan, lock: GitLock) -> _Written:
+def _write(one: _InHand, of: SettledPlan, lock: GitLock | None) -> _Written:
     """Write what an answer says to where it belongs. Raises DocumentsRefused with everything that is wrong."""
     try:
         documents = read_docs_reply_file(one.content or b"", of.plan.docs.write_to)
@@ -233,7 +233,7 @@ def _intent_of(of: SettledPlan) -> Intent:
 
 
 def _commit(
-    one: _InHand, of: SettledPlan, at: PlanBranch, documents: Sequence[DocumentToWrite], lock: GitLock
+    one: _InHand, of: SettledPlan, at: PlanBranch, documents: Sequence[DocumentToWrite], lock: GitLock | None
 ) -> _Written:
     files = tuple(document.path for document in documents)
     noted = one.last(COMMIT, sha256=one.mark)

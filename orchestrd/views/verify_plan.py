@@ -206,13 +206,17 @@ class PlanFolder:
         told = next((one for one in reversed(self.records) if one["event"] == TAKEN), None)
         named = result.docs.reply if result.docs is not None else None
         if told is not None and named is None:
-            # Cut off in between it is still in hand, and the next daemon goes on with it.
-            if not (self._root.private / "replies" / f"{self.plan}.docs.md").exists():
+            if not self._is_being_answered:
                 what = "the journal tells of an answer to the docs request, and the result does not name it"
                 yield self._found(RESULT, what, self._result_name)
         elif named is not None and told is None:
             what = f"it names the answer {named}, of which the journal does not tell"
             yield self._found(RESULT, what, self._result_name)
+
+    @property
+    def _is_being_answered(self) -> bool:
+        """Whether an answer is in hand: cut off in between, the next daemon goes on with it."""
+        return (self._root.private / "replies" / f"{self.plan}.docs.md").exists()
 
     def _look_at_plan_file(self, result: Result, account: Account) -> Iterator[Finding]:
         if result.sha256 is None:
@@ -256,7 +260,7 @@ class PlanFolder:
             kept = looking.read_file(self.folder / self._result_name)
         except OSError:
             return  # told above, or moved on
-        if content != kept:
+        if content != kept and not self._is_being_answered:
             what, remedy = f"it is not what {self.where} keeps", f"believe {self.where}/{self._result_name}"
             if self.is_archived and self._root.plan_folder(self.plan).exists():
                 remedy = f"it may be that of active/{self.plan}: believe in each folder what lies there"

@@ -17,7 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import get_native_id
 
+from handoff.root import Root
 from handoff.settling import shown
+from orchestrd.record.journal import read_journal
 from tests.faults.campaign import Campaign, Ground, Outcome, Violation
 from tests.faults.objects import RENAMED_WHILE_WRITTEN, WRITTEN_FOR_EVER, Cannot, Fate, Holder, Kind, kinds
 from tests.faults.world import World, a_world
@@ -197,6 +199,8 @@ class _Seen:
     """Names of plans' files."""
     refused: Mapping[str, str]
     """Names of orders' files, and why."""
+    put_aside: Mapping[str, bool]
+    """Names of answers that plans' journals refuse, and whether they were read."""
 
 
 def _seen(world: World) -> _Seen:
@@ -212,7 +216,14 @@ def _seen(world: World) -> _Seen:
         if one["outcome"] == "refused" and one["message"]
     }
     ignored = {one["file"]: one["why"] for one in world.here.status("daemon")["ignored"] if one["why"]}
-    return _Seen(ignored, frozenset(rejected), refused)
+    return _Seen(ignored, frozenset(rejected), refused, dict(_put_aside(root)))
+
+
+def _put_aside(root: Root) -> Iterator[tuple[str, bool]]:
+    for folder in root.archive.glob("*-*/*/replies"):
+        for record in read_journal(folder.parent / "journal.jsonl"):
+            if record["event"] == "reply-refused" and os.path.lexists(folder / record["reply"]):
+                yield record["reply"], not record["mark"].startswith("unread:")
 
 
 def _lines(path: Path) -> list[str]:
@@ -225,8 +236,10 @@ def _is_met(one: Placed, seen: _Seen) -> bool:
             return one.shown not in seen.ignored and os.fsdecode(one.name) not in seen.rejected
         case Fate.IGNORED:
             return one.shown in seen.ignored
-        case _ if one.lane == "replies":  # none is taken yet: each is shown
-            return one.shown in seen.ignored
+        case _ if (
+            one.lane == "replies"
+        ):  # nobody has asked: each is shown, or put aside for the plan of its name
+            return one.shown in seen.ignored or os.fsdecode(one.name) in seen.put_aside
         case _ if one.lane == "inbox":
             return os.fsdecode(one.name) in seen.rejected
         case _:
@@ -241,7 +254,9 @@ def _read_all_the_same(world: World, placed: list[Placed]) -> Iterator[Violation
         if one.kind.fate is not Fate.UNREAD:
             continue
         name = os.fsdecode(one.name)
-        if one.lane == "inbox":
+        if one.lane == "replies" and name in seen.put_aside:
+            unread, why = not seen.put_aside[name], "it was put aside"
+        elif one.lane == "inbox":
             result = world.here.result(sources[name])
             unread, why = "sha256" not in result, str(result.get("errors") or result.get("reason"))
         else:
