@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from handoff.formats import Format, read_document
 from handoff.request import DocsRequest
+from orchestrd.views.verifying import verify
 from tests.acceptance.stage import drop_plan, git, give
 from tests.serving import Serving
 from tests.waiting import wait_until
@@ -209,3 +213,48 @@ def test_what_answers_nothing_goes_to_its_plan_or_is_shown(here: Serving, projec
     (early,) = events(here, "works", "reply-refused")
     assert early["reply"] == "works.docs.md"
     assert json.dumps(early["message"]).count("in work") == 1
+
+
+SLOW_GIT = """#!/bin/sh
+# Waits at the given command until the gate opens, once.
+case " $* " in
+*" $SLOW_WORD "*)
+    if mkdir "$SLOW_PLACE/arrived" 2>/dev/null; then
+        while [ ! -e "$SLOW_PLACE/gate" ]; do sleep 0.01; done
+    fi ;;
+esac
+exec "$REAL_GIT" "$@"
+"""
+
+
+@pytest.mark.parametrize("word", ["commit-tree", "update-ref"])
+def test_killed_while_it_commits_the_next_daemon_finds_what_was_done_and_commits_no_second_time(
+    here: Serving, project: Path, tmp_path: Path, word: str
+) -> None:
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "git").write_text(SLOW_GIT)
+    (slow / "git").chmod(0o755)
+    here.start()
+    plan_with_docs(here, "api", project)
+    wait_until(lambda: is_archived(here, "api"), 15, "the plan to be archived")
+    assert here.stop() == 0
+    real = shutil.which("git")
+    assert real is not None
+    path = f"{slow}{os.pathsep}{here.environ['PATH']}"
+    here.environ |= {"PATH": path, "SLOW_WORD": word, "SLOW_PLACE": str(slow), "REAL_GIT": real}
+    here.start()
+
+    here.reply("api.docs.md", "# Limits\n")
+    wait_until((slow / "arrived").exists, 10, f"git {word}; the daemon said: {here.said()}")
+    here.kill()
+    (slow / "gate").touch()
+    here.start()
+    is_answered(here, "api")
+
+    docs = here.result("api")["docs"]
+    assert git(project, "rev-parse", "handoff/api") == docs["commit"]
+    assert git(project, "rev-list", "--count", "main..handoff/api") == "2"
+    assert len(events(here, "api", "reply-taken")) == 1
+    assert kept(here, "api") == ["api.docs.md"]
+    assert list(verify(here.root)) == []
