@@ -20,6 +20,7 @@ from handoff.effects import effects
 from handoff.foreign import shown
 from handoff.formats import DocumentError
 from handoff.plan import Plan
+from handoff.request_names import parse_request_name
 from handoff.root import PlanId, Root
 from handoff.settling import BadFile, StillWritten, read_settled
 from orchestrd.core.plan import PlanInHand
@@ -34,7 +35,6 @@ from orchestrd.record.replies import FOLDER, REFUSED, free_name
 DOCS = ".docs.md"
 
 _PLAN = re.compile(r"([a-z0-9-]{1,120})\.")
-_OF_A_RUN = re.compile(r"([a-z0-9-]+)\.([a-z0-9_-]+\.[0-9]+)\.[0-9]+\.(?:approval|question)\.(?:toml|json)")
 
 
 class Replies:
@@ -109,10 +109,10 @@ class Replies:
 
     def _may_be_awaited(self, name: str) -> bool:
         """Whether a run may still ask by that name: it began, and nobody has written down how it ended."""
-        found = _OF_A_RUN.fullmatch(name)
-        if found is None:
+        asked = parse_request_name(name)
+        if asked is None:
             return False
-        run = self._root.plan_folder(PlanId(found[1])) / "runs" / found[2]
+        run = self._root.plan_folder(PlanId(asked.plan)) / "runs" / f"{asked.step}.{asked.number}"
         return looking.is_folder(run) and not looking.is_there(run / "exit.json")
 
     def _moved(self, file: LaneFile, place: Callable[[], Path]) -> str | None:
