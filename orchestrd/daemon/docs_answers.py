@@ -34,12 +34,16 @@ from orchestrd.workspaces import documenting
 from orchestrd.workspaces.documenting import PlanBranch
 from orchestrd.workspaces.documents_in_place import write_in_place
 from orchestrd.workspaces.error import DocumentsRefused
-from orchestrd.workspaces.git import GitLock
+from orchestrd.workspaces.git import GitFailed, GitLock
 from orchestrd.workspaces.intent import DIRECTORY, Intent
 
 COMMIT = "docs-commit"
 """In the journal: a commit is made, and its branch is to be moved to it."""
 LONGEST_SUBJECT = 72
+
+
+class NotCommitted(Exception):
+    """Git did not do it; it may the next time."""
 
 
 @dataclass(slots=True)
@@ -93,7 +97,7 @@ class _Written:
 def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock | None) -> None:
     """Deal with what was taken under that name. Can be repeated after any interruption, also when all was done.
 
-    Raises what is no fault of the answer: OSError (a full disk, a git of an earlier daemon), GitFailed, GitMissing,
+    Raises what is no fault of the answer: OSError (a full disk, a git of an earlier daemon), NotCommitted, GitMissing,
     JournalDamaged, NotWhole.
     """
     path = taken_replies(root) / name
@@ -237,14 +241,18 @@ def _commit(
 ) -> _Written:
     files = tuple(document.path for document in documents)
     noted = one.last(COMMIT, sha256=one.mark)
-    if noted is not None and documenting.is_on_branch(at, noted["branch"], noted["commit"], lock):
-        return _Written(files, noted["commit"], noted["branch"], noted.get("note"))
-    made = documenting.make_commit(at, documents, _message(of, files), lock)
-    if made.commit is None:
-        return _Written(files, branch=made.branch, note="the branch has just these documents already")
-    note = {"note": made.note} if made.note else {}
-    one.note(COMMIT, sha256=one.mark, commit=made.commit, branch=made.branch, parent=made.parent, **note)
-    documenting.move_branch(at, made, lock)
+    try:
+        if noted is not None and documenting.is_on_branch(at, noted["branch"], noted["commit"], lock):
+            return _Written(files, noted["commit"], noted["branch"], noted.get("note"))
+        made = documenting.make_commit(at, documents, _message(of, files), lock)
+        if made.commit is None:
+            return _Written(files, branch=made.branch, note="the branch has just these documents already")
+        note = {"note": made.note} if made.note else {}
+        one.note(COMMIT, sha256=one.mark, commit=made.commit, branch=made.branch, parent=made.parent, **note)
+        documenting.move_branch(at, made, lock)
+    except GitFailed as error:
+        where = at.intent.repository or at.intent.project
+        raise NotCommitted(f"{where}: the documentation is not committed yet: {error.last_line()}") from error
     return _Written(files, made.commit, made.branch, made.note)
 
 

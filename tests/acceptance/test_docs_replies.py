@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tomllib
@@ -15,7 +14,7 @@ import pytest
 from handoff.formats import Format, read_document
 from handoff.request import DocsRequest
 from orchestrd.views.verifying import verify
-from tests.acceptance.stage import drop_plan, git, give
+from tests.acceptance.stage import a_plan_for, as_json, drop_plan, git, give, runs_now
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -69,7 +68,7 @@ def test_an_answer_is_committed_and_named_in_the_result_and_the_request_goes(
     here.start()
     plan_with_docs(here, "api", project)
     plan_with_docs(here, "web", project, write_to=["docs/**", "README.md"])
-    drop_plan(here, "tool", project, "[write tool.txt done]", docs=SINGLE)
+    here.drop("tool.json", as_json(a_plan_for(project, "[write tool.txt done]", docs=SINGLE)))
     first = {name: here.result(name) for name in ("api", "web", "tool")}
     (here.root.results / "web.toml").unlink()
 
@@ -187,7 +186,9 @@ def test_what_answers_nothing_goes_to_its_plan_or_is_shown(here: Serving, projec
     drop_plan(here, "works", project, "[block]", docs=SINGLE)
     plan_with_docs(here, "api", project)
     wait_until(lambda: is_archived(here, "api"), 15, "the plan to be archived")
+    runs_now(here, "works")
 
+    here.reply("works.main.1.1.approval.toml", 'decision = "allow"\n')
     here.reply("nobody.docs.md", "# X\n")
     here.reply("hello.md", "# X\n")
     here.reply("works.docs.md", "# Too early\n")
@@ -212,7 +213,14 @@ def test_what_answers_nothing_goes_to_its_plan_or_is_shown(here: Serving, projec
     }
     (early,) = events(here, "works", "reply-refused")
     assert early["reply"] == "works.docs.md"
-    assert json.dumps(early["message"]).count("in work") == 1
+    assert "the plan is in work" in early["message"]
+    assert (here.root.replies / "works.main.1.1.approval.toml").exists(), "its run takes it, nobody else"
+
+    here.order("leave.toml", 'action = "drain"\n')
+    wait_until(lambda: here.status("daemon")["state"] == "draining", 10, "the daemon to drain")
+    here.reply("api.docs.md", "# Answered while it drains\n")
+    is_answered(here, "api")
+    assert git(project, "show", "handoff/api:docs/limits.md") == "# Answered while it drains"
 
 
 SLOW_GIT = """#!/bin/sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tomllib
@@ -19,7 +20,7 @@ from handoff.effects import effects
 from handoff.formats import Format, read_document
 from handoff.request import DocsRequest
 from handoff.root import PlanId, Root
-from orchestrd.daemon.docs_answers import deal_with, expire
+from orchestrd.daemon.docs_answers import NotCommitted, deal_with, expire
 from orchestrd.inbound.replies import taken_replies
 from orchestrd.outbound import publish
 from orchestrd.record.journal import read_journal
@@ -110,8 +111,10 @@ def stage(template: Path) -> Stage:
     return stage
 
 
-def deadly_steps(patch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Have the process die before the given effect or git; what is returned sets which one."""
+def deadly_steps(
+    patch: pytest.MonkeyPatch, fault: Callable[[], BaseException] = Cut
+) -> Callable[[int], None]:
+    """Have the process die, or the disk refuse, before the given effect or git; what is returned sets which one."""
     left = 0
 
     def mortal(effect: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,7 +122,7 @@ def deadly_steps(patch: pytest.MonkeyPatch) -> Callable[[int], None]:
             nonlocal left
             left -= 1
             if left == 0:
-                raise Cut
+                raise fault()
             return effect(*words, **more)
 
         return die_or_do
@@ -194,6 +197,41 @@ def test_cut_off_at_any_step_a_refused_answer_is_kept_once_and_the_request_says_
         assert os.listdir(taken_replies(stage.root)) == []
 
     assert steps > 12
+
+
+def test_a_disk_that_is_full_at_any_step_puts_it_off_and_loses_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = 0
+    for step in range(1, 60, 4):
+        stage.set()
+        stage.take(ANSWER)
+        with monkeypatch.context() as patch:
+            deadly_steps(patch, lambda: OSError(errno.ENOSPC, "No space left on device"))(step)
+            try:
+                stage.deal()
+            except OSError:
+                failed += 1
+        stage.deal()
+
+        assert git(stage.project, "rev-parse", BRANCH) == stage.result()["docs"]["commit"]
+        assert git(stage.project, "rev-list", "--count", f"main..{BRANCH}") == "1"
+        assert os.listdir(stage.plan_folder / "replies") == [NAME]
+        assert len(stage.events("reply-taken")) == 1
+    assert failed > 8
+
+
+def test_a_git_that_fails_is_told_in_its_own_words_and_tried_again(stage: Stage) -> None:
+    lock = stage.project / ".git/refs/heads/handoff/api.lock"
+    lock.touch()
+    stage.take(ANSWER)
+
+    with pytest.raises(NotCommitted, match=r"not committed yet: .*api\.lock.*File exists"):
+        stage.deal()
+
+    lock.unlink()
+    stage.deal()
+    assert git(stage.project, "rev-parse", BRANCH) == stage.result()["docs"]["commit"]
 
 
 def test_dealt_with_twice_nothing_changes(stage: Stage) -> None:
