@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from orchestrd.cli import (
     answering,
+    mcp,
     orders,
     plans,
     reading,
@@ -38,7 +39,7 @@ app = App(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for room in (plans, workflows, reading, requests, answering, orders, serving, setup, tidying, rehearse):
+for room in (plans, workflows, reading, requests, answering, orders, serving, mcp, setup, tidying, rehearse):
     room.add_to(app)
 
 

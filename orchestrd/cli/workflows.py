@@ -72,11 +72,13 @@ def plan_of_workflow(library: Library, name: str, given: list[str], project: Pat
     """
     import tomli_w
 
+    from orchestrd.library.titles import title_of
+
     place = _place(project)
     found = _find(library, name, place)
     params = _params(found, given)
     # Nothing but this: what a plan says itself, be it a default, outranks its workflow.
-    title = _title(found, params)
+    title = title_of(found.workflow, params)
     says = {"handoff": 1} | ({"title": title} if title else {}) | {"project": str(place), "workflow": name}
     # Written in several lines, CR LF would be read as LF.
     in_lines = not any(isinstance(value, str) and "\r" in value for value in params.values())
@@ -158,21 +160,6 @@ def _from_file(name: str, value: str) -> str:
             f"-p {plain(name)}={plain(value)}: larger than 1 MiB; name the file in the text instead"
         )
     return text.rstrip("\r\n")
-
-
-def _title(found: Found, params: dict[str, Any]) -> str | None:
-    """`Feature: ` and the beginning of what is wanted, which is the first text that the workflow demands.
-
-    None: its title has placeholders, and is filled when the plan is made of it.
-    """
-    from orchestrd.library.template import BRACES
-
-    if BRACES in found.workflow.title:
-        return None
-    for name, param in found.workflow.params.items():
-        if param.required and isinstance(params.get(name), str) and params[name].strip():
-            return f"{found.workflow.title}: {one_line(params[name], 80)}"
-    return found.workflow.title
 
 
 def _place(project: Path) -> Path:

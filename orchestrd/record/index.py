@@ -5,6 +5,7 @@ Only the daemon (and `orchestrd reindex` while none runs) writes. Readers open i
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
@@ -140,11 +141,35 @@ class Index:
         return problems
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which settled plans are asked for; None: whatever it is."""
+
+    status: str | None = None
+    project: str | None = None
+    since: str | None = None
+    """Settled then or later; RFC 3339, as rows have it."""
+    until: str | None = None
+    """Settled before."""
+
+    def clause(self) -> tuple[str, list[object]]:
+        """Say it in SQL."""
+        given = (
+            ("status =", self.status),
+            ("project =", self.project),
+            ("settled >=", self.since),
+            ("settled <", self.until),
+        )
+        parts = [f"{words} ?" for words, value in given if value is not None]
+        return " AND ".join(["status NOT NULL", *parts]), [value for _, value in given if value is not None]
+
+
 class IndexReader:
     """The index for those who only look. With no index, or one that cannot be read, it knows no plans (`is_there`)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
         self._path = path
+        self._busy_seconds = busy_seconds
 
     @property
     def is_there(self) -> bool:
@@ -168,6 +193,34 @@ class IndexReader:
         """Plans that were settled then (RFC 3339, as rows have it) or later."""
         return self._select("WHERE settled >= ?", (time,))
 
+    def settled(self, wanted: Wanted, limit: int, before: tuple[str, str] | None = None) -> list[Row]:
+        """Settled plans, the last one taken first; `before`: those behind the one taken then and of that id."""
+        clause, values = wanted.clause()
+        if before is not None:
+            clause, values = f"{clause} AND (taken, id) < (?, ?)", [*values, *before]
+        return self._select(f"WHERE {clause} ORDER BY taken DESC, id DESC LIMIT ?", (*values, limit))
+
+    def projects(self) -> list[tuple[str, int, str]]:
+        """The projects that plans have worked in: how many plans, and when the last one was taken; that first."""
+        query = (
+            "SELECT project, count(*), max(taken) AS last FROM plans WHERE project NOT NULL GROUP BY project"
+        )
+        return self._ask(f"{query} ORDER BY last DESC", ())
+
+    def costs(self, wanted: Wanted) -> list[tuple[str, str | None, str, float | None]]:
+        """What settled plans have cost, the last one settled first: id, project, when, US dollars."""
+        clause, values = wanted.clause()
+        query = f"SELECT id, project, settled, cost_usd FROM plans WHERE {clause} ORDER BY settled DESC, id"  # noqa: S608 - words of our own
+        return self._ask(query, tuple(values))
+
+    def results(self, plans: Iterable[str]) -> dict[str, str]:
+        """Where the results of these plans lie, relative to the root."""
+        asked = json.dumps(list(plans))
+        query = (
+            "SELECT id, result FROM plans WHERE result NOT NULL AND id IN (SELECT value FROM json_each(?))"
+        )
+        return dict(self._ask(query, (asked,)))
+
     def count_by_month(self) -> dict[str, int]:
         """How many settled plans of each month it has. Raises sqlite3.Error."""
         with closing(_open_to_read(self._path)) as database:
@@ -184,11 +237,14 @@ class IndexReader:
         return self._select("ORDER BY id", ())
 
     def _select(self, clause: str, values: tuple[object, ...]) -> list[Row]:
+        query = f"SELECT * FROM plans {clause}"  # noqa: S608 - clauses of our own
+        return [Row(*row) for row in self._ask(query, values)]
+
+    def _ask(self, query: str, values: tuple[object, ...]) -> list[Any]:
         if not self.is_there:
             return []
-        with suppress(sqlite3.Error), closing(_open_to_read(self._path)) as database:
-            found = database.execute(f"SELECT * FROM plans {clause}", values)  # noqa: S608 - clauses of our own
-            return [Row(*row) for row in found]
+        with suppress(sqlite3.Error), closing(_open_to_read(self._path, self._busy_seconds)) as database:
+            return database.execute(query, values).fetchall()
         return []
 
 
@@ -235,8 +291,8 @@ def _open_to_write(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+def _open_to_read(path: Path, busy_seconds: float = BUSY_SECONDS) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=busy_seconds)
 
 
 def _remove(path: Path) -> None:

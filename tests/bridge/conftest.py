@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from handoff.root import Root, create_root
+from tests.bridge.talking import Talk
+from tests.serving import a_repository
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return create_root(tmp_path / "handoff")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return a_repository(tmp_path / "project")
+
+
+@pytest.fixture
+def talk(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Talk:
+    """A client, and no daemon. Of this machine's own configuration nothing is seen."""
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "CLAUDE_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    environ = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "home")}
+    return Talk(root.path, environ)
