@@ -45,15 +45,17 @@ def ask(proxied: Proxied, token: str, deadline_seconds: float = DEADLINE_SECONDS
     watch.daemon = True
     watch.start()
     try:
-        return _ask(connection, proxied, token)
+        answer = _ask(connection, proxied, token)
+    except TimeoutError:
+        out_of_time.set()
     except (OSError, HTTPException, ValueError) as error:
-        if out_of_time.is_set() or isinstance(error, TimeoutError):
-            return Answer(Answers.NO, f"no answer within {deadline_seconds:g} s")
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Answer(Answers.NO, f"{reason}")
+        answer = Answer(Answers.NO, reason)
     finally:
         watch.cancel()
         connection.close()
+    # What was cut off may look like an answer that is whole.
+    return Answer(Answers.NO, f"no answer within {deadline_seconds:g} s") if out_of_time.is_set() else answer
 
 
 def _ask(connection: HTTPConnection, proxied: Proxied, token: str) -> Answer:
