@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Images of containers set this to keep small; here it would have every process of the tests compile all of them anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo node-tools test test-portable torture torture-long seeded soak simulate check format bench clean-venv
+.PHONY: help setup demo node-tools test test-portable torture torture-long seeded soak simulate check format bench bundle clean-venv
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ format: $(STAMP) ## put the code into the one form
 
 bench: $(STAMP) ## measurements beside what one would use instead; a few minutes
 	$(BIN)/python -m bench
+
+bundle: $(STAMP) node-tools ## dist/orchestrd.mcpb, the extension for Claude Desktop, checked and packed by the official tool
+	@$(BIN)/python -m bundle
 
 clean-venv: ## remove .venv
 	rm -rf .venv

@@ -142,6 +142,14 @@ def status(
         raise typer.Exit(NOT_IN_ORDER)
 
 
+@desktop_app.command("prompt")
+def prompt(context: typer.Context) -> None:
+    """Print what Claude Desktop needs to be told to hand plans in by a tool for files."""
+    from orchestrd.views.pasting import desktop_prompt
+
+    print(desktop_prompt(context.obj.root_path), end="")
+
+
 @desktop_app.command(
     "with-token",
     hidden=True,

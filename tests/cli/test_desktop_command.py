@@ -298,3 +298,11 @@ answer = {"jsonrpc": "2.0", "id": asked["id"], "result": {"protocolVersion": "20
 print(json.dumps(answer), flush=True)
 sys.stdin.read()
 """
+
+
+def test_what_desktop_needs_to_be_told_is_printed_with_the_places_of_this_root(orchestrd):
+    said = orchestrd("desktop", "prompt")
+
+    assert said.code == 0
+    assert f"{orchestrd.root}/inbox" in said.out
+    assert "~/handoff" not in said.out
