@@ -113,16 +113,17 @@ def difference(change: Change) -> list[str]:
     """Return what changes, line by line, with dots for what looks secret in what others keep there."""
     old, new = _shown(change.file.content or b""), _shown(change.content or b"")
     name = str(change.file.named)
-    return [line.rstrip("\r\n") for line in unified_diff(old, new, name, f"{name} (new)", n=3)]
+    return list(unified_diff(old, new, name, f"{name} (new)", n=3, lineterm=""))
 
 
 def _shown(content: bytes) -> list[str]:
     if not content:
         return []
     try:
-        return masked(content.decode("utf-8")).splitlines(keepends=True)
+        # Not splitlines(): in JSON only these end a line.
+        return masked(content.decode("utf-8")).removesuffix("\n").replace("\r\n", "\n").split("\n")
     except (NotJson, UnicodeDecodeError):
-        return [f"({len(content)} bytes that are no JSON)\n"]
+        return [f"({len(content)} bytes that are no JSON)"]
 
 
 def _before(known: Installed) -> bytes | None:

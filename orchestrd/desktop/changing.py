@@ -77,7 +77,7 @@ def put_in(text: str, entries: Sequence[Entry], known: Mapping[str, str], *, rep
         text = put_member(text, parse(text), SECTION, {})
     placed = {}
     for entry in entries:
-        node = _section(text)
+        node = _at(text, (SECTION,))
         there = node.member(entry.name)
         old = value_of(text, there.value) if there else None
         if there and old != entry.value and not replace and not is_ours(entry.name, old, known):
@@ -87,10 +87,11 @@ def put_in(text: str, entries: Sequence[Entry], known: Mapping[str, str], *, rep
                 "--replace puts ours in its place"
                 + ("" if entry.name == SERVER_NAME else ", --name gives ours another")
             )
-        value = _merged(old, entry.value) if there and is_ours(entry.name, old, known) else entry.value
-        placed[entry.name] = mark_of(value)
-        if old != value or there is None:
-            text = put_member(text, node, entry.name, value)
+        if there and is_ours(entry.name, old, known):
+            text = _update(text, (SECTION, entry.name), entry.value)
+        elif old != entry.value:
+            text = put_member(text, node, entry.name, entry.value)
+        placed[entry.name] = mark_of(servers_of(text)[entry.name])
     return Placed(text, was, placed)
 
 
@@ -102,7 +103,7 @@ def take_out(text: str, known: Mapping[str, str], section_was: str) -> tuple[str
     gone = []
     for name, value in servers_of(text).items():
         if is_ours(name, value, known):
-            node = _section(text)
+            node = _at(text, (SECTION,))
             member = node.member(name)
             assert member is not None  # noqa: S101 - for the type checker: it was found by the same name
             text = drop_member(text, node, member)
@@ -129,18 +130,25 @@ def mark_of(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _merged(old: Any, new: dict[str, Any]) -> dict[str, Any]:
-    """Update an entry of ours, keeping what a person has added to it."""
-    merged: dict[str, Any] = {**old, **new}
-    if isinstance(old.get("env"), dict) and "env" in new:
-        merged["env"] = {**old["env"], **new["env"]}
-    return merged
+def _update(text: str, path: tuple[str, ...], new: Mapping[str, Any]) -> str:
+    """Update an entry of ours, member by member: what a person has added to it stays as it is written."""
+    for key, value in new.items():
+        node = _at(text, path)
+        there = node.member(key)
+        if there and isinstance(value, dict) and there.value.kind is Kind.OBJECT:
+            text = _update(text, (*path, key), value)
+        elif there is None or value_of(text, there.value) != value:
+            text = put_member(text, node, key, value)
+    return text
 
 
-def _section(text: str) -> Node:
-    section = parse(text).member(SECTION)
-    assert section is not None  # noqa: S101 - for the type checker: put there before
-    return section.value
+def _at(text: str, path: tuple[str, ...]) -> Node:
+    node = parse(text)
+    for key in path:
+        member = node.member(key)
+        assert member is not None  # noqa: S101 - for the type checker: it was found by the same name
+        node = member.value
+    return node
 
 
 def _is_null(text: str, node: Node) -> bool:

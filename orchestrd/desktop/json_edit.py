@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ _USUAL_UNIT = "  "
 _BLANKS = re.compile(r"[ \t]*")
 
 
-def put_member(text: str, node: Node, key: str, value: Mapping[str, Any] | None) -> str:
+def put_member(text: str, node: Node, key: str, value: Any) -> str:
     """Return the text with `key` of that object being `value`: in the place of the old one, else after the last."""
     style = _style_of(text, parse(text))
     there = node.member(key)
@@ -58,11 +57,11 @@ class _Style:
     is_compact: bool
     """No space after colon and comma."""
 
-    def member(self, key: str, value: Mapping[str, Any] | None, indent: str) -> str:
+    def member(self, key: str, value: Any, indent: str) -> str:
         colon = ":" if self.is_compact else ": "
         return json.dumps(key, ensure_ascii=False) + colon + self.render(value, indent)
 
-    def render(self, value: Mapping[str, Any] | None, indent: str) -> str:
+    def render(self, value: Any, indent: str) -> str:
         comma, colon = (
             ("," if self.is_compact or self.unit is not None else ", "),
             ":" if self.is_compact else ": ",
@@ -94,7 +93,7 @@ def _style_of(text: str, root: Node) -> _Style:
     return _Style(newline, gap.rpartition("\n")[2], is_compact)
 
 
-def _put_into_empty(text: str, node: Node, key: str, value: Mapping[str, Any] | None, style: _Style) -> str:
+def _put_into_empty(text: str, node: Node, key: str, value: Any, style: _Style) -> str:
     indent = _indent_at(text, node.start)
     if style.unit is None:
         inside = style.member(key, value, indent)

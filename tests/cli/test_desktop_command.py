@@ -209,7 +209,8 @@ def test_an_older_entry_of_ours_is_updated_and_keeps_what_was_added_to_it(orches
         "args": ["mcp"],
         "env": {"ORCHESTRD_ROOT": "/old", "HTTPS_PROXY": "x"},
     }
-    config.write_text(json.dumps({"mcpServers": {"orchestrd": old | {"disabled": False}, "b": {}}}, indent=2))
+    text = json.dumps({"mcpServers": {"orchestrd": old | {"odd": False}, "b": {}}}, indent=2)
+    config.write_text(text.replace("false", "[1e400,   1.50]"))
 
     assert orchestrd("desktop", "install", "--yes").code == 0
 
@@ -217,7 +218,7 @@ def test_an_older_entry_of_ours_is_updated_and_keeps_what_was_added_to_it(orches
     assert list(found) == ["orchestrd", "b"]
     assert found["orchestrd"]["command"] != old["command"]
     assert found["orchestrd"]["env"] == {"ORCHESTRD_ROOT": str(orchestrd.root), "HTTPS_PROXY": "x"}
-    assert found["orchestrd"]["disabled"] is False
+    assert '"odd": [1e400,   1.50]' in config.read_text()
 
     orchestrd("desktop", "uninstall", "--yes")
     assert list(servers(config)) == ["b"]
