@@ -106,7 +106,7 @@ def uninstall(
     ] = None,
     yes: YesOption = False,
 ) -> None:
-    """Take what install has put in out again; what others changed since stays."""
+    """Take out again what install has put in; all else stays."""
     from orchestrd.desktop.backups import find_backup
     from orchestrd.desktop.changes import plan_restore, plan_uninstall
     from orchestrd.desktop.config_file import read_config
@@ -129,7 +129,7 @@ def status(
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
 ) -> None:
-    """Say how it stands, and start the server once to see. Exit 0 when Desktop can have it, 3 when not."""
+    """Say how it stands; starts the server once. Exit 0 when it answers, 3 when not."""
     from orchestrd.cli.desktop_status import Standing, look
     from orchestrd.desktop.places import configuration_file
 
@@ -144,7 +144,7 @@ def status(
 
 @desktop_app.command("prompt")
 def prompt(context: typer.Context) -> None:
-    """Print what Claude Desktop needs to be told to hand plans in by a tool for files."""
+    """Print what Desktop has to be told to hand plans in by files."""
     from orchestrd.views.pasting import desktop_prompt
 
     print(desktop_prompt(context.obj.root_path), end="")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrd.desktop.backups import backups_of
-from orchestrd.desktop.changing import read_text, servers_of
 from orchestrd.desktop.config_file import ConfigFile, read_config
 from orchestrd.desktop.entries import SERVER_NAME, Proxied, is_server, read_proxy
+from orchestrd.desktop.section import read_text, servers_of
 from orchestrd.desktop.starting import Started, try_entry
 
 

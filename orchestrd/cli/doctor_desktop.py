@@ -14,13 +14,13 @@ from typing import Any
 from orchestrd.cli.doctor import Finding
 from orchestrd.desktop.answering import Answers, ask
 from orchestrd.desktop.backups import backups_of
-from orchestrd.desktop.changing import read_text, servers_of
 from orchestrd.desktop.config_file import read_config
 from orchestrd.desktop.entries import SERVER_NAME, TOKEN_VARIABLE, Proxied, is_loopback, is_server, read_proxy
 from orchestrd.desktop.error import DesktopError
 from orchestrd.desktop.installed import known_files
 from orchestrd.desktop.leaks import Leak, files_of, files_of_project, find_by_shape, find_by_value
 from orchestrd.desktop.places import FILE_NAME, desktop_folder
+from orchestrd.desktop.section import read_text, servers_of
 from orchestrd.desktop.session_environment import how_to_set, session_variable
 
 _WHAT = "Claude Desktop"

@@ -9,13 +9,13 @@ from difflib import unified_diff
 from pathlib import Path
 
 from orchestrd.desktop.backups import make_backup, read_backup
-from orchestrd.desktop.changing import NEW_TEXT, is_ours, put_in, read_text, servers_of, take_out
 from orchestrd.desktop.config_file import ConfigFile, demand_writable, write_config
 from orchestrd.desktop.entries import Entry
 from orchestrd.desktop.error import DesktopError
 from orchestrd.desktop.installed import Installed, checksum, recall, remember
 from orchestrd.desktop.json_text import NotJson
 from orchestrd.desktop.masking import masked
+from orchestrd.desktop.section import NEW_TEXT, is_ours, put_in, read_text, servers_of, take_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 from handoff import durable
 from handoff.looking import read_file
 from orchestrd.config import state_folder
-from orchestrd.desktop.changing import SectionWas
+from orchestrd.desktop.section import SectionWas
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from handoff.looking import read_end
-from orchestrd.desktop.changing import read_text, servers_of
 from orchestrd.desktop.entries import TOKEN_VARIABLE, read_proxy
 from orchestrd.desktop.error import DesktopError
+from orchestrd.desktop.section import read_text, servers_of
 from orchestrd.secrets import LEAST_BYTES, Redactor
 
 _MOST_BYTES = 8 << 20

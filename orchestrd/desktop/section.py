@@ -1,4 +1,4 @@
-"""What becomes of a configuration's text: our entries put in, or taken out; all else as it was. Pure."""
+"""The part of a configuration in which servers are named: our entries put in, or taken out, all else as it was. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from orchestrd.desktop.entries import SECTION, SERVER_NAME, Entry, is_proxy_with_token, is_server
@@ -17,7 +18,7 @@ NEW_TEXT = "{}\n"
 """What a configuration that is not there yet is taken for."""
 
 
-class SectionWas:
+class SectionWas(StrEnum):
     """How the part for servers was before the first of ours came."""
 
     MISSING = "missing"
@@ -30,7 +31,7 @@ class Placed:
     """A text with our entries in it."""
 
     text: str
-    section_was: str
+    section_was: SectionWas
     marks: dict[str, str]
     """By what each entry, as it stands there now, is known again."""
 
