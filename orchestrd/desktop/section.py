@@ -1,4 +1,4 @@
-"""The part of a configuration in which servers are named: our entries put in, or taken out, all else as it was. Pure."""
+"""The part of a configuration that names servers: our entries put in, or taken out, all else as it was. Pure."""
 
 from __future__ import annotations
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrd.desktop.json_text import NotJson, parse, value_of, walk
+from tests.desktop.json_documents import documents
 
 
 def test_each_piece_is_found_where_it_lies():
@@ -65,3 +68,30 @@ def test_what_is_no_json_is_told_with_its_place(text, line, column, says):
 
     assert (raised.value.line, raised.value.column) == (line, column)
     assert says in raised.value.message
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("twice")
+    return dict(pairs)
+
+
+@given(
+    documents(),
+    st.integers(0, 200),
+    st.sampled_from(["", "{", "}", "[", ",", ":", '"', "\\", "1", "-", "\n", "/"]),
+)
+def test_it_takes_what_json_takes_and_nothing_else(text, at, put):
+    broken = text[:at] + put + text[at + 1 :]
+
+    try:
+        json.loads(broken.removeprefix("\ufeff"), parse_constant=_no_constant, object_pairs_hook=_once_each)
+    except ValueError:
+        with pytest.raises(NotJson):
+            parse(broken)
+    else:
+        parse(broken)
