@@ -47,8 +47,18 @@ __all__ = [
 
 READ_FIRST = ("ORCHESTRD_ROOT", "ORCHESTRD_CONFIG", "ORCHESTRD_CLAUDE", "ORCHESTRD_PORTABLE")
 """Variables that are no settings of the file, and are read on their own."""
-MARKS = ("ORCHESTRD_RUN",)
-"""What the daemon writes into a run's environment; an `orchestrd` that is called there has to bear it."""
+MARKS = (
+    "ORCHESTRD_RUN",
+    "ORCHESTRD_REQUEST",
+    "ORCHESTRD_KIND",
+    "ORCHESTRD_PLAN",
+    "ORCHESTRD_TITLE",
+    "ORCHESTRD_TEXT",
+    "ORCHESTRD_PATH",
+    "ORCHESTRD_COUNT",
+)
+"""What the daemon writes into the environment of a run, or of a command that it tells something (`[notify]`): an
+`orchestrd` that is called there has to bear it."""
 
 
 class ConfigError(Exception):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict, field_validator
 from pydantic.fields import FieldInfo
@@ -143,6 +145,73 @@ class Archive(_Group):
     """Settled plans are kept at least this long."""
 
 
+ToldOf = Literal[
+    "approval", "question", "docs", "succeeded", "failed", "cancelled", "rejected", "expired", "duplicate"
+]
+"""What somebody may be told of: kinds of requests, and how a plan has ended."""
+
+
+class Notify(_Group):
+    """Who is told that a plan asks something, and how."""
+
+    on: tuple[ToldOf, ...] = ("approval", "question", "docs")
+    """Of what."""
+    desktop: Flag | Literal["auto"] = "auto"
+    """On this desktop; auto: where there seems to be one, and where that fails nothing is said of it."""
+    command: tuple[str, ...] = ()
+    """A command that is started; none: none."""
+    webhook: str | None = None
+    """An address to which JSON is posted."""
+    webhook_header: str = "Authorization"
+    """The header that carries what `webhook_header_env` holds."""
+    webhook_header_env: str | None = None
+    """The variable that holds a header's whole value, which stands in no file."""
+    include_input: Flag = False
+    """Whether the webhook is also told what a tool would be given, and what is asked: it may hold secrets."""
+    timeout: Annotated[Duration, Field(gt=0, le=600)] = 20.0
+    """How long a command, or the webhook, may take."""
+
+    @field_validator("desktop", mode="before")
+    @classmethod
+    def _wish(cls, wish: object) -> object:
+        if not isinstance(wish, bool) and wish != "auto":
+            raise problem('is neither true, false nor "auto"', 'true or false without quotes, or "auto"')
+        return wish
+
+    @field_validator("command")
+    @classmethod
+    def _startable(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        if command and not command[0].strip():
+            raise problem("names no program", 'a list: ["notify-me", "--loud"]')
+        if any("\0" in word for word in command):
+            raise problem("holds a NUL character", "words that a program can be given")
+        return command
+
+    @field_validator("webhook")
+    @classmethod
+    def _address(cls, webhook: str | None) -> str | None:
+        if webhook is None:
+            return None
+        try:
+            parts = urlsplit(webhook)
+            is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and webhook.isprintable()
+            is_one = is_one and (parts.port is None or parts.port > 0) and " " not in webhook
+        except ValueError:
+            is_one = False
+        if not is_one:
+            raise problem("is no address", "one that begins with https:// or http:// and names a host")
+        if parts.username is not None or parts.password is not None:
+            raise problem("holds a name or password", "a header: `webhook_header_env` names the variable")
+        return webhook
+
+    @field_validator("webhook_header")
+    @classmethod
+    def _header(cls, name: str) -> str:
+        if re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is None:
+            raise problem("is no name of a header", "one like Authorization or X-Token")
+        return name
+
+
 class Secrets(_Group):
     """Which variables hold secrets: their values are written nowhere."""
 
@@ -166,6 +235,7 @@ class Config(BaseSettings):
     sampling: Sampling = Sampling()
     log: Log = Log()
     archive: Archive = Archive()
+    notify: Notify = Notify()
     secrets: Secrets = Secrets()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -53,6 +53,8 @@ class Serving:
             "ORCHESTRD_CLAUDE__ENV_PASS": f'["{MARK}", "FAKE_*"]',
             # How busy the machine of the tests is decides nothing; a test of just that switches it on.
             "ORCHESTRD_PRESSURE__ENABLED": "false",
+            # Nor does anything appear on the screen of whoever runs them.
+            "ORCHESTRD_NOTIFY__DESKTOP": "false",
             MARK: self.mark,
         }
         passed = {name: os.environ[name] for name in ("ORCHESTRD_PORTABLE",) if name in os.environ}

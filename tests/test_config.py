@@ -137,7 +137,7 @@ STRICT = {
         "limits.max_steps",
         "log.retention",
     ],
-    "true or false, without quotes": ["pressure.enabled", "lanes.polling"],
+    "true or false, without quotes": ["pressure.enabled", "lanes.polling", "notify.include_input"],
 }
 
 
@@ -226,6 +226,7 @@ def test_the_default_file_holds_every_setting_at_its_default():
         "claude": ["command"],
         "budget": ["per_day_usd", "per_project_usd"],
         "pressure": ["memory_available", "procfs"],
+        "notify": ["command", "webhook", "webhook_header_env"],
     }
     for group, names in left_out.items():
         for name in names:

@@ -14,7 +14,8 @@ from orchestrd.views.words import how_long, one_line, plain, table, until
 
 if TYPE_CHECKING:
     from handoff.root import Root
-    from orchestrd.views.requests import Kind, OpenRequest
+    from orchestrd.outbound.news import Kind
+    from orchestrd.views.requests import OpenRequest
 
 ABOUT_WIDTH = 60
 MOST_NAMED = 5

@@ -28,6 +28,7 @@ from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
 from orchestrd.daemon.hands import Hands
 from orchestrd.daemon.indexing import Indexing
 from orchestrd.daemon.machine import Machine
+from orchestrd.daemon.notifying import Notifying
 from orchestrd.daemon.recovering import Recovered, recover
 from orchestrd.daemon.remembering import remember
 from orchestrd.daemon.reporting import Reporting
@@ -49,6 +50,8 @@ from orchestrd.workspaces.git import GitLock
 
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
+TELL_SECONDS = 2.0
+"""How long a message to a person that is under way may take then."""
 STATUS = "status"
 LEFT_ALONE = (
     "the plan is left alone: bring its journal back from a backup and restart the daemon. Without one: end what "
@@ -160,6 +163,7 @@ class Daemon:
             clock.wall(),
             self._runs.launching.payer,
         )
+        self._notifying = Notifying(root, config, environ, self._troubles, self._bell.ring)
         self._hands = Hands(
             root,
             self._engine,
@@ -247,6 +251,7 @@ class Daemon:
         self._lanes.stop()
         if not self._errands.finish(STOP_SECONDS):
             logger.warning("left git at work; the next daemon waits for it")
+        self._notifying.finish(TELL_SECONDS, self._now)
         self._reporting.stopped(self._now())
         self._indexing.close()
         alive = self._runs.followed.alive()
@@ -266,6 +271,7 @@ class Daemon:
             self._indexing.next_look(at),
             self._machine.next_look(at),
             self._answers.next_look(at),
+            self._notifying.next_look(at),
             max(0.0, self._unread_due - at.boot) if self._unread else None,
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
@@ -287,6 +293,7 @@ class Daemon:
         self._answers.turn(at)
         self._decide([Tick(self._now())])
         self._put_into_index(at)
+        self._notifying.turn(at)
         self._report()
 
     def _decide(self, events: Iterable[Event]) -> None:
@@ -305,6 +312,7 @@ class Daemon:
     def _put_into_index(self, at: Moment) -> None:
         for published in self._hands.published():
             self._indexing.add(published.row)
+            self._notifying.published(published)
         self._indexing.turn(at)
 
     def _forget(self, plan: PlanId) -> None:

@@ -101,6 +101,8 @@ def _environment(folder: Path, claude: ClaudeCommand, model: Rehearsal) -> dict[
         "ORCHESTRD_CLAUDE": str(claude.path),
         # The user's own git settings may name hooks, filters and signing keys.
         "GIT_CONFIG_NOSYSTEM": "1",
+        # What a rehearsal asks for waits for nobody.
+        "ORCHESTRD_NOTIFY__DESKTOP": "false",
     }
     return passed | own | model.environment()
 

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from handoff import looking
 from handoff.formats import DocumentError, Format, read_document
 from handoff.request import Approval, DocsRequest, Question, ReplyProblem
-from handoff.root import PlanId, Root, kind_of
-from orchestrd.views.looking import plan_folder
-from orchestrd.views.words import one_line, plain, read_json
-
-Kind = Literal["approval", "question", "docs"]
-Document: TypeAlias = Approval | Question | DocsRequest
-
-MODELS: dict[Kind, type[Document]] = {"approval": Approval, "question": Question, "docs": DocsRequest}
-MOST_BYTES = 8 << 20
-"""More of a request is not read; the daemon writes none that is as long."""
-
-_NAME = re.compile(r"(?P<plan>[^.]+)\.(?:.*\.)?(?P<kind>approval|question|docs)\.(?:toml|json|md)")
-_TELLING = (
-    "command",
-    "file_path",
-    "notebook_path",
-    "path",
-    "url",
-    "query",
-    "pattern",
-    "prompt",
-    "description",
+from handoff.root import Root, kind_of
+from orchestrd.outbound.news import (
+    MODELS,
+    MOST_BYTES,
+    Kind,
+    in_short,
+    plan_of_request,
+    plan_title,
+    request_kind,
 )
-"""What of a tool's input says in a line what it is about."""
+from orchestrd.views.words import plain
+
+Document: TypeAlias = Approval | Question | DocsRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +69,7 @@ class OpenRequest:
         """Say in a line what it is about; text of models and plans, not yet safe to print."""
         match self.document:
             case Approval(tool=tool, input_json=given):
-                return f"{tool}: {_in_short(given)}"
+                return f"{tool}: {in_short(given)}"
             case Question(questions=questions):
                 more = f" (and {len(questions) - 1} more)" if len(questions) > 1 else ""
                 return f"{questions[0].text}{more}"
@@ -138,9 +125,7 @@ def answer_lying(root: Root, name: str) -> str | None:
 
 def _read(root: Root, name: str) -> OpenRequest | None:
     path = root.requests / name
-    named = _NAME.fullmatch(name)
-    plan = named["plan"] if named else name.partition(".")[0]
-    kind = next((one for one in MODELS if named and named["kind"] == one), None)
+    plan, kind = plan_of_request(name), request_kind(name)
     document, fault = None, None
     try:
         raw = looking.read_file(path, MOST_BYTES)
@@ -159,28 +144,8 @@ def _read(root: Root, name: str) -> OpenRequest | None:
         path=path,
         plan=plan,
         kind=kind,
-        title=_title(root, PlanId(plan)),
+        title=plan_title(root, plan),
         document=document,
         fault=fault,
         answered=answer_lying(root, name),
     )
-
-
-def _title(root: Root, plan: PlanId) -> str | None:
-    if re.fullmatch(r"[a-z0-9-]+", plan) is None:
-        return None
-    folder = plan_folder(root, plan)
-    title = read_json(folder / "accepted.json").get("title") if folder else None
-    return str(title) if title else None
-
-
-def _in_short(input_json: str) -> str:
-    try:
-        given = json.loads(input_json)
-    except (ValueError, RecursionError):
-        return input_json
-    if isinstance(given, dict):
-        told = next((given[name] for name in _TELLING if isinstance(given.get(name), str)), None)
-        if told is not None:
-            return str(told)
-    return one_line(json.dumps(given, ensure_ascii=False), 500)
