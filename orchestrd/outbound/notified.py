@@ -16,6 +16,7 @@ from handoff import durable, looking
 from handoff.root import Root
 
 NAME = "notified.json"
+TICK_SECONDS = 1.0
 BACK_SECONDS = 120.0
 """A result is told within so long after it was published; what is older than that was told."""
 
@@ -74,7 +75,9 @@ class Notified:
         """All results that were published until then were told, or are not to be: they are forgotten."""
         wall = max(wall, self.results_since or wall)
         self.results_since = wall
-        old = [one for one, (_, told) in self._told.items() if one.startswith(prefix) and told < wall]
+        # What was told by then was published by then; a disk's clock and ours differ by a tick.
+        until = wall - TICK_SECONDS
+        old = [one for one, (_, told) in self._told.items() if one.startswith(prefix) and told < until]
         for one in old:
             del self._told[one]
         self.is_new = True
