@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from handoff.request import DocsRequest
     from orchestrd.views.requests import OpenRequest
 
-_MARKER = re.compile(r"^<!-- file: (.+?) -->[ \t]*$", re.MULTILINE)
+_FILE_LINE = re.compile("<!-- *file:", re.IGNORECASE)
+_NAMES_ITSELF = re.compile(r"\s*<!--\s*(file:|nothing to document)", re.IGNORECASE)
 _HINT_END = "(All above and this line is taken off.) -->"
 
 
@@ -34,44 +35,28 @@ class Documents:
 
 
 def gathered(asked: DocsRequest, files: Sequence[str], placed: Sequence[str]) -> Documents:
-    """Make the answer of files: one as it is where one path is asked for, else each under the path it is to have."""
-    from orchestrd.views.request_page import single_target
+    """Make the answer of files: one as it is where one path is asked for, else each under the path it is to have.
 
-    single = single_target(asked)
+    One file that names its documents by itself is a whole answer, too.
+    """
+    from handoff.document_paths import single_path
+
     named = [_placed(one) for one in placed]
     if len(files) == 1 and not named:
         text = _read(files[0])
-        if single is not None or _MARKER.match(text.lstrip()):
-            return _whole(asked, text, single)
-    if files and single is not None:
-        raise Complaint(f"one document is asked for, {plain(single)}: give one FILE")
+        if single_path(asked.write_to) is not None or _NAMES_ITSELF.match(text):
+            return _checked(asked, text)
+        return _joined(asked, [(_path_of(asked, files[0]), files[0], text)])
     named += [(_path_of(asked, file), file) for file in files]
-    if single is not None:
-        ((path, file),) = named if len(named) == 1 else ((single, ""),)
-        if len(named) != 1 or path != single:
-            raise Complaint(f"only {plain(single)} may be written: --as {plain(single)}=FILE, or just FILE")
-        return _whole(asked, _read(file), single)
-    parts = []
-    for path, file in named:
-        text = _read(file)
-        if _MARKER.search(text):
-            raise Complaint(
-                f"{plain(file)}: a line of it looks like the beginning of another file; write it otherwise"
-            )
-        parts.append(f"<!-- file: {path} -->\n{text.strip(chr(10))}\n")
-    return _whole(asked, "\n".join(parts), None)
+    return _joined(asked, [(path, file, _read(file)) for path, file in named])
 
 
 def edited(request: OpenRequest, asked: DocsRequest) -> Documents:
     """Have the answer written in the user's editor. What was written and does not fit is kept, and it is told where."""
-    from orchestrd.views.request_page import single_target
-
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) and not (
-        os.environ.get("VISUAL") or os.environ.get("EDITOR")
-    ):
+    has_editor = bool(os.environ.get("VISUAL") or os.environ.get("EDITOR"))
+    if not has_editor and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Complaint("--edit needs a terminal, or an editor named by VISUAL or EDITOR")
-    single = single_target(asked)
-    template = _template(request, asked, single)
+    template = _template(request, asked)
     descriptor, place = tempfile.mkstemp(prefix=f"{request.plan}-", suffix=".md")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(template)
@@ -81,32 +66,43 @@ def edited(request: OpenRequest, asked: DocsRequest) -> Documents:
     if not text.strip() or written == template:
         os.unlink(place)
         raise Complaint("nothing was written, so nothing is answered", 1)
+    text = text.lstrip("\n")
     try:
-        found = _whole(asked, text.lstrip("\n"), single)
+        found = _checked(asked, text)
     except Complaint as complaint:
-        Path(place).write_text(text.lstrip("\n"), "utf-8")
-        raise Complaint(
-            f"{complaint}; what you wrote is in {place}: mend it, then orchestrd document {request.name} {place}"
-        ) from None
+        Path(place).write_text(text, "utf-8")
+        how = f"what you wrote is in {place}: mend it, then orchestrd document {request.name} {place}"
+        raise Complaint(f"{complaint}; {how}") from None
     os.unlink(place)
     return found
 
 
-def _whole(asked: DocsRequest, text: str, single: str | None) -> Documents:
+def _joined(asked: DocsRequest, named: Sequence[tuple[str, str, str]]) -> Documents:
+    """Put documents under lines with their paths: path, file and text of each."""
+    parts = []
+    for path, file, text in named:
+        if not text.strip():
+            raise Complaint(f"{plain(file)}: is empty; --nothing says that there is nothing to document")
+        if any(_FILE_LINE.match(line) for line in text.splitlines()):
+            raise Complaint(
+                f"{plain(file)}: a line of it would begin another document; set a space before `<!-- file:`"
+            )
+        parts.append(f"<!-- file: {path} -->\n{text.strip(chr(10))}\n")
+    return _checked(asked, "\n".join(parts))
+
+
+def _checked(asked: DocsRequest, text: str) -> Documents:
     """Check a whole answer as the daemon will."""
-    if not text.strip():
-        raise Complaint("the documentation is empty; --nothing says that there is nothing to document")
+    from handoff.docs_reply import DocumentError, read_docs_reply
+
     if len(text.encode()) > MAX_PLAN_BYTES:
         raise Complaint("the documentation is larger than 1 MiB, which is more than an answer may be")
-    if single is not None:
-        return Documents(text, f"documented in {plain(single)}")
-    paths = _MARKER.findall(text)
-    if not paths or text[: text.index("<!-- file:")].strip():
-        raise Complaint(
-            "each document stands under a line <!-- file: docs/x.md -->, and nothing before the first of them; "
-            f"--as docs/x.md=FILE does that. May be written: {_allowed(asked)}"
-        )
-    return Documents(text, f"documented in {', '.join(plain(path) for path in paths)}")
+    try:
+        documents = read_docs_reply(text, asked.write_to)
+    except DocumentError as error:
+        raise Complaint(plain("; ".join(map(str, error.errors[:3])))) from None
+    paths = ", ".join(plain(one.path) for one in documents)
+    return Documents(text, f"documented in {paths}" if documents else "nothing to document")
 
 
 def _placed(text: str) -> tuple[str, str]:
@@ -153,7 +149,10 @@ def _allowed(asked: DocsRequest) -> str:
     return ", ".join(one_line(rule, 100) for rule in asked.write_to)
 
 
-def _template(request: OpenRequest, asked: DocsRequest, single: str | None) -> str:
+def _template(request: OpenRequest, asked: DocsRequest) -> str:
+    from handoff.document_paths import single_path
+
+    single = single_path(asked.write_to)
     about = f"\n{one_line(asked.about, 200)}" if asked.about else ""
     where = (
         f"What you write becomes {single}."

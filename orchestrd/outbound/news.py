@@ -18,6 +18,7 @@ from handoff import looking
 from handoff.fields import format_instant
 from handoff.formats import DocumentError, Format, read_document
 from handoff.request import Approval, DocsRequest, Question
+from handoff.request_names import parse_request_name
 from handoff.result import Result
 from handoff.root import PlanId, Root
 from orchestrd.outbound.markdown import line
@@ -40,8 +41,8 @@ MOST_LISTED = 50
 """So many are named where many are told at once."""
 LONGEST = 200
 
-_NAME = re.compile(r"(?P<plan>[^.]+)\.(?:.*\.)?(?P<kind>approval|question|docs)\.(?:toml|json|md)")
 _ID = re.compile(r"[a-z0-9-]+")
+_DOCS = re.compile(r"[a-z0-9-]+\.docs\.md")
 _TELLING = (
     "command",
     "file_path",
@@ -91,14 +92,15 @@ class News:
 
 def request_kind(name: str) -> Kind | None:
     """Tell what a request asks for by its name; None: nothing that is known here."""
-    named = _NAME.fullmatch(name)
-    return next((kind for kind in MODELS if named and named["kind"] == kind), None)
+    asked = parse_request_name(name)
+    if asked is not None:
+        return asked.kind
+    return "docs" if _DOCS.fullmatch(name) else None
 
 
 def plan_of_request(name: str) -> str:
-    """Tell whose a request is by its name."""
-    named = _NAME.fullmatch(name)
-    return named["plan"] if named else name.partition(".")[0]
+    """Tell whose a request is by its name: an id holds no dot."""
+    return name.partition(".")[0]
 
 
 def news_of_request(root: Root, name: str) -> News | None:

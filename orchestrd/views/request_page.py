@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from handoff.document_paths import single_path
 from handoff.request import Approval, AskedQuestion, DocsRequest, Question
 from orchestrd.views.requests import OpenRequest
 from orchestrd.views.words import how_long, one_line, plain, until
@@ -123,7 +124,7 @@ def _docs(asked: DocsRequest) -> Iterator[str]:
 
 def _documenting(request: OpenRequest, asked: DocsRequest, command: str) -> Iterator[str]:
     name = shlex.quote(request.name)
-    single = single_target(asked)
+    single = single_path(asked.write_to)
     if single is not None:
         yield f"  {command} document {name} FILE    # becomes {plain(single)}"
     else:
@@ -131,12 +132,6 @@ def _documenting(request: OpenRequest, asked: DocsRequest, command: str) -> Iter
         yield f"  {command} document {name} --as docs/a.md=FILE"
     yield f"  {command} document {name} --edit"
     yield f"  {command} document {name} --nothing"
-
-
-def single_target(asked: DocsRequest) -> str | None:
-    """Return the one path that an answer is written to as a whole; None where each document names its own."""
-    only = asked.write_to[0] if len(asked.write_to) == 1 else "*"
-    return None if set("*?[") & set(only) or only.endswith("/") else only
 
 
 def _input(text: str) -> Iterator[str]:
