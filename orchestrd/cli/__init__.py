@@ -17,12 +17,14 @@ from typer.exceptions import TyperException
 from orchestrd.cli import (
     answering,
     mcp,
+    notify_test,
     orders,
     plans,
     reading,
     rehearse,
     requests,
     serving,
+    mcp,
     setup,
     tidying,
     workflows,
@@ -39,7 +41,20 @@ app = App(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for room in (plans, workflows, reading, requests, answering, orders, serving, mcp, setup, tidying, rehearse):
+for room in (
+    plans,
+    workflows,
+    reading,
+    requests,
+    answering,
+    orders,
+    serving,
+    mcp,
+    setup,
+    notify_test,
+    tidying,
+    rehearse,
+):
     room.add_to(app)
 
 

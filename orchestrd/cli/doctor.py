@@ -41,6 +41,7 @@ class Finding:
 def examine(call: Call) -> list[Finding]:
     """Look at everything."""
     from orchestrd.cli.doctor_desktop import examine_desktop
+    from orchestrd.cli.doctor_notify import examine_notify
 
     return [
         _python(),
@@ -51,6 +52,7 @@ def examine(call: Call) -> list[Finding]:
         *_inotify(),
         _service(),
         *_space(call),
+        examine_notify(call),
         *examine_desktop(),
     ]
 

@@ -49,6 +49,10 @@ class Channel(Protocol):
     is_wish: bool
     """Nobody asked for it: where it fails, nothing is said of it."""
 
+    @property
+    def where(self) -> str:
+        """Who or what is told; it holds no secret."""
+
     def tell(self, news: Sequence[News]) -> None:
         """Tell one thing, or several as one summary. Takes seconds at most. Raises ChannelFailed."""
 
@@ -91,6 +95,12 @@ class Desktop:
         self.way: str | None = None
         """What was used the last time."""
         self._environ = environ
+
+    @property
+    def where(self) -> str:
+        """What showed it the last time, else what could."""
+        ways = [way for way, _, _ in self._ways("", "")]
+        return self.way or ", else ".join(ways) or "nothing here can show a notification"
 
     def tell(self, news: Sequence[News]) -> None:
         """Show it."""
@@ -141,6 +151,11 @@ class Command:
         self._seconds = settings.timeout
         self._environ = environ
         self._redactor = redactor
+
+    @property
+    def where(self) -> str:
+        """The program; what it is given is its own affair."""
+        return self._command[0]
 
     def tell(self, news: Sequence[News]) -> None:
         """Start it and see that it ends with 0."""

@@ -118,6 +118,9 @@ class Courier:
         self._is_busy = False
         for one in report.told:
             self._drop(one)
+        if report.told:
+            what = report.told[0].partition("/")[2] if len(report.told) == 1 else f"{len(report.told)} things"
+            logger.info("{}: told of {}", self.name, what)
         left = [one for one in report.tried if one not in report.told]
         if report.error is None:
             self.failure = None

@@ -264,7 +264,12 @@ def _bounded(input_json: str) -> str | None:
 
 
 def _heading(one: News) -> str:
-    headings = {"approval": "a yes is wanted", "question": "a question", "docs": "documentation is wanted"}
+    headings = {
+        "approval": "a yes is wanted",
+        "question": "a question",
+        "docs": "documentation is wanted",
+        "test": "a test",
+    }
     return headings.get(one.kind, f"a plan {one.kind}" if not one.is_request else "something is asked")
 
 

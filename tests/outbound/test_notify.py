@@ -33,6 +33,7 @@ class Told:
         self.fails = fails
         self.is_wish = is_wish
         self.calls: list[tuple[str, ...]] = []
+        self.where = name
 
     def tell(self, news: Sequence[News]) -> None:
         if self.fails:

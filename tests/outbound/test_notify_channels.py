@@ -18,6 +18,7 @@ from orchestrd.outbound.bounded import run_bounded
 from orchestrd.outbound.channels import ChannelFailed, Command, Desktop, Webhook, channels_of
 from orchestrd.outbound.news import News, news_of_request
 from orchestrd.settings import Notify
+from tests.cli.commands import CommandLine
 from tests.outbound.hooks import a_hook
 from tests.requesting import a_docs_request, a_question, an_approval, ask
 
@@ -342,6 +343,33 @@ def test_a_desktop_is_told_where_there_seems_to_be_one_or_where_it_is_wanted(
 
     assert [one.name for one in found] == expected
     assert all(one.is_wish is (desktop == "auto") for one in found)
+
+
+# -- trying it out -----------------------------------------------------------------------------------------------
+
+
+def test_each_way_is_tried_at_once_and_the_doctor_names_them(root, tmp_path):
+    orchestrd = CommandLine(tmp_path)
+    tell = a_program(tmp_path, "tell", f'echo "$ORCHESTRD_KIND" > "{tmp_path}/told"')
+    nobody = orchestrd("notify-test")
+    quiet = orchestrd("doctor").out
+    with a_hook(500) as hook:
+        orchestrd.environ |= {
+            "ORCHESTRD_NOTIFY__COMMAND": json.dumps([str(tell)]),
+            "ORCHESTRD_NOTIFY__WEBHOOK": f"{hook.url}/hush-hush",
+        }
+        said = orchestrd("notify-test")
+        named = orchestrd("doctor").out
+
+    assert nobody.code == 1
+    assert "nobody is told that a plan asks something" in nobody.err
+    assert "nobody is told that a plan asks something" in quiet
+    assert said.code == 1
+    assert said.out.splitlines()[0] == f"command: told ({tell})"
+    assert said.out.splitlines()[1].startswith(f"webhook: {hook.url}: HTTP 500 — ")
+    assert (tmp_path / "told").read_text() == "test\n"
+    assert f"command: {tell}; webhook: {hook.url} (`orchestrd notify-test` tries it)" in named
+    assert "hush-hush" not in said.out + said.err + named
 
 
 # -- many ---------------------------------------------------------------------------------------------------------
