@@ -51,7 +51,7 @@ from orchestrd.workspaces.git import GitLock
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
 TELL_SECONDS = 2.0
-"""How long a message to a person that is under way may take then."""
+"""Of this, at most so long for a message to a person that is under way."""
 STATUS = "status"
 LEFT_ALONE = (
     "the plan is left alone: bring its journal back from a backup and restart the daemon. Without one: end what "
@@ -249,9 +249,10 @@ class Daemon:
     def _stop(self) -> None:
         notify("STOPPING=1")
         self._lanes.stop()
+        deadline = clock.awake() + STOP_SECONDS
         if not self._errands.finish(STOP_SECONDS):
             logger.warning("left git at work; the next daemon waits for it")
-        self._notifying.finish(TELL_SECONDS, self._now)
+        self._notifying.finish(min(TELL_SECONDS, deadline - clock.awake()), self._now)
         self._reporting.stopped(self._now())
         self._indexing.close()
         alive = self._runs.followed.alive()

@@ -65,6 +65,7 @@ class Notifying:
 
     def finish(self, seconds: float, now: Callable[[], Moment]) -> None:
         """Let what is being told come to its end, at most so long, and be remembered."""
+        self._notifier.close()
         deadline = clock.awake() + seconds
         while self._notifier.is_busy and clock.awake() < deadline:
             clock.sleep(0.02)

@@ -55,6 +55,7 @@ class Courier:
         self._waiting: dict[str, News] = {}
         self._tries: dict[str, int] = {}
         self._is_busy = False
+        self._is_closed = False
         self._not_before = float("-inf")
         self._reports: deque[_Report] = deque()
 
@@ -78,12 +79,16 @@ class Courier:
         """Whether something whose id begins so is still to be told."""
         return any(one.startswith(prefix) for one in self._waiting)
 
+    def close(self) -> None:
+        """Begin nothing more: the next daemon tells what waits."""
+        self._is_closed = True
+
     def turn(self, boot: float) -> list[str]:
         """Hand over what is due; return the ids of what was told since the last turn."""
         told: list[str] = []
         while self._reports:
             told += self._settle(self._reports.popleft(), boot)
-        if self._waiting and not self._is_busy and boot >= self._not_before:
+        if self._waiting and not self._is_busy and not self._is_closed and boot >= self._not_before:
             batch = tuple(self._waiting.values())
             self._is_busy = True
             self._hand(lambda: self._deliver(batch))

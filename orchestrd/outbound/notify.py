@@ -91,6 +91,11 @@ class Notifier:
         """Whether something is being told, or is still to be written down."""
         return self._is_saving or self._notified.is_new or any(one.is_busy for one in self._couriers)
 
+    def close(self) -> None:
+        """Begin nothing more; what is under way is still to be remembered."""
+        for courier in self._couriers:
+            courier.close()
+
     def published(self, result: Result) -> None:
         """A plan has ended."""
         if result.status.value in self._on:

@@ -14,6 +14,9 @@ from orchestrd.runs.claude import find_claude
 _PLACES = ("CLAUDE_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "TMPDIR")
 """Where things lie: a service that looked elsewhere than the command line would be a second installation."""
 
+_WEBHOOK = "ORCHESTRD_NOTIFY__WEBHOOK"
+"""A setting whose value is a secret where it is set in this way: it goes into no file."""
+
 
 class ServiceError(Exception):
     """The service cannot be put in place or taken away: one line, with what to do."""
@@ -40,7 +43,9 @@ def find_facts(config: Config, environ: Mapping[str, str] = os.environ) -> Facts
     kept = {name: environ[name] for name in _PLACES if environ.get(name)}
     # Settings made by variables hold for the service too, or `orchestrd config` would lie about it.
     kept |= {
-        name: value for name, value in environ.items() if name.startswith(PREFIX) and name not in READ_FIRST
+        name: value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name not in READ_FIRST and name != _WEBHOOK
     }
     if environ.get("ORCHESTRD_CONFIG"):
         kept["ORCHESTRD_CONFIG"] = os.path.abspath(os.path.expanduser(environ["ORCHESTRD_CONFIG"]))
@@ -53,7 +58,13 @@ def find_facts(config: Config, environ: Mapping[str, str] = os.environ) -> Facts
 
 def left_behind(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Name the credentials of this shell that the service will not have."""
-    wanted = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_BASE_URL")
+    wanted = (
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "ANTHROPIC_BASE_URL",
+        _WEBHOOK,
+    )
     return [name for name in wanted if environ.get(name)]
 
 

@@ -109,6 +109,7 @@ def test_what_is_found_at_install_time_goes_into_the_service(tmp_path, monkeypat
     environ = {
         "PATH": f"{tmp_path}/bin:relative:/no/such/folder:{tmp_path}/bin:/usr/bin",
         "ORCHESTRD_LIMITS__ATTEMPTS": "5",
+        "ORCHESTRD_NOTIFY__WEBHOOK": "https://example.org/made-up",
         "ANTHROPIC_API_KEY": "made-up",
         "CLAUDE_CONFIG_DIR": "/home/ada/.claude-work",
     }
@@ -122,4 +123,4 @@ def test_what_is_found_at_install_time_goes_into_the_service(tmp_path, monkeypat
         "ORCHESTRD_LIMITS__ATTEMPTS": "5",
         "CLAUDE_CONFIG_DIR": "/home/ada/.claude-work",
     }
-    assert left_behind(environ) == ["ANTHROPIC_API_KEY"]
+    assert left_behind(environ) == ["ANTHROPIC_API_KEY", "ORCHESTRD_NOTIFY__WEBHOOK"]
