@@ -37,6 +37,8 @@ def add_to(app: typer.Typer) -> None:
 
 def ps(context: typer.Context, as_json: AsJson = False) -> None:
     """Show what runs and what waits, and for what."""
+    from orchestrd.views.request_names import request_names
+
     root = context.obj.root
     daemon = read_daemon(root)
     found, more = read_plans(root), read_more(root)
@@ -57,6 +59,11 @@ def ps(context: typer.Context, as_json: AsJson = False) -> None:
         print("no plans in work")
     if more:
         print(f"and {more} more")
+    asked = len(request_names(root))
+    if asked:
+        print(
+            f"{asked} requests wait" if asked > 1 else "1 request waits", "for an answer: orchestrd requests"
+        )
 
 
 def ls(

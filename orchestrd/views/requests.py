@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from orchestrd.outbound.news import (
     plan_title,
     request_kind,
 )
+from orchestrd.views.request_names import request_names
 from orchestrd.views.words import plain
 
 Document: TypeAlias = Approval | Question | DocsRequest
@@ -102,11 +102,6 @@ def open_requests(root: Root) -> list[OpenRequest]:
     found = [_read(root, name) for name in request_names(root)]
     there = [one for one in found if one is not None]
     return sorted(there, key=lambda one: (one.created.timestamp() if one.created else 0.0, one.name))
-
-
-def request_names(root: Root) -> list[str]:
-    """Return the names in `requests/`, less what is still being written."""
-    return sorted(name for name in os.listdir(root.requests) if kind_of(name).is_document)
 
 
 def open_request(root: Root, name: str) -> OpenRequest | None:

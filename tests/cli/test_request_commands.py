@@ -76,6 +76,14 @@ def test_what_waits_as_json_for_programs(orchestrd, root):
 
 def test_nothing_waits(orchestrd, root):
     assert orchestrd("requests").out == "nothing waits for an answer\n"
+    assert "for an answer" not in orchestrd("ps").out
+
+
+def test_whoever_looks_what_runs_is_told_that_something_waits_for_them(orchestrd, root):
+    ask(root / "requests", an_approval())
+    assert "\n1 request waits for an answer: orchestrd requests\n" in orchestrd("ps").out
+    ask(root / "requests", a_question())
+    assert "\n2 requests wait for an answer: orchestrd requests\n" in orchestrd("ps").out
 
 
 def test_an_approval_is_shown_whole_with_commands_to_copy(orchestrd, root):
