@@ -212,6 +212,17 @@ class Notify(_Group):
         return name
 
 
+class Context(_Group):
+    """What is known of each project: `context/NAME.md`."""
+
+    keep: Flag = True
+    """The daemon keeps it from the results of plans."""
+    hand_over: Flag = True
+    """Runs are told of it."""
+    max_bytes: Annotated[Size, Field(ge=1024, le=256 * 1024)] = 16 * 1024
+    """What the daemon writes into one takes up at most so many bytes; what people write does not count."""
+
+
 class Secrets(_Group):
     """Which variables hold secrets: their values are written nowhere."""
 
@@ -236,6 +247,7 @@ class Config(BaseSettings):
     log: Log = Log()
     archive: Archive = Archive()
     notify: Notify = Notify()
+    context: Context = Context()
     secrets: Secrets = Secrets()
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
