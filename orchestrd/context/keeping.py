@@ -95,7 +95,8 @@ class Keeping:
         try:
             found = read_context(path)
         except FileNotFoundError:
-            text, known = new_text(known.project), _begun_anew(known)
+            text = parse_context(path, new_text(known.project).encode()).text
+            known = _begun_anew(known)
         else:
             if not found.hand_over:
                 return None

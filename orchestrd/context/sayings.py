@@ -11,13 +11,6 @@ from dataclasses import dataclass
 
 from orchestrd.outbound.markdown import line
 
-ASKED = (
-    "End your last message with a short list under a line `Decisions:` of what you decided that somebody who goes on "
-    "with this project has to know, and one under a line `Open ends:` of what you know is left to do; one line each. "
-    "Leave a list out where there is nothing to say. Later work on this project is told of both."
-)
-"""What runs are told, so that they end so."""
-
 MOST_ITEMS = 6
 MOST_ITEM = 240
 MOST_SUMMARY = 400

@@ -23,6 +23,7 @@ from orchestrd.core.engine import Engine
 from orchestrd.core.events import Event, Moment, PauseAsked, PlanPublished, RunEnded, Tick
 from orchestrd.daemon.answers import Answers
 from orchestrd.daemon.bell import Bell
+from orchestrd.daemon.contexts import Contexts
 from orchestrd.daemon.entrance import Entrance
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
 from orchestrd.daemon.hands import Hands
@@ -46,6 +47,7 @@ from orchestrd.outbound.sd_notify import notify
 from orchestrd.record.journals import Journals
 from orchestrd.runs.execution import Executions
 from orchestrd.runs.library import library_of
+from orchestrd.secrets import Redactor, secret_names
 from orchestrd.workspaces.git import GitLock
 
 STOP_SECONDS = 4.0
@@ -116,6 +118,9 @@ class Daemon:
         self._reception = Reception(root, self._ids, self._journals, config.limits, patience, library)
         self._orders = Orders(root, orders, self._ids, self._journals, self._reception, self._engine.plan)
         self._git_lock = GitLock(root.git_lock)
+        secret = {name: environ[name] for name in secret_names(environ, config.secrets.names)}
+        redact = Redactor(secret).redact
+        self._contexts = Contexts(root, config.context, self._git_lock, redact, self._troubles)
         self._runs = Executions(
             root,
             config,
@@ -124,6 +129,7 @@ class Daemon:
             environ,
             self._now,
             lambda plan: read_accepted(root, plan, config.limits, library),
+            self._contexts.told_to,
         )
         self._indexing = Indexing(root.index, self._troubles)
         self._lanes = Lanes(
@@ -209,6 +215,7 @@ class Daemon:
         paused = self._orders.paused()
         if paused is not None:
             events.insert(0, PauseAsked(at, paused))
+        self._contexts.start()
         self._go_on_with(found, events)
         self._runs.withdraw_forgotten([(*key, told.starts) for key, told in found.in_hand])
         self._answers.begin(self._replies.left_over())
@@ -252,6 +259,8 @@ class Daemon:
         deadline = clock.awake() + STOP_SECONDS
         if not self._errands.finish(STOP_SECONDS):
             logger.warning("left git at work; the next daemon waits for it")
+        self._pass_on_what_is_settled(self._now())
+        self._contexts.finish(max(0.0, deadline - clock.awake()))
         self._notifying.finish(min(TELL_SECONDS, deadline - clock.awake()), self._now)
         self._reporting.stopped(self._now())
         self._indexing.close()
@@ -293,7 +302,7 @@ class Daemon:
         self._entrance.turn(at)
         self._answers.turn(at)
         self._decide([Tick(self._now())])
-        self._put_into_index(at)
+        self._pass_on_what_is_settled(at)
         self._notifying.turn(at)
         self._report()
 
@@ -310,10 +319,11 @@ class Daemon:
             if isinstance(event, PlanPublished):
                 self._forget(event.plan)
 
-    def _put_into_index(self, at: Moment) -> None:
+    def _pass_on_what_is_settled(self, at: Moment) -> None:
         for published in self._hands.published():
             self._indexing.add(published.row)
             self._notifying.published(published)
+            self._contexts.settled(published)
         self._indexing.turn(at)
 
     def _forget(self, plan: PlanId) -> None:

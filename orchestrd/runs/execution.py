@@ -67,6 +67,7 @@ class Executions:
         environ: Mapping[str, str],
         now: Callable[[], Moment],
         plan_of: Callable[[PlanId], Plan | None],
+        known_of: Callable[[Path], str] = lambda _project: "",
     ) -> None:
         self._root = root
         self._journals = journals
@@ -79,7 +80,7 @@ class Executions:
         redact = Redactor({name: environ[name] for name in names}).redact
         self._places = Places(root, checkouts_folder(root.path), journals, git_lock, now, redact)
         self.followed = Followed(now)
-        self.launching = Launching(root, config, self._places, environ, plan_of)
+        self.launching = Launching(root, config, self._places, environ, plan_of, known_of)
 
     # -- workspaces -----------------------------------------------------------------------------------------------
 

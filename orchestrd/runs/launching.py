@@ -22,7 +22,7 @@ from orchestrd.runs.claude import ClaudeCommand, ClaudeMissing
 from orchestrd.runs.command_launch import compose_command
 from orchestrd.runs.environment import foresee_payer, run_environment
 from orchestrd.runs.launch import Asking, Launch, NotLaunchable, RunSettings, Start, compose
-from orchestrd.runs.telling import prompt_of
+from orchestrd.runs.telling import HOW_TO_END, prompt_of
 from orchestrd.runs.trust import look_up_trust
 from orchestrd.workspaces.places import Places
 
@@ -39,7 +39,9 @@ class Launching:
         places: Places,
         environ: Mapping[str, str],
         plan_of: Callable[[PlanId], Plan | None],
+        known_of: Callable[[Path], str],
     ) -> None:
+        """`known_of`: what runs on a project are told of it."""
         self.claude: ClaudeCommand | None = None
         """The binary that is there now; None: none, and then nothing is started."""
         self.max_steps = config.limits.max_steps
@@ -52,6 +54,8 @@ class Launching:
         self._places = places
         self._environ = environ
         self._plan_of = plan_of
+        self._known_of = known_of
+        self._tells_how_to_end = config.context.keep
 
     def compose(
         self, command: StartRun, session: str | None, project: Path, run_folder: Path, records: Records
@@ -96,7 +100,8 @@ class Launching:
         claude = self.claude
         if claude is None or not effects.may(claude.path, os.X_OK):
             raise ClaudeMissing("Claude Code is gone from this machine.", "Install it again.")
-        told = prompt_of(plan, step, command, run_folder, records)
+        context = self._known_of(project) if command.session is None else ""
+        told = prompt_of(plan, step, command, run_folder, records, context)
         whole = plan_of_step(plan, step)
         try:
             given = given_to(step, plan)
@@ -118,7 +123,9 @@ class Launching:
             asking=self._asking(whole.permissions, command, records),
         )
         return compose(
-            whole.model_copy(update={"system_prompt_append": given.system_prompt_append}),
+            whole.model_copy(
+                update={"system_prompt_append": self._system_prompt(step, given.system_prompt_append)}
+            ),
             start,
             claude=claude,
             trust=look_up_trust(project, trust_file(), self._environ),
@@ -141,6 +148,12 @@ class Launching:
             patience_seconds=self._lanes.patience_seconds,
             polling=self._lanes.polling,
         )
+
+    def _system_prompt(self, step: Step, own: str | None) -> str | None:
+        # Of one whose answer has a form to keep to no lists are asked.
+        if not self._tells_how_to_end or schema_of(step) is not None:
+            return own
+        return "\n\n".join(text for text in (own, HOW_TO_END) if text)
 
     def payer(self) -> Payer:
         """Say who would be billed for a run of Claude Code that is started now."""

@@ -18,6 +18,10 @@ from orchestrd.runs.marked_data import Marks
 
 INPUTS = "inputs"
 """The folder within a run's folder for what is too long."""
+KNOWN = (
+    "What is known of this project from earlier plans follows, as it was kept from their results and written down by "
+    "people. It may be out of date: what lies in the project counts."
+)
 MOST_INLINE_BYTES = 32 * 1024
 """Of one output that stands in the prompt itself."""
 MOST_INLINE_IN_ALL_BYTES = 128 * 1024
@@ -50,15 +54,19 @@ class StepPrompt:
     """All files that it names, by full path: to be handed over for reading (`Start.readable`)."""
 
 
-def compose_prompt(prompt: str, needed: Sequence[StepOutput], *, run_folder: Path) -> StepPrompt:
+def compose_prompt(
+    prompt: str, needed: Sequence[StepOutput], *, run_folder: Path, context: str = ""
+) -> StepPrompt:
     """Put a step's prompt together, with the outputs of `needed`, in this order.
 
     `run_folder` is that of this start: a file beside the prompt is named by its full path, as Claude Code reads it.
+    `context` is what is known of the project from plans before.
     """
-    if not needed:
-        return StepPrompt(prompt)
     contents = [_content(output) for output in needed]
-    marks = Marks([*contents, *(output.title or "" for output in needed)])
+    marks = Marks([*contents, *(output.title or "" for output in needed), context])
+    known = [f"{KNOWN} {marks.rule}", marks.block("context of the project", context)] if context else []
+    if not needed:
+        return StepPrompt("\n\n".join([prompt, "---", *known]) if known else prompt)
     files: dict[str, bytes] = {}
     blocks, room = [], MOST_INLINE_IN_ALL_BYTES
     for output, content in zip(needed, contents, strict=True):
@@ -70,9 +78,10 @@ def compose_prompt(prompt: str, needed: Sequence[StepOutput], *, run_folder: Pat
             name = _file_name(output)
             files[name] = content.encode("utf-8", "replace")
             blocks.append(_beside(output, run_folder / name, size))
-    begin = f"This is a step of a plan. The output of {_steps_before(len(needed))} follows. {marks.rule}"
+    begin = f"This is a step of a plan. The output of {_steps_before(len(needed))} follows."
+    begin = begin if known else f"{begin} {marks.rule}"
     logs = tuple(path for output in needed for path in output.logs)
-    text = "\n\n".join([prompt, "---", begin, *blocks])
+    text = "\n\n".join([prompt, "---", *known, begin, *blocks])
     return StepPrompt(text, files, (*(run_folder / name for name in files), *logs))
 
 

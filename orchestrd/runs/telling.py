@@ -18,6 +18,13 @@ from orchestrd.runs.feedback import CheckReport, feedback, files_to_read
 from orchestrd.runs.prompting import INPUTS, StepOutput, StepPrompt, compose_prompt
 from orchestrd.runs.recovery import read_exit
 
+HOW_TO_END = (
+    "End your last message with a short list under a line `Decisions:` of what you decided that somebody who goes on "
+    "with this project has to know, and one under a line `Open ends:` of what you know is left to do; one line each. "
+    "Leave a list out where there is nothing to say. Later work on this project is told of both."
+)
+"""What runs are told, so that the project's context can tell it."""
+
 GO_ON = (
     "This session was interrupted before the task was done. Look at what is there already, then go on with the task "
     "from where it stopped. Do not begin anew, and do not repeat what was done."
@@ -27,8 +34,10 @@ GO_ON = (
 Records = Sequence[Mapping[str, Any]]
 
 
-def prompt_of(plan: Plan, step: Step, command: StartRun, run_folder: Path, records: Records) -> StepPrompt:
-    """Compose what the model is told at this start."""
+def prompt_of(
+    plan: Plan, step: Step, command: StartRun, run_folder: Path, records: Records, context: str = ""
+) -> StepPrompt:
+    """Compose what the model is told at this start; a session that is resumed knows the project's `context` already."""
     failed = _failed_checks(plan, run_folder, records) if command.round else []
     # What may be read holds for one process: what was named to the starts before is named anew.
     to_read = files_to_read(failed)
@@ -38,7 +47,7 @@ def prompt_of(plan: Plan, step: Step, command: StartRun, run_folder: Path, recor
     prompt = (plan.prompt if not plan.steps else step.prompt) or ""
     steps = steps_of(plan, records)
     needed = [_output_of(steps[need], run_folder, records) for need in _needed(step, records)]
-    told = compose_prompt(prompt, needed, run_folder=run_folder)
+    told = compose_prompt(prompt, needed, run_folder=run_folder, context=context)
     if not failed:
         return told
     # Its session is lost, so it is told both what was to be done and what is wrong with what was.

@@ -16,7 +16,7 @@ from handoff.context import ContextProblem, list_contexts, read_context
 from handoff.result import Result
 from handoff.root import Root, create_root
 from orchestrd.context import keeping
-from orchestrd.context.asking import look
+from orchestrd.context.asking import Asking
 from orchestrd.context.keeping import BeingWritten, Keeping, Update
 from orchestrd.context.register import Register
 from orchestrd.context.state import Seen
@@ -45,7 +45,7 @@ def a_keeping(root: Root, most_bytes: int = 16384, look: keeping.Look = lambda _
 
 
 def with_git(root: Root) -> Keeping:
-    return a_keeping(root, look=lambda project, plans: look(root, project, plans, None))
+    return a_keeping(root, look=Asking(root, None, 0).look)
 
 
 def ran(plan: str, minutes: int = 0, **fields: Any) -> Result:

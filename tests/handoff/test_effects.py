@@ -11,6 +11,7 @@ import pytest
 HERE = Path(__file__).parents[2]
 ROOMS = (
     "handoff",
+    "orchestrd/context",
     "orchestrd/daemon",
     "orchestrd/inbound",
     "orchestrd/library",
