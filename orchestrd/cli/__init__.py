@@ -24,7 +24,6 @@ from orchestrd.cli import (
     rehearse,
     requests,
     serving,
-    mcp,
     setup,
     tidying,
     workflows,
