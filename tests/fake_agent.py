@@ -12,6 +12,7 @@ With nothing told it says a word and succeeds. FAKE_LEDGER names a file that gai
     detach SECONDS    a child in another session, orphaned, holding our stdout
     child SECONDS     a child that ignores SIGTERM
     ignore-term       SIGTERM is ignored           eat MIB         memory, held
+    send FILE         the lines in that file       hear N          N lines of stdin, each said as it came
     fail TEXT         the result says is_error     no-result       end without a result
     exit CODE         exit code                    signal N        end by that signal
     cost USD          what the result says that it has cost
@@ -213,6 +214,19 @@ def flood(rest):
         emit({"type": "assistant", "n": number, "fill": "x" * int(size)})
 
 
+def send(name):
+    with open(name, "rb") as file:
+        write_out(file.read())
+
+
+def hear(count):
+    for _ in range(int(count)):
+        line = sys.stdin.buffer.readline().decode("utf-8", "replace").strip()
+        say(line or "nothing more")
+        if not line:
+            return
+
+
 def detach(seconds):
     """As `setsid -f` does: nobody's child, another session, our stdout in its hand."""
     ready, told = os.pipe()
@@ -253,6 +267,8 @@ ACTIONS = {
     "write": write_file,
     "environment": write_environment,
     "flood": flood,
+    "send": send,
+    "hear": hear,
     "sleep": lambda seconds: time.sleep(float(seconds)),
     "block": lambda _: time.sleep(3600),
     "detach": detach,

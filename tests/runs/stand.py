@@ -18,7 +18,7 @@ from orchestrd.runs import tree
 from orchestrd.runs.command_end import CommandEnd, judge_command
 from orchestrd.runs.command_launch import compose_command
 from orchestrd.runs.kinds import STDOUT
-from orchestrd.runs.launch import Launch, RunLimits, RunSettings, user_message
+from orchestrd.runs.launch import Asking, Launch, RunLimits, RunSettings, user_message
 from orchestrd.runs.start import StartedRun, start_runner
 from orchestrd.runs.watch import RunWatch
 from tests.waiting import wait_until
@@ -78,6 +78,7 @@ class Stand:
         silence: float = 60,
         first_event: float = 60,
         memory: int | None = None,
+        asking: Asking | None = None,
     ) -> Launch:
         env = {"PATH": os.environ["PATH"], "FAKE_LEDGER": str(self.ledger), **(secrets or {})}
         return Launch(
@@ -90,10 +91,13 @@ class Stand:
             limits=RunLimits(timeout, silence, first_event, memory),
             session_id=str(uuid.uuid4()),
             payer=Payer.NOBODY,
+            asking=asking,
         )
 
-    def start(self, prompt: str = "Go.", *, number: int = 1, **launch: Any) -> StartedRun:
-        started = start_runner(self.run_folder(number), self.launch(prompt, **launch), mark=self.mark)
+    def start(
+        self, prompt: str = "Go.", *, number: int = 1, mark: str | None = None, **launch: Any
+    ) -> StartedRun:
+        started = start_runner(self.run_folder(number), self.launch(prompt, **launch), mark=mark or self.mark)
         self._started.append(started)
         return started
 
