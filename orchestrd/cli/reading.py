@@ -178,13 +178,14 @@ def _tell_daemon(daemon: Daemon) -> None:
 
 def _row(root: Root, plan: dict[str, Any], all_plans: list[dict[str, Any]]) -> tuple[str, ...]:
     from orchestrd.outbound.words import BILLED
-    from orchestrd.views.looking import waits_for
+    from orchestrd.views.looking import asked_of, waits_for
     from orchestrd.views.steps import step_name
 
     runs = plan.get("runs") or []
     now, since, free = datetime.now(UTC), read_time(plan.get("since")), read_time(plan.get("until"))
     waiting = waits_for(root, plan, all_plans)
     words = [waiting.partition(" (")[0]] if waiting else []
+    words += [f"asks {name}" for name, _ in asked_of(plan)]
     words += [until(free, now)] if free else []
     for run in runs:
         # Of several steps it matters which is at work, also before it has said anything.

@@ -289,8 +289,8 @@ class Executions:
         recovery.remove_unfinished(folder)
         keep_output(folder, run.facts)
         self.note_asked(run)
-        for name in withdraw(self._root, run.plan, run.step, run.number):
-            self._journals.append(run.plan, "request-withdrawn", step=run.step, n=run.number, request=name)
+        if run.asked.has_asked:
+            self._withdraw(run)
         fields = fields_of_end(
             run,
             end,
@@ -304,6 +304,11 @@ class Executions:
         run.watch.close()
         self.followed.has_stopped(run.key)
         return RunEnded(self._now(), run.plan, outcome_of(record), run.step)
+
+    def _withdraw(self, run: Running) -> None:
+        """Take back what it still asks: its runner would have, but for its sudden end."""
+        for name in withdraw(self._root, run.plan, run.step, run.number):
+            self._journals.append(run.plan, "request-withdrawn", step=run.step, n=run.number, request=name)
 
     def _not_started(self, command: StartRun, message: str) -> Event:
         stopped = message == STOPPED_BEFORE

@@ -14,6 +14,7 @@ NO_TORN_FILE = "no-torn-file"
 LOCKS = "locks"
 JOURNALS = "journals"
 STATUS = "status"
+REQUESTS = "requests"
 
 PROMISES = {
     ONE_PLACE: "every plan that was taken is in exactly one of active/ and archive/",
@@ -23,6 +24,7 @@ PROMISES = {
     LOCKS: "no process of a run without its lock, no lock without its process",
     JOURNALS: "journals and registers verify, and agree with the folders",
     STATUS: "status/ shows what is",
+    REQUESTS: "what is asked of a person is waited for",
 }
 """What each word stands for, for a person."""
 

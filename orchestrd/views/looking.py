@@ -8,13 +8,14 @@ import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from handoff.client import foresee
 from handoff.root import PlanId, Root, kind_of
 from orchestrd.views.present import read_plans
-from orchestrd.views.words import plain, read_json
+from orchestrd.views.words import plain, read_json, read_time
 
 
 def plan_folder(root: Root, plan: PlanId) -> Path | None:
@@ -72,6 +73,12 @@ def waits_for(root: Root, work: Mapping[str, Any], others: Iterable[Mapping[str,
     if word == "budget" and work.get("why"):
         return f"budget: {plain(work['why']).removeprefix('[budget] ')}"
     return plain(word) if word else None
+
+
+def asked_of(work: Mapping[str, Any]) -> list[tuple[str, datetime | None]]:
+    """The requests that a plan in work waits for, with when each goes away unanswered; None: never."""
+    asks = (one for run in work.get("runs") or () for one in run.get("asks") or ())
+    return [(str(one.get("request")), read_time(one.get("until"))) for one in asks]
 
 
 def _awaited(root: Root, work: Mapping[str, Any]) -> list[str]:

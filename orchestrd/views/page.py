@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrd.outbound.step_places import StepLeft, left_by_steps
 from orchestrd.outbound.words import BILLED, counted
 from orchestrd.record.account import account_of
-from orchestrd.views.looking import plan_folder, waits_for
+from orchestrd.views.looking import asked_of, plan_folder, waits_for
 from orchestrd.views.steps import checks_in_work, last_ending, step_name, steps_in_work
 from orchestrd.views.words import how_long, one_line, plain, read_lines, read_time, until
 
@@ -101,6 +101,9 @@ def page_of_work(root: Root, plan: PlanId, work: dict[str, Any], plans: list[dic
     waiting = waits_for(root, work, plans)
     lines = [plain(work.get("title") or plan), f"{plan}: {plain(work.get('state'))}", ""]
     lines += _line("waits for", f"{waiting} {until(free, now)}" if free and waiting else waiting)
+    lines += _lines(
+        "asks", [f"{name}, {until(end, now) if end else 'without end'}" for name, end in asked_of(work)]
+    )
     lines += _line("last run", last_ending(root, plan) if waiting else None)
     lines += _line("project", work.get("project"))
     if since:

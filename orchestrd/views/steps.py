@@ -106,7 +106,8 @@ def _standing(
 
 
 def _running(run: Mapping[str, Any]) -> str:
-    facts = ["runs"]
+    asks = [str(one.get("request")) for one in run.get("asks") or ()]
+    facts = [f"asks {', '.join(asks)}" if asks else "runs"]
     if int(run.get("attempt") or 1) > 1:
         facts.append(f"attempt {run['attempt']}")
     if run.get("turns"):

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handoff.processes import is_zombie, lock_holders, values_of
+from handoff.request_names import parse_request_name
 from handoff.root import PlanId, Root
 from orchestrd.config import root_name
 from orchestrd.runs.recovery import follow_pid, read_exit, read_started
 from orchestrd.runs.start import LOCK
 from orchestrd.runs.tree import MARK
-from orchestrd.views.findings import LOCKS, Finding, Looked
+from orchestrd.views.findings import LOCKS, REQUESTS, Finding, Looked
 from orchestrd.views.present import read_daemon
 
+STARTED_AGAIN = "start the daemon (`orchestrd serve`): it takes such requests back"
 SERVE = "start the daemon (`orchestrd serve`): it ends what is left of that run and goes on with the plan"
 
 
@@ -88,6 +90,20 @@ def look_at_processes(root: Root, found: Iterable[RunProcess]) -> Iterator[Findi
         elif lock_holders(start / LOCK) == [] and _is_alive(one.pid):
             what = f"it belongs to the run {one.start} of {one.plan}, whose lock nobody holds"
             yield Finding(LOCKS, where, what, SERVE, one.plan)
+
+
+def look_at_requests(root: Root) -> Iterator[Finding]:
+    """Find what is asked of a person though the run that asked it is over."""
+    for name in sorted(os.listdir(root.requests)):
+        asked = parse_request_name(name)
+        if asked is None:
+            continue
+        plan = PlanId(asked.plan)
+        start = root.plan_folder(plan) / "runs" / f"{asked.step}.{asked.number}"
+        # None: who holds a lock cannot be told on this system.
+        if not start.is_dir() or lock_holders(start / LOCK) == []:
+            what = f"nobody waits for an answer: the run {asked.step}.{asked.number} of {asked.plan} is over"
+            yield Finding(REQUESTS, f"requests/{name}", what, STARTED_AGAIN, plan)
 
 
 def look_at_daemon(root: Root) -> Iterator[Finding]:

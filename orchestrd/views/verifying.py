@@ -26,6 +26,7 @@ from orchestrd.views.findings import (
     ONE_START,
     PROMISES,
     READABLE,
+    REQUESTS,
     RESULT,
     STATUS,
     TAKEN_IN,
@@ -45,6 +46,7 @@ __all__ = [
     "ONE_PLACE",
     "ONE_START",
     "PROMISES",
+    "REQUESTS",
     "RESULT",
     "STATUS",
     "Finding",
@@ -133,6 +135,7 @@ class _Look:
         yield from self._looked_at(self._root.active, verify_runs.look_at_processes(self._root, running))
         yield from self._looked_at(self._root.status, verify_runs.look_at_daemon(self._root))
         yield from self._looked_at(self._root.results, self._lanes())
+        yield from self._looked_at(self._root.requests, verify_runs.look_at_requests(self._root))
         yield from self._looked_at(self._root.status, self._status())
         yield from self._temporaries()
 

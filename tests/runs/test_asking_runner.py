@@ -231,6 +231,18 @@ def test_a_run_that_ends_while_it_asks_takes_it_back(native: Asker) -> None:
     assert (native.open(), native.events()) == ([], ["asked", "withdrawn"])
 
 
+def test_a_request_that_somebody_removes_is_there_again(native: Asker) -> None:
+    watch = native.start(wants())
+    native.asked(native.name())
+
+    (native.root / "requests" / native.name()).unlink()
+    wait_until(lambda: native.open() == [native.name()])
+    native.reply(native.name(), decision="allow")
+    native.stand.end_of(watch)
+
+    assert native.open() == []
+
+
 def test_a_run_that_is_stopped_while_it_asks_takes_it_back(asker: Asker) -> None:
     watch = asker.start(wants())
     asker.asked(asker.name())

@@ -12,7 +12,7 @@ import pytest
 from handoff.plan import Plan
 from handoff.result import Payer
 from orchestrd.runs.claude import ClaudeCommand
-from orchestrd.runs.launch import Launch, NotLaunchable, RunSettings, Start, compose
+from orchestrd.runs.launch import Asking, Launch, NotLaunchable, RunSettings, Start, compose
 from orchestrd.runs.trust import Trust, TrustedBy
 from tests.failing import fail
 
@@ -87,6 +87,19 @@ def test_the_stream_is_json_both_ways(project: Path):
     assert argv[:7] == (
         "/bin/claude", "-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose",
     )  # fmt: skip
+
+
+def test_who_may_be_asked_is_asked_by_way_of_the_runner_and_what_was_granted_is_allowed(project: Path):
+    asking = Asking("/root", "p", "main", 2, "toml", None, 0.25, 2.0, 10.0, polling=False)
+    plan = a_plan(project, permissions={"ask": "request", "allow": ["Edit"], "deny": ["Bash(rm *)"]})
+
+    launch = launch_of(plan, asking=asking, granted=("Bash(npm run *)",))
+
+    assert values_of(launch, "--permission-prompt-tool") == ["stdio"]
+    assert values_of(launch, "--allowedTools") == ["Edit", "Bash(npm run *)"]
+    assert values_of(launch, "--disallowedTools") == ["Bash(rm *)"]
+    assert launch.asking == asking
+    assert "--permission-prompt-tool" not in launch_of(a_plan(project)).argv
 
 
 def test_models_effort_and_limits_become_flags_and_what_is_left_out_none(project: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,22 @@ def test_a_plan_at_its_checks_says_how_far_it_is(root: Root) -> None:
 
     assert "  checks         round 0: 2 of 2 were run, 1 failed\n" in page
     assert "  run            check 1\n" in page
+
+
+def test_a_plan_that_asks_says_what_and_until_when(root: Root) -> None:
+    Told(root, steps=[{"step": "main"}, {"step": "next", "needs": ["main"]}]).started("main")
+    later = (datetime.now(UTC) + timedelta(hours=2, seconds=5)).isoformat()
+    asks = [
+        {"request": "api.main.1.1.approval.toml", "until": later},
+        {"request": "api.main.1.2.question.toml"},
+    ]
+    work = {"id": "api", "state": "asking", "runs": [{"step": "main", "attempt": 1, "asks": asks}]}
+
+    page = page_of_work(root, P, work, [])
+
+    assert re.search(r"asks +api\.main\.1\.1\.approval\.toml, until .*, in 2 h 0 m\n", page)
+    assert "api.main.1.2.question.toml, without end\n" in page
+    assert "main  asks api.main.1.1.approval.toml, api.main.1.2.question.toml\n" in page
 
 
 def test_a_plan_of_one_prompt_has_no_list_of_steps(root: Root) -> None:

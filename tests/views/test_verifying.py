@@ -298,6 +298,21 @@ def last_line_flipped(lines: list[bytes]) -> bytes:
     return b"".join([*lines[:-1], lines[-1].replace(b"settled", b"sottled", 1)])
 
 
+def test_what_is_asked_though_nobody_waits_for_it_is_told_and_a_docs_request_is_another_thing(
+    root: Root,
+) -> None:
+    for name in ("good.main.1.1.approval.toml", "gone.main.1.1.question.json", "good.docs.md"):
+        (root.requests / name).write_text("x")
+
+    found = list(verify(root, again_seconds=()))
+
+    assert {(one.invariant, one.where) for one in found} == {
+        (verifying.REQUESTS, "requests/good.main.1.1.approval.toml"),
+        (verifying.REQUESTS, "requests/gone.main.1.1.question.json"),
+    }
+    assert all("orchestrd serve" in one.remedy for one in found)
+
+
 def half_a_line_more(lines: list[bytes]) -> bytes:
     return b"".join([*lines, lines[-1][:30]])
 

@@ -7,10 +7,11 @@ asked, and `tomli_w` when it is written.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
-from handoff import durable
+from handoff import durable, looking
 from handoff.effects import clock
 from handoff.request_names import RequestName
 from orchestrd.runs.accounts import rfc3339
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 
     from orchestrd.secrets import Redactor
 
-GRANTS_SECONDS = 1.0
-"""How often one looks, while something is asked, whether another run of the plan was granted it."""
+LOOK_SECONDS = 1.0
+"""How often one looks, while something is asked, whether it is still there, and what other runs were granted."""
 CLOCK_SECONDS = 5.0
 """How often the wall clock is asked whether `expires` has come: somebody may have set it."""
 _ATTEMPTS = 3
 _ENDINGS = ("toml", "json")
+_OF_THE_FILE = (errno.EPERM, errno.EBUSY, errno.EXDEV)
+"""Why one file cannot be moved though the disk is well: it is immutable, mounted on, of another file system."""
 
 
 class Request:
@@ -83,7 +86,7 @@ class Desk:
         )
         self._open: list[Request] = []
         self._count = 0
-        self._grants_due = float("-inf")
+        self._look_due = float("-inf")
         self._retry_at: float | None = None
         self._failures = 0
 
@@ -107,7 +110,7 @@ class Desk:
             return 0.0
         ends = [one.expires for one in self._open if one.expires is not None]
         until_end = min(ends) - clock.wall() if ends else CLOCK_SECONDS
-        looks = min(self._mailbox.next_look, self._grants_due) - now
+        looks = min(self._mailbox.next_look, self._look_due) - now
         return max(0.0, min(CLOCK_SECONDS, until_end, looks))
 
     # -- what Claude Code says ------------------------------------------------------------------------------------
@@ -141,9 +144,8 @@ class Desk:
 
     def _hear_cancel(self, request_id: str) -> None:
         for one in self._open:
-            if one.prompt.request_id == request_id and not one.is_done:
-                one.is_done = one.name is None
-                one.step = self._withdraw
+            if one.prompt.request_id == request_id:
+                self._take_back(one)
 
     # -- turn by turn ---------------------------------------------------------------------------------------------
 
@@ -153,8 +155,9 @@ class Desk:
             return
         try:
             self._advance()
-            if now >= self._grants_due:
-                self._grants_due = now + GRANTS_SECONDS
+            if now >= self._look_due:
+                self._look_due = now + LOOK_SECONDS
+                self._show_what_was_removed()
                 self._answer_what_was_granted()
             self._look_for_answers(now)
             self._advance()
@@ -183,15 +186,18 @@ class Desk:
     def ask_no_more(self) -> None:
         """Nobody waits for what is still asked: it is taken back in the next turn."""
         for one in self._open:
-            one.is_done = one.name is None
-            if one.step not in (self._clear, self._give_up):
-                one.step = self._withdraw
+            self._take_back(one)
 
     def close(self) -> None:
         """The run is over: take back what is still asked, at once. Raises OSError; then it can be repeated."""
         self.ask_no_more()
         self._advance()
         self._mailbox.close()
+
+    def _take_back(self, one: Request) -> None:
+        one.is_done = one.name is None  # nobody knows of it yet
+        if one.step not in (self._clear, self._give_up):
+            one.step = self._withdraw
 
     def _advance(self) -> None:
         """Take each request as far as it can be taken now."""
@@ -226,6 +232,12 @@ class Desk:
         except Unfit:
             return False
         return True
+
+    def _show_what_was_removed(self) -> None:
+        """A request that somebody has removed is still waited for."""
+        for one in self._open:
+            if one.step is None and not looking.is_there(os.path.join(self._requests, one.file)):
+                one.step = self._show
 
     def _answer_what_was_granted(self) -> None:
         """Whatever another run of the plan was granted meanwhile needs nobody any more."""
@@ -289,6 +301,12 @@ class Desk:
             one.why_unfit, one.step = str(error), self._refuse
         except FileNotFoundError:
             one.step = None  # its writer has taken it back
+        except OSError as error:
+            if error.errno not in _OF_THE_FILE:
+                raise
+            self._mailbox.leave(one.letter)
+            one.kept_as = one.letter.name
+            one.why_unfit, one.step = f"the file cannot be moved: {error.strerror}", self._refuse
         else:
             one.decision.fields["reply"] = one.kept_as
             one.step = self._settle
@@ -317,7 +335,7 @@ class Desk:
             "response": one.decision.response,
         }
         self._tell(line({"type": "control_response", "response": answer}))
-        self._grants_due = float("-inf")  # the like of it may be asked beside it
+        self._look_due = float("-inf")  # the like of it may be asked beside it
         one.step = self._clear
 
     def _withdraw(self, one: Request) -> None:

@@ -41,6 +41,11 @@ class AskedOfRun:
         """A person is waited for."""
         return bool(self._so_far.open)
 
+    @property
+    def has_asked(self) -> bool:
+        """It has ever asked anything."""
+        return self._so_far.lines > 0
+
     def read_new(self) -> None:
         """Take in what was written since the last time. Raises OSError."""
         path = self.run_folder / ASKED

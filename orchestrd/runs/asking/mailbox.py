@@ -35,11 +35,18 @@ class Unfit(Exception):
 class Letter:
     """A file that answers a request, and may be taken now; or one that lies there and cannot be (`why`)."""
 
-    __slots__ = ("content", "name", "stays", "why")
+    __slots__ = ("content", "name", "seen", "stays", "why")
 
     def __init__(
-        self, name: str, content: bytes | None, why: str | None = None, *, stays: bool = False
+        self,
+        name: str,
+        seen: Seen,
+        content: bytes | None = None,
+        *,
+        why: str | None = None,
+        stays: bool = False,
     ) -> None:
+        self.seen = seen
         self.name = name
         self.content = content
         """What it held when it was looked at; None: it was never opened."""
@@ -113,6 +120,10 @@ class Mailbox:
         except StillWritten:
             raise Unfit("the file was changed while it was read") from None
 
+    def leave(self, letter: Letter) -> None:
+        """Let an answer lie that cannot be moved, until it changes."""
+        self._told[letter.name] = letter.seen
+
     def free_name(self, name: str) -> str:
         """A name under which an answer can be kept: its own, or one more like it."""
         stem, _, ending = name.rpartition(".")
@@ -129,6 +140,8 @@ class Mailbox:
         self._arrivals.close()
 
     def _consider(self, fd: int, name: str, seen: Seen, now: float) -> Letter | None:
+        if self._told.get(name) == seen:
+            return None
         judgement = self._settling.consider(
             name,
             seen,
@@ -141,19 +154,18 @@ class Mailbox:
                 self.next_look = min(self.next_look, judgement.look_again_at)
             return None
         if judgement.verdict is Verdict.IGNORE:
-            if self._told.get(name) == seen:
-                return None
             self._told[name] = seen
-            return Letter(name, None, f"the file {judgement.why}", stays=True)
+            return Letter(name, seen, why=f"the file {judgement.why}", stays=True)
         if judgement.verdict is Verdict.BAD:
-            return Letter(name, None, f"the file {judgement.why}")
+            return Letter(name, seen, why=f"the file {judgement.why}")
         try:
-            return Letter(name, settling.read_settled(fd, name, prove=not self._settling.is_renamed(name)))
+            content = settling.read_settled(fd, name, prove=not self._settling.is_renamed(name))
         except BadFile as error:
-            return Letter(name, None, f"the file {error.why}")
+            return Letter(name, seen, why=f"the file {error.why}")
         except StillWritten:
             self.next_look = min(self.next_look, now + LOOK_SECONDS)
             return None
+        return Letter(name, seen, content)
 
     def _is_ripe(self, letter: Letter, now: float, fits: Callable[[Letter], bool]) -> bool:
         """Whether to act on it now: what does not fit and came without a rename may become what it is to be."""
