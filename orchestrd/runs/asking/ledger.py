@@ -29,11 +29,24 @@ class Ledger:
     def __init__(self, folder: str, redactor: Redactor) -> None:
         self._path = os.path.join(folder, ASKED)
         self._redactor = redactor
+        self._in_doubt = False
+        """The last line may be there though the disk has refused something: it must not be there twice."""
 
     def append(self, event: str, **fields: Any) -> None:
         """Write one thing down, on the disk. Raises OSError; then it can be repeated."""
         given = {name: value for name, value in fields.items() if value is not None}
+        if self._in_doubt and self._is_last(event, given.get("request")):
+            durable.sync_or_write_anew(self._path)
+            durable.sync_names(os.path.dirname(self._path))
+            self._in_doubt = False
+            return
+        self._in_doubt = True
         durable.append_line(self._path, self._redactor.redact(line({"event": event, **given})), sync=True)
+        self._in_doubt = False
+
+    def _is_last(self, event: str, request: object) -> bool:
+        last = read_asked(os.path.dirname(self._path))[-1:]
+        return [(one.get("event"), one.get("request")) for one in last] == [(event, request)]
 
 
 class OpenRequest:
