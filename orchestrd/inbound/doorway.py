@@ -113,6 +113,7 @@ class Doorway:
 
     def take_replies(self, at: Moment) -> None:
         """Deal with the next portion of the answers that lie there."""
+        self._replies.take_up()
         until = clock.awake() + PORTION_SECONDS
         left = []
         try:

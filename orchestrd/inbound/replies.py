@@ -57,6 +57,17 @@ class Replies:
         self._answer = answer
         self._belongs_to_a_living_run = belongs_to_a_living_run or self._may_be_awaited
         self._has_folder = False
+        self._is_unsure = False
+        """The disk failed while an answer was moved: it may lie where what was taken lies, and nobody was told."""
+
+    def take_up(self) -> None:
+        """Go on with what a failing disk has left half taken. Raises OSError; then it is tried again."""
+        if self._is_unsure:
+            for folder in (taken_replies(self._root), self._root.replies):
+                durable.sync_names(os.fspath(folder))
+            for plan, name in self.left_over():
+                self._answer(plan, name)
+            self._is_unsure = False
 
     def take(self, file: LaneFile) -> str | None:
         """Deal with an answer. Why it lies where it is, completing "the file …"; None: it does not, or its run has it.
@@ -81,6 +92,9 @@ class Replies:
             stays = self._moved(file, lambda: self._folder_of_taken() / file.name)
         except FileExistsError:
             return "waits for one of the same name that is just being looked at"
+        except OSError:
+            self._is_unsure = True
+            raise
         if stays is None:
             self._answer(plan, file.name)
         return stays

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from tests.acceptance.stage import LEDGER
 from tests.faults.world import World
 
+REQUEST = "d.docs.md"
+
 Act = Callable[[World], None]
 
 
@@ -69,6 +71,19 @@ def _settled(name: str) -> Callable[[World], bool]:
     return lambda world: any(world.root.archive.glob(f"*/{name}"))
 
 
+def _documented(world: World) -> None:
+    world.submit("d", "[write d.txt e]", docs={"request": True, "write_to": ["docs/d.md"]})
+
+
+def _asks(world: World) -> bool:
+    """Its plan may just be settling: who answers at once need not wait for that."""
+    return (world.root.requests / REQUEST).exists()
+
+
+def _is_answered(world: World) -> bool:
+    return not _asks(world) and not (world.root.private / "replies" / REQUEST).exists()
+
+
 STORIES = (
     Story("a plan in a checkout of its own", _in_git),
     Story(
@@ -80,5 +95,13 @@ STORIES = (
         "a plan that is stopped while it runs, and one that is none",
         _stopped,
         ((_runs("s"), lambda world: world.order("stop", action="cancel", plan="s")),),
+    ),
+    Story(
+        "a plan whose documentation is asked for, answered and committed",
+        _documented,
+        (
+            (_asks, lambda world: world.here.reply(REQUEST, "# What d.txt is\n")),
+            (_is_answered, lambda _world: None),
+        ),
     ),
 )

@@ -68,6 +68,9 @@ class NoOrders:
 class NoReplies:
     """There are none."""
 
+    def take_up(self) -> None:
+        pass
+
 
 def test_a_burst_whose_events_come_late_is_not_gone_through_for_each_portion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
