@@ -26,7 +26,6 @@ from orchestrd.workspaces.registrations import common_dir, read_line, registrati
 from orchestrd.workspaces.worktree import HEADS
 
 BRINGING = forward.Bringing("documents", "move it away or commit it there, then answer again")
-_NOBODY = "0" * 40
 _WHY = "orchestrd: documentation"
 
 
@@ -86,6 +85,8 @@ def make_commit(
         )
     if tip.commit is None:
         note = note or f"the branch {branch} was deleted; it is made again at {parent[:12]}"
+    elif at.head is not None and at.head != at.intent.base:
+        note = note or _merged_note(branch, at.head, repository, lock)
     within = at.intent.cwd.relative_to(at.intent.path)
     places = {str(within / document.path): document for document in documents}
     commit = _commit(at, places, parent, message, repository, lock)
@@ -111,7 +112,7 @@ def move_branch(at: PlanBranch, made: DocsCommit, lock: GitLock | None) -> None:
         return
     if tip.checkout is not None:
         raise DocumentsRefused(_checked_out(made.branch, tip.checkout))
-    before = _NOBODY if made.is_new_branch else made.parent
+    before = "0" * len(made.commit) if made.is_new_branch else made.parent
     run_git(["update-ref", "-m", _WHY, HEADS + made.branch, made.commit, before], repository, lock=lock)
 
 
@@ -147,6 +148,15 @@ def _branch_of(at: PlanBranch, repository: Path, lock: GitLock | None) -> tuple[
     if at.is_gone:
         return at.branch, tip, f"the plan has left no branch, so {at.branch} is made for its documentation"
     return at.branch, tip, None
+
+
+def _merged_note(branch: str, head: str, repository: Path, lock: GitLock | None) -> str | None:
+    """Say that what is checked out has the plan's work already: for its documentation it has to be merged again."""
+    if not _is_commit("HEAD", repository, lock) or not _is_commit(head, repository, lock):
+        return None
+    if not is_held(head, "HEAD", repository, lock):
+        return None
+    return f"its work was merged already: merge {branch} once more, for the documentation"
 
 
 def _tip(branch: str, repository: Path, lock: GitLock | None) -> _Tip:

@@ -101,6 +101,7 @@ def test_a_branch_that_is_merged_already_gains_the_commit(at: PlanBranch) -> Non
 
     assert git(project_of(at), "rev-parse", BRANCH) == made.commit
     assert git(project_of(at), "rev-parse", "main") == at.head
+    assert made.note == f"its work was merged already: merge {BRANCH} once more, for the documentation"
 
 
 def test_a_branch_that_was_deleted_is_made_again_where_it_was(at: PlanBranch) -> None:
