@@ -16,10 +16,11 @@ from handoff.settling import FileKind, look
 from orchestrd.core.events import Moment
 from orchestrd.daemon.docs_answers import deal_with, expire, expires_at
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
-from orchestrd.inbound.replies import DOCS, plan_of, taken_replies
+from orchestrd.inbound.replies import plan_of, taken_replies
 from orchestrd.inbound.taken import opened
 from orchestrd.record import journal
 from orchestrd.record.archived import archived_folder
+from orchestrd.record.replies import DOCS
 from orchestrd.workspaces.git import GitLock
 
 GRACE_SECONDS = 60.0

@@ -29,7 +29,7 @@ from orchestrd.outbound.publish import plan_in
 from orchestrd.record import journal
 from orchestrd.record.archived import archived_folder
 from orchestrd.record.journal import Record
-from orchestrd.record.replies import EXPIRED, FOLDER, REFUSED, TAKEN, free_name
+from orchestrd.record.replies import DOCS, EXPIRED, FOLDER, REFUSED, TAKEN, answers_docs, free_name
 from orchestrd.workspaces import documenting
 from orchestrd.workspaces.documenting import PlanBranch
 from orchestrd.workspaces.documents_in_place import write_in_place
@@ -111,7 +111,7 @@ def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock | None) -> None
     records = journal.open_for_append(folder / durable.JOURNAL)
     one = _InHand(root, plan, name, folder, records)
     problem = _read(one)
-    taken = one.last(TAKEN, sha256=one.mark)
+    taken = one.last(TAKEN, sha256=one.mark, request=f"{plan}{DOCS}")
     if taken is not None:
         _finish(one, read_settled_plan(plan, folder, one.records), taken)
         return
@@ -132,14 +132,15 @@ def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock | None) -> None
     except DocumentsRefused as error:
         _refuse(one, error.problem, of, **error.known)
         return
-    taken = one.note(TAKEN, reply=free_name(folder, name, one.records), sha256=one.mark, **written.fields())
+    kept = free_name(folder, name, one.records)
+    taken = one.note(TAKEN, reply=kept, request=of.request, sha256=one.mark, **written.fields())
     _finish(one, of, taken)
 
 
 def expire(root: Root, plan: PlanId, folder: Path, records: list[Record]) -> None:
     """Take back a docs request whose time is over, unless it was answered. Can be repeated."""
-    request = f"{plan}.docs.md"
-    if not any(record["event"] in {EXPIRED, TAKEN} for record in records):
+    request = f"{plan}{DOCS}"
+    if not any(record["event"] == EXPIRED or answers_docs(record) for record in records):
         path = folder / durable.JOURNAL
         records.append(journal.append(path, records[-1]["seq"] + 1, EXPIRED, sync=True, request=request))
         logger.info("{}: {} has expired", plan, request)
@@ -166,8 +167,8 @@ def _why_closed(one: _InHand) -> str | None:
     """Why no answer of that name is waited for; None: it is."""
     if is_open_docs_request(one.root, one.name):
         return None
-    request = f"{one.plan}.docs.md"
-    if one.name == request and (taken := one.last(TAKEN)) is not None:
+    request = f"{one.plan}{DOCS}"
+    if one.name == request and (taken := one.last(TAKEN, request=request)) is not None:
         return f"the request was answered already, by {taken['reply']}"
     if one.name == request and (expired := one.last(EXPIRED)) is not None:
         return f"the request expired, and was taken back at {expired['time']}"
@@ -207,9 +208,8 @@ def _write(one: _InHand, of: SettledPlan, lock: GitLock | None) -> _Written:
         return _Written(note="there was nothing to document")
     files = tuple(document.path for document in documents)
     intent = _intent_of(of)
-    refused = one.last(REFUSED) or {}
     if intent.mode == DIRECTORY:
-        write_in_place(intent.project, documents, of.result.settled.timestamp(), refused.get("files", {}))
+        write_in_place(intent.project, documents, of.result.settled.timestamp(), _told(one, "files") or {})
         return _Written(files)
     changes = of.result.changes
     branch = changes.branch if changes is not None and changes.branch is not None else None
@@ -219,13 +219,16 @@ def _write(one: _InHand, of: SettledPlan, lock: GitLock | None) -> _Written:
         branch or intent.branch or f"handoff/{one.plan}",
         head or intent.base,
         is_gone=branch is None,
-        seen=_tip_that_was_told(one.records),
+        seen=_told(one, "tip"),
     )
     return _commit(one, of, at, documents, lock)
 
 
-def _tip_that_was_told(records: Sequence[Mapping[str, Any]]) -> str | None:
-    return next((one["tip"] for one in reversed(records) if one["event"] == REFUSED and "tip" in one), None)
+def _told(one: _InHand, what: str) -> Any:
+    """How things stood when an answer was refused for what others had changed: of that its writer was told."""
+    return next(
+        (told[what] for told in reversed(one.records) if told["event"] == REFUSED and what in told), None
+    )
 
 
 def _intent_of(of: SettledPlan) -> Intent:
@@ -282,7 +285,7 @@ def _finish(one: _InHand, of: SettledPlan, taken: Mapping[str, Any]) -> None:
 def expires_at(root: Root, plan: PlanId) -> float | None:
     """When a plan's open docs request expires, in wall seconds; None: never, or there is none."""
     folder = archived_folder(root, plan)
-    if folder is None or not looking.is_there(root.requests / f"{plan}.docs.md"):
+    if folder is None or not looking.is_there(root.requests / f"{plan}{DOCS}"):
         return None
     # As the plan was accepted; what the request's file says is not asked.
     accepted = plan_in(folder, Format.TOML)

@@ -146,7 +146,9 @@ class Daemon:
             config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
         self._answers = Answers(root, self._git_lock, self._errands, self._now)
-        self._replies = Replies(root, self._journals, self._engine.plan, self._answers.deal_with)
+        self._replies = Replies(
+            root, self._journals, self._engine.plan, self._answers.deal_with, self._runs.followed.is_alive
+        )
         self._doorway = Doorway(self._lanes, self._reception, self._orders, self._replies)
         self._answers.on_done = self._doorway.settled
         self._entrance = Entrance(

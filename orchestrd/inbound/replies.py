@@ -30,9 +30,7 @@ from orchestrd.inbound.lanes import LaneFile
 from orchestrd.inbound.taken import is_no_lane, opened, why_it_stays
 from orchestrd.record.archived import archived_folder
 from orchestrd.record.journals import Journals
-from orchestrd.record.replies import FOLDER, REFUSED, free_name
-
-DOCS = ".docs.md"
+from orchestrd.record.replies import DOCS, FOLDER, REFUSED, free_name
 
 _PLAN = re.compile(r"([a-z0-9-]{1,120})\.")
 
@@ -40,7 +38,8 @@ _PLAN = re.compile(r"([a-z0-9-]{1,120})\.")
 class Replies:
     """Takes answers in. Lives in the loop's thread.
 
-    `in_hand` tells of a plan in work; `answer` is handed a settled plan and the name of what was taken for it.
+    `in_hand` tells of a plan in work, `is_alive` of a start (plan, step, number); `answer` is handed a settled plan and
+    the name of what was taken for it.
     """
 
     def __init__(
@@ -49,13 +48,13 @@ class Replies:
         journals: Journals,
         in_hand: Callable[[PlanId], PlanInHand | None],
         answer: Callable[[PlanId, str], None],
-        belongs_to_a_living_run: Callable[[str], bool] | None = None,
+        is_alive: Callable[[PlanId, str, int], bool],
     ) -> None:
         self._root = root
         self._journals = journals
         self._in_hand = in_hand
         self._answer = answer
-        self._belongs_to_a_living_run = belongs_to_a_living_run or self._may_be_awaited
+        self._is_alive = is_alive
         self._has_folder = False
         self._is_unsure = False
         """The disk failed while an answer was moved: it may lie where what was taken lies, and nobody was told."""
@@ -77,7 +76,7 @@ class Replies:
         plan = plan_of(file.name)
         if plan is None:
             return "answers no request: an answer has the name of the request that it answers"
-        if self._belongs_to_a_living_run(file.name):
+        if self._is_its_runners(file.name):
             return None
         held = self._in_hand(plan)
         if held is not None:
@@ -121,13 +120,10 @@ class Replies:
         names = sorted(effects.list(folder)) if looking.is_folder(folder) else []
         return [(plan, name) for name in names if (plan := plan_of(name)) is not None]
 
-    def _may_be_awaited(self, name: str) -> bool:
-        """Whether a run may still ask by that name: it began, and nobody has written down how it ended."""
+    def _is_its_runners(self, name: str) -> bool:
+        """Whether the run that may have asked by that name is alive: then it is its runner's, asked for or not."""
         asked = parse_request_name(name)
-        if asked is None:
-            return False
-        run = self._root.plan_folder(PlanId(asked.plan)) / "runs" / f"{asked.step}.{asked.number}"
-        return looking.is_folder(run) and not looking.is_there(run / "exit.json")
+        return asked is not None and self._is_alive(PlanId(asked.plan), asked.step, asked.number)
 
     def _moved(self, file: LaneFile, place: Callable[[], Path]) -> str | None:
         """Move an answer out of the lane; say why it cannot be."""

@@ -18,9 +18,16 @@ AFTERWARDS = frozenset((TAKEN, REFUSED, EXPIRED, "docs-commit"))
 """What a journal may tell of a plan that is settled."""
 
 FOLDER = "replies"
+DOCS = ".docs.md"
+"""How the name of a docs request, and of its answer, ends."""
 MOST_NAME_BYTES = 255
 
 _ENDING = re.compile(r"(\.docs)?\.[^.]{1,16}\Z")
+
+
+def answers_docs(record: Mapping[str, Any]) -> bool:
+    """Whether an event tells of the answer to a plan's docs request that was taken; a run's own are told alike."""
+    return record["event"] == TAKEN and str(record.get("request", "")).endswith(DOCS)
 
 
 def free_name(folder: Path, name: str, records: Iterable[Mapping[str, Any]] = ()) -> str:

@@ -20,7 +20,7 @@ from orchestrd.record.account import Account, account_of
 from orchestrd.record.archived import PLAN_FILES
 from orchestrd.record.cut_takes import is_cut_take
 from orchestrd.record.journal import JournalDamaged, NotAJournal, Record, read_with_tail
-from orchestrd.record.replies import AFTERWARDS, TAKEN
+from orchestrd.record.replies import AFTERWARDS, answers_docs
 from orchestrd.views.findings import (
     JOURNALS,
     NO_TORN_FILE,
@@ -203,7 +203,7 @@ class PlanFolder:
 
     def _look_at_answer(self, result: Result) -> Iterator[Finding]:
         """The result names the answer to the docs request that the journal tells of, and no other."""
-        told = next((one for one in reversed(self.records) if one["event"] == TAKEN), None)
+        told = next(filter(answers_docs, self.records), None)
         named = result.docs.reply if result.docs is not None else None
         if told is not None and named is None:
             if not self._is_being_answered:

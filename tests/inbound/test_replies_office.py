@@ -28,9 +28,13 @@ class Office:
     journals: Journals
     state: State | None = None
     taken: list[tuple[str, str]] = field(default_factory=list)
+    alive: set[tuple[str, str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.replies = Replies(self.root, self.journals, self._in_hand, lambda *one: self.taken.append(one))
+        hand_on = lambda *one: self.taken.append(one)  # noqa: E731
+        self.replies = Replies(
+            self.root, self.journals, self._in_hand, hand_on, lambda *run: run in self.alive
+        )
 
     def _in_hand(self, plan: PlanId) -> Any:
         return self if plan == "api" and self.state is not None else None
@@ -93,12 +97,12 @@ def test_what_comes_for_a_plan_that_is_being_settled_waits(office: Office) -> No
 
 def test_what_a_living_run_may_have_asked_for_is_left_to_its_runner(office: Office) -> None:
     folder = in_work(office, State.RUNNING)
-    (folder / "runs/main.1").mkdir(parents=True)
+    office.alive.add((PlanId("api"), "main", 1))
 
     assert office.take("api.main.1.3.approval.json", "{}") is None
     assert lies(office, "api.main.1.3.approval.json")
 
-    (folder / "runs/main.1/exit.json").write_text("{}")
+    office.alive.clear()
     assert office.take("api.main.1.3.approval.json", "{}") is None
     assert os.listdir(folder / "replies") == ["api.main.1.3.approval.json"]
 
