@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,6 +168,9 @@ def with_token(
     token = session_variable(name, os.environ)
     if not token:
         raise Complaint(f"{name} is not set in this session: {how_to_set(name)}, then start Desktop again", 1)
+    signal.signal(
+        signal.SIGPIPE, signal.SIG_DFL
+    )  # which Python ignores, and another program might not expect
     try:
         os.execvpe(command[0], command, os.environ | {TOKEN_VARIABLE: token})  # noqa: S606 - no shell is wanted
     except OSError as error:
@@ -191,8 +196,10 @@ def _entries(
         if token_env or transport:
             raise Complaint("--token-env and --transport are for --local-proxy URL")
         return entries
-    if name == SERVER_NAME or not name.strip():
-        raise Complaint(f"--name {plain(name)!r}: that is ours; name the proxied server otherwise")
+    if name == SERVER_NAME:
+        raise Complaint(f"--name {name}: that is ours; name the proxied server otherwise")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
+        raise Complaint(f"--name {plain(name)}: letters, digits, - and _ make a name, 64 at most")
     proxied = check_proxied(local_proxy, transport, token_env, os.environ)
     return [*entries, proxy_entry(name, program(), _proxy_program(), proxied)]
 

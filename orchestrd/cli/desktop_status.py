@@ -12,6 +12,7 @@ from orchestrd.desktop.config_file import ConfigFile, read_config
 from orchestrd.desktop.entries import SERVER_NAME, Proxied, is_server, read_proxy
 from orchestrd.desktop.section import read_text, servers_of
 from orchestrd.desktop.starting import Started, try_entry
+from orchestrd.views.words import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,14 @@ class Standing:
         """What our entry starts."""
         if not is_server(self.entry):
             return []
-        return [self.entry["command"], *self.entry.get("args", [])]
+        return [plain(one) for one in (self.entry["command"], *self.entry.get("args", []))]
 
     @property
     def root(self) -> str | None:
         """The root that our entry names."""
         env = self.entry.get("env") if is_server(self.entry) else None
-        return env.get("ORCHESTRD_ROOT") if isinstance(env, dict) else None
+        root = env.get("ORCHESTRD_ROOT") if isinstance(env, dict) else None
+        return None if root is None else plain(root)
 
     def lines(self) -> list[str]:
         """Say it to a person."""
@@ -52,7 +54,7 @@ class Standing:
             said += [f"starts: {' '.join(self.command)}", f"root: {self.root or 'that of its settings'}"]
         for name, one in self.proxies.items():
             token = f", token from {one.token_variable}" if one.token_variable else ""
-            said.append(f"proxy: {name}, for {one.url} ({one.transport}{token})")
+            said.append(f"proxy: {name}, for {one.shown} ({one.transport}{token})")
         latest = f", the latest {self.backups[0].name}" if self.backups else ""
         return [*said, f"backups: {len(self.backups)}{latest}"]
 
@@ -65,11 +67,11 @@ class Standing:
             "command": self.command,
             "root": self.root,
             "starts": self.is_in_order,
-            "said": self.started.said if self.started else None,
+            "said": plain(self.started.said) if self.started else None,
             "proxies": [
                 {
                     "name": name,
-                    "url": one.url,
+                    "url": one.shown,
                     "transport": one.transport,
                     "token_env": one.token_variable or None,
                 }
@@ -94,5 +96,5 @@ def look(named: Path, environ: Mapping[str, str], deadline_seconds: float) -> St
     servers = servers_of(read_text(file.content, str(named))) if file.content is not None else {}
     entry = servers.get(SERVER_NAME)
     started = try_entry(entry, environ, deadline_seconds) if entry and is_server(entry) else None
-    proxies = {name: read for name, value in servers.items() if (read := read_proxy(value))}
+    proxies = {plain(name): read for name, value in servers.items() if (read := read_proxy(value))}
     return Standing(file, entry, started, proxies, backups_of(named))

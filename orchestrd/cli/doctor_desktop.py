@@ -22,6 +22,7 @@ from orchestrd.desktop.leaks import Leak, files_of, files_of_project, find_by_sh
 from orchestrd.desktop.places import FILE_NAME, desktop_folder
 from orchestrd.desktop.section import read_text, servers_of
 from orchestrd.desktop.session_environment import how_to_set, session_variable
+from orchestrd.views.words import plain
 
 _WHAT = "Claude Desktop"
 
@@ -43,7 +44,7 @@ def _examine(file: Path) -> Iterator[Finding]:
         yield Finding("missing", _WHAT, f"{file}", str(error).removeprefix(f"{file}:").strip())
         return
     yield _server(file, servers.get(SERVER_NAME))
-    proxies = {name: read for name, value in servers.items() if (read := _local_proxy(value))}
+    proxies = {plain(name): read for name, value in servers.items() if (read := _local_proxy(value))}
     for name, proxied in proxies.items():
         yield _proxy(name, proxied)
     if proxies:
@@ -54,10 +55,7 @@ def _local_proxy(value: Any) -> Proxied | None:
     from urllib.parse import urlsplit
 
     proxied = read_proxy(value)
-    try:
-        return proxied if proxied and is_loopback(urlsplit(proxied.url).hostname or "") else None
-    except ValueError:
-        return None
+    return proxied if proxied and is_loopback(urlsplit(proxied.url).hostname or "") else None
 
 
 def _server(file: Path, value: Any) -> Finding:
@@ -78,15 +76,16 @@ def _server(file: Path, value: Any) -> Finding:
         return Finding(
             "missing", _WHAT, f"{file}: the server lacks a library", "pip install 'orchestrd[desktop]'"
         )
-    root = (value.get("env") or {}).get("ORCHESTRD_ROOT", "the root of its settings")
-    return Finding("ok", _WHAT, f"{file}, for {root}")
+    env = value.get("env")
+    root = env.get("ORCHESTRD_ROOT") if isinstance(env, dict) else None
+    return Finding("ok", _WHAT, f"{file}, for {root or 'the root of its settings'}")
 
 
 def _proxy(name: str, proxied: Proxied) -> Finding:
     variable = proxied.token_variable or TOKEN_VARIABLE
     token = session_variable(variable, os.environ)
     answer = ask(proxied, token)
-    found = f"{proxied.url} {answer.word}: {answer.said}"
+    found = f"{proxied.shown} {answer.word}: {answer.said}"
     match answer.word:
         case Answers.YES:
             if proxied.token_variable and not token:
@@ -96,7 +95,7 @@ def _proxy(name: str, proxied: Proxied) -> Finding:
         case Answers.UNAUTHORIZED if not token:
             remedy = f"{variable} is not set in this session: {how_to_set(variable)}"
             if not proxied.token_variable:
-                again = f"--local-proxy {proxied.url} --token-env {variable}"
+                again = f"--local-proxy {proxied.shown} --token-env {variable}"
                 remedy = f"it wants a token: orchestrd desktop install {again}"
             return Finding("missing", name, found, remedy)
         case Answers.UNAUTHORIZED:

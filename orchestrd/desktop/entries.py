@@ -48,6 +48,13 @@ class Proxied:
     transport: str
     token_variable: str
 
+    @property
+    def shown(self) -> str:
+        """The URL as it may be shown: somebody may have put a password or a token into it."""
+        parts = urlsplit(self.url)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}{parts.path}"
+
 
 def server_entry(command: tuple[str, ...], root: Path, environ: Mapping[str, str]) -> Entry:
     """Return our server's entry: `command` is how this installation is started."""
@@ -89,7 +96,7 @@ def read_proxy(value: object) -> Proxied | None:
     after = _after_launcher(words)
     if after is not None:
         variable, words = (words[after], words[after + 1 :]) if after < len(words) else ("", [])
-    urls = [word for word in words if word.startswith(("http://", "https://"))]
+    urls = [word for word in words if word.startswith(("http://", "https://")) and _is_url(word)]
     if not urls or not any(_program(word).split("@")[0] == "mcp-proxy" for word in words):
         return None
     transport = "sse"
@@ -111,7 +118,7 @@ def check_proxied(
     except ValueError as error:
         raise DesktopError(f"{url}: no URL: {error}") from None
     del port  # asked for because a bad one raises
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in ("http", "https") or not host or not url.isprintable() or " " in url:
         raise DesktopError(f"{url}: a URL such as http://127.0.0.1:8000/mcp is expected")
     if parts.username is not None or parts.password is not None:
         raise DesktopError(
@@ -147,6 +154,14 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_url(word: str) -> bool:
+    try:
+        parts = urlsplit(word)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
 

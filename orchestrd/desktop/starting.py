@@ -39,8 +39,11 @@ class Started:
 def try_entry(value: Mapping[str, Any], environ: Mapping[str, str], deadline_seconds: float) -> Started:
     """Start what an entry names and greet it; it is gone when this returns."""
     command, args = str(value.get("command", "")), [str(one) for one in value.get("args", [])]
+    given = value.get("env")
     env = {name: environ[name] for name in HANDED_ON if name in environ}
-    env |= {str(name): str(one) for name, one in (value.get("env") or {}).items()}
+    env |= {str(name): str(one) for name, one in given.items()} if isinstance(given, dict) else {}
+    if any("\0" in text for text in (command, *args, *env, *env.values())):
+        return Started(is_server=False, said="what it is to be started with holds a NUL")
     found = shutil.which(command, path=env.get("PATH"))
     if found is None:
         return Started(is_server=False, said=f"{command}: there is no such program, or it cannot be executed")
@@ -54,8 +57,8 @@ def try_entry(value: Mapping[str, Any], environ: Mapping[str, str], deadline_sec
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-    except OSError as error:
-        return Started(is_server=False, said=f"{command}: {error.strerror}")
+    except (OSError, ValueError) as error:
+        return Started(is_server=False, said=f"{command}: {getattr(error, 'strerror', None) or error}")
     with process:
         try:
             return _greet(process, time.monotonic() + deadline_seconds)

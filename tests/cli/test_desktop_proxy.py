@@ -150,6 +150,8 @@ def test_doctor_knows_a_token_by_its_place_where_it_does_not_know_its_value(orch
         (["--token-env", NAME], "for --local-proxy"),
         (["--local-proxy", "http://localhost/", "--transport", "ws"], "streamablehttp and sse"),
         (["--local-proxy", "http://localhost/", "--name", "orchestrd"], "that is ours"),
+        (["--local-proxy", "http://localhost/", "--name", "a b"], "make a name"),
+        (["--local-proxy", "http://localhost/\n"], "a URL such as"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(orchestrd, config, words, says):
@@ -166,6 +168,28 @@ def test_a_token_that_the_session_does_not_have_is_told_to_desktops_log(orchestr
 
     assert said.code == 1
     assert f"{NAME} is not set in this session" in said.err
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        '{"orchestrd": {"command": "orchestrd", "args": ["mcp"], "env": []}}',
+        '{"orchestrd": {"command": "orchestrd\\u0000", "args": ["mcp"]}}',
+        '{"orchestrd": {"command": "/bin/orchestrd", "args": ["\\ud800", "mcp"], "env": {"A": "\\u0000"}}}',
+        '{"orchestrd": 1e400, "\\ud800\\u001b": {"command": "mcp-proxy", "args": ["http://localhost:1/mcp"]}}',
+        '{"a": {"command": "mcp-proxy", "args": ["http://[::1/", "http://localhost:x/", "http://:1"]}}',
+        '{"a": {"command": "mcp-proxy", "args": [null, {}, "http://me:canary@localhost:1/mcp?t=canary"]}}',
+        '{"a": {"command": "mcp-proxy", "args": ["https://me:canary@example.org/mcp?t=canary"]}}',
+    ],
+)
+def test_what_is_odd_in_the_file_is_looked_at_and_harms_nobody(orchestrd, config, servers):
+    config.write_text(f'{{"mcpServers": {servers}}}')
+
+    for words in (("doctor",), ("doctor", "--json"), ("desktop", "status"), ("desktop", "status", "--json")):
+        said = orchestrd(*words)
+        assert said.code in (0, 1, 3)
+        assert "Traceback" not in said.err
+        assert "canary" not in said.out + said.err
 
 
 def test_where_desktop_has_never_been_doctor_says_nothing_of_it(orchestrd):
