@@ -24,7 +24,8 @@ GREETING = {
         "clientInfo": {"name": "orchestrd-desktop-status", "version": "1"},
     },
 }
-_ENDING_SECONDS = 3.0
+_PATIENCE_SECONDS = 0.7
+"""How long it is given to end, before it is asked to, and once more before it has to."""
 _MOST_ANSWER_BYTES = 1 << 20
 
 
@@ -89,9 +90,10 @@ def _greet(process: subprocess.Popen[bytes], deadline: float) -> Started:
             answer = _answer_in(heard[out])
             if answer:
                 return answer
+        is_silent = not waiting.get_map()
     errors = heard[process.stderr.fileno()].decode("utf-8", "replace").strip().splitlines()
     last = f": {errors[-1]}" if errors else ""
-    if _has_ended(process):
+    if is_silent and _has_ended(process):
         return Started(is_server=False, said=f"it ended with exit {process.returncode} and no answer{last}")
     return Started(is_server=False, said=f"no answer in time{last}")
 
@@ -99,7 +101,7 @@ def _greet(process: subprocess.Popen[bytes], deadline: float) -> Started:
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     """Tell whether it has ended, giving one that has closed its streams the moment that takes."""
     try:
-        process.wait(0.5)
+        process.wait(_PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
         return False
     return True
@@ -124,7 +126,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     _close(process.stdin)
     for end in (process.terminate, process.kill):
         try:
-            process.wait(_ENDING_SECONDS / 3)
+            process.wait(_PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             end()
     process.wait()

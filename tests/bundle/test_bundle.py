@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,6 @@ UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.envi
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Path:
     node_tool("mcpb")
-    if find_spec("orchestrd.bridge") is None:
-        pytest.skip("the server that it starts is not there yet")
     files = tmp_path_factory.mktemp("files")
     put_together(files)
     made = tmp_path_factory.mktemp("made") / "orchestrd.mcpb"

@@ -10,7 +10,6 @@ import select
 import stat
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -310,7 +309,6 @@ def test_what_desktop_needs_to_be_told_is_printed_with_the_places_of_this_root(o
     assert "~/handoff" not in said.out
 
 
-@pytest.mark.skipif(find_spec("orchestrd.bridge") is None, reason="the server is not there yet")
 def test_what_was_installed_starts_and_answers_as_our_server(orchestrd, config):
     orchestrd("desktop", "install", "--yes")
 

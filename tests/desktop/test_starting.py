@@ -38,7 +38,7 @@ def entry(program: str) -> dict[str, Any]:
     ],
 )
 def test_what_came_of_it_is_told(program, is_server, says):
-    found = try_entry(entry(program), os.environ, 2.0 if is_server or "ended" in says else 0.7)
+    found = try_entry(entry(program), os.environ, 0.4 if "in time" in says else 10.0)
 
     assert found.is_server is is_server
     assert says in found.said
