@@ -52,7 +52,7 @@ from orchestrd.workspaces.git import GitLock
 
 STOP_SECONDS = 4.0
 """How long what is under way in other threads may take when the daemon is told to stop."""
-TELL_SECONDS = 2.0
+TELL_SECONDS = 1.0
 """Of this, at most so long for a message to a person that is under way."""
 STATUS = "status"
 LEFT_ALONE = (

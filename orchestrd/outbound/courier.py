@@ -150,7 +150,8 @@ class Courier:
             f"{len(still)} things" if len(still) > 1 else next((one.partition("/")[2] for one in still), "it")
         )
         how = "given up" if given_up else f"tried {tries} of {MOST_TRIES} times"
-        self.failure = Failure(f"{error.message} ({what} not told, {how})", error.remedy)
+        # In the remedy: as long as the message stays the same, it is the same trouble.
+        self.failure = Failure(error.message, f"{error.remedy} ({what} not told yet, {how})")
         # The youngest counts: what has just come is not to wait for half an hour.
         least = min((self._tries[one] for one in self._waiting if one in self._tries), default=1)
         self._not_before = boot + PAUSES[min(least, len(PAUSES)) - 1]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.acceptance.stage import drop_plan
 from tests.outbound.hooks import a_hook
-from tests.requesting import an_approval, ask
+from tests.requesting import a_docs_request, an_approval, ask
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -57,7 +57,7 @@ def test_each_request_is_told_once_also_when_the_daemon_is_killed_in_between_and
         wait_until(lambda: not problems(here), 10, "the problem to be over")
 
         here.kill()
-        late = ask(here.root.requests, an_approval("documented"))
+        late = ask(here.root.requests, a_docs_request("elsewhere"))
         here.start(**settings)
         both[f"requests/{late}"] = everybody
         wait_until(lambda: remembered(here) == both, 10, f"what came meanwhile to be told; {here.said()}")
@@ -68,7 +68,7 @@ def test_each_request_is_told_once_also_when_the_daemon_is_killed_in_between_and
         assert sorted(one["id"] for one in flat(hook.took())) == expected
     assert "HTTP 500" in problem["message"]
     assert "notify-test" in problem["remedy"]
-    (docs,) = [one for one in lines(told) if one["kind"] == "docs"]
+    docs = next(one for one in lines(told) if one["plan"] == "documented")
     assert docs["text"] == "Write a: is done and asks for documentation"
     assert "hush-hush" not in here.said() + json.dumps(here.status("daemon"))
 
