@@ -16,10 +16,12 @@ from pathlib import Path
 from handoff import durable, looking
 from handoff.effects import effects, let_go
 from handoff.foreign import MAX_DOCUMENT_BYTES, BadFile, StillWritten, read_settled
+from handoff.platform import OUT
 
 _NAME = re.compile(
-    r"\.(?P<of>.+)\.(?P<new>[0-9a-f]{16})-(?P<old>[0-9a-f]{16})\.exchange(?P<out>\.out)?", re.DOTALL
+    r"\.(?P<of>.+)\.(?P<new>[0-9a-f]{16})-(?P<old>[0-9a-f]{16})\.exchange(?P<in>\.out|\.tmp)?", re.DOTALL
 )
+_HALF_WRITTEN = ".tmp"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -37,15 +39,12 @@ def put_in(path: Path, content: bytes, expected: bytes | None) -> bool:
 
     False: somebody wrote it meanwhile, and theirs lies there. Raises OSError; then `rescue` tidies up.
     """
-    if expected is None:
-        try:
-            durable.publish_new(path, content)
-        except FileExistsError:
-            return False
-        return True
     beside = path.parent / f".{path.name}.{_sum(content)}-{_sum(expected)}.exchange"
-    whole = durable.temporary_of(path)
+    # A name of its own: whoever else writes here by a temporary file may call it as `durable` does.
+    whole = os.fspath(beside) + _HALF_WRITTEN
     durable.write_beside(whole, content, 0o600, sync=True)
+    if expected is None:
+        return _put_new(whole, path)
     # Under that name it is always whole: of a torn one nobody could tell that it is nobody's.
     effects.rename(whole, os.fspath(beside))
     try:
@@ -73,18 +72,30 @@ def rescue(folder: Path) -> list[Path]:
     aside = []
     for name in sorted(effects.list(folder)):
         found = _NAME.fullmatch(name)
-        if found is not None:
+        if found is not None and found["in"] == _HALF_WRITTEN:
+            durable.remove(folder / name, sync=False)
+        elif found is not None:
             aside += _rescue(folder / name, folder / found["of"], found)
     return aside
 
 
+def _put_new(whole: str, path: Path) -> bool:
+    try:
+        effects.rename_new(whole, os.fspath(path), ours=False)
+    except FileExistsError:
+        durable.forget(whole)
+        return False
+    effects.sync_dir(os.fspath(path.parent))
+    return True
+
+
 def _rescue(left: Path, path: Path, found: re.Match[str]) -> list[Path]:
     content = _content(left)
-    if found["out"] and not looking.is_there(path):
+    if found["in"] == OUT and not looking.is_there(path):
         durable.move_new(left, path)
         return []
     there = _content(path)
-    if content == there or _sum(content) in (found["new"], found["old"]):
+    if content is not None and (content == there or _sum(content) in (found["new"], found["old"])):
         # It lies there as well; or it is ours, or what ours was made of.
         durable.remove(left)
         return []
@@ -119,5 +130,5 @@ def _content(path: Path) -> bytes | None:
 
 def _sum(content: bytes | None) -> str:
     if content is None:
-        return ""
+        return "0" * 16
     return sha256(content).hexdigest()[:16]

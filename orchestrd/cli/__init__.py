@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from orchestrd.cli import (
     answering,
+    contexts,
     mcp,
     notify_test,
     orders,
@@ -44,6 +45,7 @@ for room in (
     plans,
     workflows,
     reading,
+    contexts,
     requests,
     answering,
     orders,

@@ -159,7 +159,7 @@ def _block(piece: Piece, line_end: str) -> Block:
 
 def _older(count: int) -> Piece:
     plans = "plan is" if count == 1 else "plans are"
-    return Piece(OLDER, f"{count} older {plans} not told of here; `orchestrd list` shows them.")
+    return Piece(OLDER, f"{count} older {plans} not told of here; `orchestrd ls` shows them.")
 
 
 def _renewed(

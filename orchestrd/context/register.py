@@ -64,6 +64,13 @@ class Register:
                 continue
             self._known[found.project] = found
 
+    def tidy(self) -> None:
+        """Remove what a cut left half-written. Raises OSError."""
+        if looking.is_folder(self.folder):
+            for name in effects.list(self.folder):
+                if name.startswith(".") and name.endswith(".tmp"):
+                    durable.remove(self.folder / name, sync=False)
+
     def of(self, project: str) -> Remembered | None:
         """What is remembered of a project's context; None: it has none of ours."""
         return self._known.get(project)

@@ -98,7 +98,7 @@ def state_of(plans: Sequence[OpenPlan], seen: Seen) -> tuple[Piece, ...]:
     pieces = [piece for one in plans for piece in _pieces(one, seen)]
     more = len(pieces) - MOST_PIECES
     if more > 0:
-        told = f"- and {more} more: `git branch --no-merged` and `orchestrd list` tell them all."
+        told = f"- and {more} more: `git branch --no-merged` and `orchestrd ls` tell them all."
         pieces = [*pieces[:MOST_PIECES], Piece(f"{STATE}/more", told)]
     return tuple(pieces)
 

@@ -18,6 +18,7 @@ from loguru import logger
 
 from handoff.context import ContextProblem, find_context, project_of, read_context, without_marks
 from handoff.effects import clock
+from handoff.exchanging import rescue
 from handoff.result import Result
 from handoff.root import PlanId, Root
 from orchestrd.context.asking import Asking
@@ -176,6 +177,8 @@ class Contexts:
 
     def _catch_up(self) -> None:
         try:
+            self._register.tidy()
+            rescue(self._root.context)
             for one in settled_since(self._root, told_until(self._root)):
                 self.note(one.project, one.result)
         except Exception as error:  # noqa: BLE001 - the border of this thread: what comes from now on is told

@@ -256,6 +256,7 @@ class _Look:
             self._root.status,
             self._root.active,
             self._root.private,
+            self._root.context,
         ]
         if self._plans is None:
             tops.append(self._root.archive)
@@ -264,7 +265,7 @@ class _Look:
         for top in tops:
             for folder, _, names in os.walk(top):
                 for name in names:
-                    if name.startswith(".") and name.endswith(".tmp"):
+                    if name.startswith(".") and name.endswith((".tmp", ".exchange", ".out")):
                         yield from self._temporary(Path(folder, name), now)
 
     def _temporary(self, path: Path, now: float) -> Iterator[Finding]:
