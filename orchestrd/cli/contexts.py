@@ -39,7 +39,7 @@ def show_context(
     path: Annotated[bool, typer.Option("--path", help="Only say where it lies.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
 ) -> None:
-    """Show what is known of a project: what plans did there, decided and left open, and what people wrote."""
+    """Show or edit what is known of a project. Without one: list all."""
     root: Root = context.obj.root
     if sum((edit, path, as_json)) > 1:
         raise Complaint("--edit, --path and --json: one of them")

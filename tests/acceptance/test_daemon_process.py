@@ -69,7 +69,18 @@ def test_serve_makes_the_root_tells_its_own_pid_beats_and_lets_no_second_daemon_
     assert first["beat_seconds"] == 5
     assert first["state"] == "running"
     assert sorted(path.name for path in fresh.iterdir()) == sorted(
-        [".orchestrd", "active", "archive", "control", "inbox", "replies", "requests", "results", "status"]
+        [
+            ".orchestrd",
+            "active",
+            "archive",
+            "context",
+            "control",
+            "inbox",
+            "replies",
+            "requests",
+            "results",
+            "status",
+        ]
     )
     assert (fresh.stat().st_mode & 0o777) == 0o700
     wait_until(lambda: here.status("daemon")["heartbeat"] > first["heartbeat"], 6, "the next heartbeat")
