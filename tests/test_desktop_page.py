@@ -17,7 +17,7 @@ from handoff.formats import Format, read_document
 from handoff.order import Order
 from handoff.plan import Plan
 from handoff.request import NOTHING_TO_DOCUMENT, Approval, ApprovalReply, QuestionReply
-from handoff.result import Reason, Result, Status
+from handoff.result import Result, Status
 from handoff.root import CONTEXT, LANES, PlanId, plan_id_of
 from handoff.schema import schema_path
 from orchestrd.config import Limits
@@ -77,7 +77,7 @@ def test_a_plan_to_copy_is_accepted(title: str):
 
     found = check_plan(text.encode(), file_format, PlanId("copied"), Limits())
 
-    assert isinstance(found, Accepted) or found.reason is Reason.UNSUPPORTED, found
+    assert isinstance(found, Accepted), found
     if file_format is Format.TOML:
         jsonschema.validate(tomllib.loads(text), plan_schema())
 
@@ -203,3 +203,14 @@ def test_what_is_printed_to_paste_names_the_places_of_this_machine():
 
     assert "/srv/handoff/inbox/api-limits-7f3a.plan.md" in text
     assert "~/handoff" not in text
+
+
+def test_the_tools_that_the_page_names_are_those_of_the_server():
+    pytest.importorskip("mcp", reason="the MCP SDK is not installed (extra `desktop`)")
+    from orchestrd.bridge.server import TOOLS
+
+    section = PAGE.partition("## With our server")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert sorted(re.findall(r"`([a-z_]+)`", " ".join(rows))) == sorted(
+        tool.function.__name__ for tool in TOOLS
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,11 +59,18 @@ class Desktop:
 
     async def finds(self, lane: str, name: str) -> None:
         """Look into a lane, in this chat or a later one, until a file is there."""
+        await self._looks(lane, lambda names: name in names)
+
+    async def misses(self, lane: str, name: str) -> None:
+        """Look into a lane until a file is there no more."""
+        await self._looks(lane, lambda names: name not in names)
+
+    async def _looks(self, lane: str, is_so: Callable[[list[str]], bool]) -> None:
         for _ in range(300):
-            if name in await self.lists(lane):
+            if is_so(await self.lists(lane)):
                 return
             await asyncio.sleep(0.05)
-        raise AssertionError(f"no {lane}/{name}; there are {await self.lists(lane)}; {self._here.said()}")
+        raise AssertionError(f"in {lane}/ are {await self.lists(lane)}; {self._here.said()}")
 
 
 @asynccontextmanager
@@ -94,6 +101,10 @@ def test_a_plan_that_the_filesystem_server_wrote_runs_and_the_loop_closes_by_fil
             page = await later_chat.reads("results/limits-7f3a.md")
             assert await later_chat.lists("requests") == ["limits-7f3a.docs.md"]
             request = await later_chat.reads("requests/limits-7f3a.docs.md")
+            await later_chat.writes("replies/.limits-7f3a.docs.md.tmp", "# Limits\n\nTen.\n")
+            await later_chat.moves("replies/.limits-7f3a.docs.md.tmp", "replies/limits-7f3a.docs.md")
+            await later_chat.misses("requests", "limits-7f3a.docs.md")
+            result |= tomllib.loads(await later_chat.reads("results/limits-7f3a.toml"))
             return result, page, request
 
     here.start()
@@ -104,7 +115,9 @@ def test_a_plan_that_the_filesystem_server_wrote_runs_and_the_loop_closes_by_fil
     assert "requests/limits-7f3a.docs.md" in page
     assert 'write_to = [\n    "docs/limits.md",\n]' in request
     assert "+ten" in request
-    assert "replies" in request
+    assert result["docs"]["files"] == ["docs/limits.md"]
+    assert git(project, "show", f"{result['docs']['commit']}:docs/limits.md") == "# Limits\n\nTen."
+    assert git(project, "rev-parse", "handoff/limits-7f3a") == result["docs"]["commit"]
 
 
 def test_a_plan_moved_from_a_temporary_name_runs_and_so_does_one_that_is_mended_in_the_inbox(
