@@ -211,10 +211,12 @@ async function asked(root, name) {
   const what =
     request.kind === "approval"
       ? `${request.step} wants to use ${request.tool}: ${request.input_json}`
-      : request.questions?.map(({ text, options = [] }) => `${text} [${options.map(({ label }) => label)}]`).join("; ");
+      : request.questions?.map(inOneLine).join("; ");
   const answer = request.kind === "approval" ? '{"decision": "allow"} or {"decision": "deny"}' : '{"answer": "..."}';
   return `${request.kind}${problem}: ${what}\n  answer: write ${answer} to ${join(root, "replies", name)}`;
 }
+
+const inOneLine = ({ text, options = [] }) => [text, ...options.map(({ label }) => label)].join(" | ");
 
 /** Wait until something happens in a lane, but not long. */
 function watchLanes(root, signal) {
