@@ -14,11 +14,12 @@ from handoff.effects import effects
 from handoff.root import PlanId, Root
 from handoff.settling import FileKind, look
 from orchestrd.core.events import Moment
-from orchestrd.daemon.docs_answers import deal_with, expire, expires_at
+from orchestrd.daemon.docs_answers import Tell, deal_with, expire, expires_at
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
 from orchestrd.inbound.replies import plan_of, taken_replies
 from orchestrd.inbound.taken import opened
 from orchestrd.record import journal
+from orchestrd.record.account import account_of
 from orchestrd.record.archived import archived_folder
 from orchestrd.record.replies import DOCS
 from orchestrd.workspaces.git import GitLock
@@ -32,11 +33,15 @@ Job = Callable[[], None]
 class Answers:
     """What is to be done about answers and about requests whose time is over."""
 
-    def __init__(self, root: Root, lock: GitLock, errands: Errands, now: Callable[[], Moment]) -> None:
+    def __init__(
+        self, root: Root, lock: GitLock, errands: Errands, now: Callable[[], Moment], tell: Tell
+    ) -> None:
+        """`tell`: of each plan, and its project, whose docs request is open no more; from another thread."""
         self._root = root
         self._lock = lock
         self._errands = errands
         self._now = now
+        self._tell = tell
         self._began = now().wall
         self._queue: deque[tuple[PlanId, Job]] = deque()
         self._busy: set[PlanId] = set()
@@ -59,7 +64,7 @@ class Answers:
 
     def deal_with(self, plan: PlanId, name: str) -> None:
         """Have an answer dealt with that was taken under that name."""
-        self._queue.append((plan, lambda: deal_with(self._root, plan, name, self._lock)))
+        self._queue.append((plan, lambda: deal_with(self._root, plan, name, self._lock, self._tell)))
 
     def settled(self, plan: PlanId) -> None:
         """A plan is settled: it may have a request that expires."""
@@ -124,7 +129,9 @@ class Answers:
         if wall < max(expires, self._began) + GRACE_SECONDS and self._is_being_answered(plan):
             self._found.append((wall + AGAIN_SECONDS, plan))
             return
-        expire(self._root, plan, folder, journal.open_for_append(folder / durable.JOURNAL))
+        records = journal.open_for_append(folder / durable.JOURNAL)
+        expire(self._root, plan, folder, records)
+        self._tell(plan, account_of(records).checked["project"])
 
     def _is_being_answered(self, plan: PlanId) -> bool:
         """Whether an answer lies in the lane, or is in hand."""

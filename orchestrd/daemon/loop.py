@@ -145,7 +145,13 @@ class Daemon:
         self._errands = Errands(
             config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
-        self._answers = Answers(root, self._git_lock, self._errands, self._now)
+        self._answers = Answers(
+            root,
+            self._git_lock,
+            self._errands,
+            self._now,
+            lambda plan, project: self._contexts.refresh(project, plan),
+        )
         self._replies = Replies(
             root, self._journals, self._engine.plan, self._answers.deal_with, self._runs.followed.is_alive
         )
