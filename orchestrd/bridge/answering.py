@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from handoff.client import NameTaken, reply
+from handoff.document_error import DocumentError
 from handoff.foreign import MAX_DOCUMENT_BYTES
-from handoff.formats import Format, dump
-from handoff.request import Approval, ApprovalReply, DocsRequest, Question, QuestionReply, Request
+from handoff.replies import Asked, answers_to, read_approval_reply, read_question_reply
+from handoff.request import Approval, DocsRequest, Question
 from handoff.root import Root
+from orchestrd.bridge import doc_replies
 from orchestrd.bridge.answers import Answer, CannotDo
 from orchestrd.bridge.arguments import RequestName, Text
 from orchestrd.bridge.desk import Desk, is_there
-from orchestrd.bridge.doc_replies import Document, text_of
-from orchestrd.bridge.open_requests import Open, read_request, request_named
+from orchestrd.bridge.open_requests import request_named
+from orchestrd.views.requests import Document, OpenRequest, open_request
 from orchestrd.views.words import one_line
 
 TAKEN_SECONDS = 1.0
@@ -91,8 +94,7 @@ def answer_request(
     stays open. An answer that was taken cannot be taken back.
     """
     root = desk.root
-    request = request_named(root, name)
-    asked = read_request(root, request)
+    request, asked = request_named(root, name)
     given = {
         "documents": documents,
         "nothing_to_document": nothing_to_document or None,
@@ -114,84 +116,73 @@ _OF_KIND = {
 }
 
 
-def _content(asked: Request, given: dict[str, Any]) -> str | dict[str, Any]:
+def _content(asked: Document, given: dict[str, Any]) -> str | dict[str, Any]:
     """Make the reply of what was given, or say what is wrong with it. Raises CannotDo."""
-    kind = str(getattr(asked, "kind", ""))
-    others = [name for name in given if name not in _OF_KIND[kind]]
+    others = [name for name in given if name not in _OF_KIND[asked.kind]]
     if others:
-        wanted = ", ".join(_OF_KIND[kind])
-        raise CannotDo(f"{', '.join(others)}: not for a request of the kind {kind}; it takes {wanted}")
+        wanted = ", ".join(_OF_KIND[asked.kind])
+        raise CannotDo(f"{', '.join(others)}: not for a request of the kind {asked.kind}; it takes {wanted}")
     match asked:
         case DocsRequest():
-            documents = [Document(one.path, one.content) for one in given.get("documents") or ()]
+            documents = [doc_replies.Document(one.path, one.content) for one in given.get("documents") or ()]
             if bool(documents) == bool(given.get("nothing_to_document")):
                 raise CannotDo(
                     "a docs request takes `documents`, or nothing_to_document = true: give one of them"
                 )
-            return text_of(documents, asked.write_to)
+            return doc_replies.text_of(documents, asked.write_to)
         case Approval():
-            return _approval(given)
+            return _approval(asked, given)
         case Question():
             return _answers(asked, given)
-        case _:
-            raise CannotDo(f"a request of the kind {kind} is not known to this version")
 
 
-def _approval(given: dict[str, Any]) -> dict[str, Any]:
-    if "decision" not in given:
-        raise CannotDo('`decision` is missing: "allow" or "deny"')
-    if given["decision"] == "deny" and given.keys() & {"input", "scope"}:
+def _approval(asked: Approval, given: dict[str, Any]) -> dict[str, Any]:
+    if given.get("decision") == "deny" and given.keys() & {"input", "scope"}:
         raise CannotDo("`input` and `scope` belong to allow: leave them out, or allow")
+    if given.get("scope") == "plan" and not asked.rule:
+        raise CannotDo('this request has no `rule` that could hold for the whole plan: scope = "once"')
     fields = {name: value for name, value in given.items() if name != "input"}
     if "input" in given:
         fields["input_json"] = json.dumps(given["input"], ensure_ascii=False)
-    return _checked(ApprovalReply, fields)
+    _as_it_is_read(lambda raw: read_approval_reply(raw, "reply.json"), fields)
+    return fields
 
 
 def _answers(asked: Question, given: dict[str, Any]) -> dict[str, Any]:
-    ids = [one.id for one in asked.questions]
-    if "answer" in given and len(ids) != 1:
-        raise CannotDo(f"there are {len(ids)} questions: give `answers` by their ids ({', '.join(ids)})")
-    named = given.get("answers") or {}
-    unknown = [one for one in named if one not in ids]
-    missing = [one for one in ids if one not in named] if "answers" in given else []
-    if unknown or missing:
-        told = [f"unknown: {', '.join(unknown)}"] if unknown else []
-        told += [f"not answered: {', '.join(missing)}"] if missing else []
-        raise CannotDo(
-            f"`answers` do not fit the questions ({'; '.join(told)}); their ids are {', '.join(ids)}"
-        )
-    for one in asked.questions:
-        if len(named.get(one.id, ())) > 1 and not one.multiple:
-            raise CannotDo(f"the question {one.id} takes one answer: give one, in a list")
-    return _checked(QuestionReply, given)
+    questions = [Asked(one.id, one.multiple) for one in asked.questions]
+    _as_it_is_read(lambda raw: answers_to(questions, read_question_reply(raw, "reply.json")), given)
+    return given
 
 
-def _checked(model: type[ApprovalReply | QuestionReply], fields: dict[str, Any]) -> dict[str, Any]:
-    between = model.problems_between(fields)
-    if between:
-        raise CannotDo("; ".join(f"{one.message}: {one.hint}" for one in between))
+def _as_it_is_read(read: Callable[[bytes], object], fields: dict[str, Any]) -> None:
+    """Read an answer as whoever takes it will. Raises CannotDo with all that is wrong."""
     try:
-        document = model.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise CannotDo(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-    return dict(json.loads(dump(document, Format.JSON)))
+        read(json.dumps(fields).encode())
+    except DocumentError as error:
+        told = "; ".join(
+            f"{one.path}: {one.message}" + (f" (expected: {one.hint})" if one.hint else "")
+            for one in error.errors
+        )
+        raise CannotDo(f"the answer does not fit: {told}") from None
 
 
 def _deliver(
-    desk: Desk, root: Root, request: Open, asked: Request, content: str | dict[str, Any]
+    desk: Desk, root: Root, request: OpenRequest, asked: Document, content: str | dict[str, Any]
 ) -> Answered:
     size = len(content.encode("utf-8", "replace")) if isinstance(content, str) else len(json.dumps(content))
     if size > MAX_DOCUMENT_BYTES:
         raise CannotDo(f"the answer has {size} bytes, and at most {MAX_DOCUMENT_BYTES} are taken: shorten it")
-    # Asked again once it was taken, the same call would find no request: so far it is harmless.
     with desk.one_at_a_time:
-        try:
-            file = reply(root, request.name, content)
-        except NameTaken as taken:
+        if request.answered is not None and request.answered != _reply_name(request, content):
             raise CannotDo(
-                f"{taken}: another answer waits to be taken; plan_status says when it was"
+                f"another answer lies in replies/{request.answered} and was not taken yet: wait for it"
+            )
+        try:
+            # The same answer once more is no second one: it lies there already.
+            file = reply(root, request.name, content)
+        except NameTaken:
+            raise CannotDo(
+                f"another answer lies in replies/{request.answered or request.name} and was not taken yet: wait for it"
             ) from None
     if not is_there(root) and request.kind == "docs":
         return Answered(
@@ -203,20 +194,18 @@ def _deliver(
     return _await(root, request, asked, f"replies/{file}")
 
 
-def _await(root: Root, request: Open, asked: Request, file: str) -> Answered:
+def _await(root: Root, request: OpenRequest, asked: Document, file: str) -> Answered:
     """Look for a moment whether it was taken; a request that is still there and has a new problem refused it."""
     deadline = time.monotonic() + TAKEN_SECONDS
     before = asked.problem.time if asked.problem else None
     while time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
-        if not (root.requests / request.name).exists():
-            return Answered(delivered=True, outcome="taken", reply=file, next=_after(request))
         if (root.path / file).exists():
             continue
-        try:
-            problem = read_request(root, request).problem
-        except CannotDo:
-            continue
+        if not request.path.exists():
+            return Answered(delivered=True, outcome="taken", reply=file, next=_after(request))
+        again = open_request(root, request.name)
+        problem = again.problem if again else None
         if problem is not None and problem.time != before:
             return Answered(
                 delivered=True,
@@ -224,6 +213,11 @@ def _await(root: Root, request: Open, asked: Request, file: str) -> Answered:
                 problem=one_line(problem.message, 1000),
                 next="The request is still open: mend the answer and call answer_request again.",
             )
+    if not request.path.exists() and (root.path / file).exists():
+        problem_words = "the request went away before the answer was taken: it came too late"
+        return Answered(
+            delivered=True, outcome="refused", reply=file, problem=problem_words, next=_after_all(request)
+        )
     return Answered(
         delivered=True,
         outcome="waiting",
@@ -233,7 +227,15 @@ def _await(root: Root, request: Open, asked: Request, file: str) -> Answered:
     )
 
 
-def _after(request: Open) -> str:
+def _reply_name(request: OpenRequest, content: str | dict[str, Any]) -> str:
+    return request.name if isinstance(content, str) else f"{request.name.rpartition('.')[0]}.json"
+
+
+def _after_all(request: OpenRequest) -> str:
+    return f"Nothing more to do here; plan_status with {request.plan} says where the plan stands."
+
+
+def _after(request: OpenRequest) -> str:
     if request.kind == "docs":
         return (
             f"The request is closed; get_result with {request.plan} names the commit and the files in `docs`."

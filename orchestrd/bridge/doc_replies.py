@@ -1,17 +1,14 @@
-"""The text of a reply to a docs request: one document, or several, each under a line that names its file. Pure."""
+"""The text of a reply to a docs request, made of documents and read as the daemon will read it. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from handoff.docs_reply import read_docs_reply
+from handoff.document_error import DocumentError
 from handoff.request import NOTHING_TO_DOCUMENT
 from orchestrd.bridge.answers import CannotDo
-from orchestrd.views.words import one_line
-
-_WILDCARDS = frozenset("*?[")
-_FILE_LINE = re.compile(r"^<!-- file: .* -->[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,50 +20,23 @@ class Document:
 
 
 def text_of(documents: Sequence[Document], write_to: Sequence[str]) -> str:
-    """Write the reply; no documents: there is nothing to document. Raises CannotDo with what is wrong."""
+    """Write the reply; no documents: there is nothing to document. Raises CannotDo with all that is wrong."""
     if not documents:
         return f"{NOTHING_TO_DOCUMENT}\n"
-    paths = [one.path for one in documents]
-    for one in documents:
-        _check(one, write_to)
-    if len(set(paths)) < len(paths):
-        raise CannotDo("two documents have the same path: put them together")
-    if is_single(write_to):
-        if len(documents) > 1:
-            raise CannotDo(f"this request takes one document, for {write_to[0]}: put them together")
-        return _ended(documents[0].content)
-    return "\n".join(f"<!-- file: {one.path} -->\n{_ended(one.content)}" for one in documents)
-
-
-def is_single(write_to: Sequence[str]) -> bool:
-    """Whether a request takes just one document, whose path is fixed (PROTOCOL 6.1)."""
-    return len(write_to) == 1 and not _WILDCARDS & set(write_to[0]) and not write_to[0].endswith("/")
-
-
-def _check(document: Document, write_to: Sequence[str]) -> None:
-    path, content = document.path, document.content
-    allowed = ", ".join(write_to)
-    if not content.strip():
-        raise CannotDo(
-            f"{one_line(path, 100)}: the document is empty; nothing to write? nothing_to_document = true"
+    text = "\n".join(f"<!-- file: {one.path} -->\n{_ended(one.content)}" for one in documents)
+    try:
+        found = read_docs_reply(text, write_to)
+    except DocumentError as error:
+        told = "; ".join(
+            f"{one.path}: {one.message}" + (f" (expected: {one.hint})" if one.hint else "")
+            for one in error.errors[:10]
         )
-    if (
-        path.startswith("/")
-        or ".." in path.split("/")
-        or not path.isprintable()
-        or path != path.strip()
-        or "\\" in path
-    ):
-        raise CannotDo(f"{one_line(path, 100)!r} is no path inside the project; allowed are: {allowed}")
-    if is_single(write_to) and path != write_to[0]:
+        raise CannotDo(f"the documents do not fit: {told}") from None
+    if [one.path for one in found] != [one.path.strip() for one in documents]:
         raise CannotDo(
-            f"{one_line(path, 100)!r} may not be written; this request takes {write_to[0]} and nothing else"
+            "a line `<!-- file: … -->` within a document would begin another one: put a space before it"
         )
-    # One that stands in a text would begin a document of its own.
-    if not is_single(write_to) and _FILE_LINE.search(content):
-        raise CannotDo(
-            f"{one_line(path, 100)}: a line `<!-- file: … -->` in a document would begin another: change it, indent it"
-        )
+    return text
 
 
 def _ended(text: str) -> str:

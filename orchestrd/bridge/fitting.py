@@ -1,13 +1,22 @@
-"""Keeping an answer short: the longest texts in it are shortened first, then the longest lists. Pure."""
+"""Keeping an answer short: of long lists the beginning, of long texts the beginning, and a note of what is not there.
+
+Pure. What a field means is not known here; but what stands at the top of an answer may be longer than what lies deeper.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-LEAST_TEXT = 200
-"""A text is shortened to no less, as long as lists can be."""
+CAPS = (1_000_000, 100, 30, 10, 3, 1)
+"""Entries that are left of each list, tried in this order."""
+WIDTHS = (8000, 3000, 1000, 300)
+"""Characters that are left of each text, tried in this order; at the top of an answer three times as many."""
+LAST_WIDTH = 20
+"""If nothing else helps."""
+MOST_FIELDS = 60
+"""A table with more fields than any answer has is a list of a kind."""
 MOST_NOTES = 20
 _ROOM_FOR_NOTES = 2000
 _MARK = "… [{} more characters]"
@@ -24,83 +33,83 @@ def fit(tree: Tree, most_chars: int) -> Tree:
     """Return an answer that is at most so long as JSON; what was done to it stands in its `cut`."""
     if len(as_json(tree)) <= most_chars:
         return tree
-    notes: list[str] = list(tree.get("cut") or ())
-    body = {name: value for name, value in tree.items() if name != "cut"}
     room = max(most_chars - _ROOM_FOR_NOTES, most_chars // 2)
-    body = _shortened(body, most_chars, notes) if _longest(body) > most_chars else body
-    widths = (LEAST_TEXT * 2**step for step in range(12, -1, -1))
-    for width in widths:
-        found: list[str] = []
-        shorter = _shortened(body, width, found)
-        if len(as_json(shorter)) <= room:
-            return {**shorter, "cut": _told([*notes, *found])}
-    return _with_shorter_lists(_shortened(body, LEAST_TEXT, notes), room, notes)
+    # Whatever is longer than the whole may be goes at once: what comes after is then quick.
+    begun = _Cutting(most_chars, CAPS[0]).cut(tree)
+    for cap in CAPS:
+        found = _fitting(begun, room, cap, WIDTHS[-1])
+        if found is None:
+            continue
+        for width in WIDTHS[:-1]:
+            better = _fitting(begun, room, cap, width)
+            if better is not None:
+                return _noted(better, tree)
+        return _noted(found, tree)
+    return _noted(_Cutting(LAST_WIDTH, 1).cut(begun), tree)
 
 
-def _with_shorter_lists(body: Tree, room: int, notes: list[str]) -> Tree:
-    """Leave out the ends of the longest lists; in the end, where lists are not what is long, whole fields."""
-    left_out: dict[str, int] = {}
-    while len(as_json(body)) > room:
-        lists = sorted(_lists(body, ""), key=lambda one: len(as_json({"": one[1]})), reverse=True)
-        path, longest = next(((path, one) for path, one in lists if len(one) > 1), ("", []))
-        if not path:
-            break
-        half = len(longest) // 2
-        left_out[path] = left_out.get(path, 0) + len(longest) - half
-        del longest[half:]
-    told = [f"{path}: {count} more entries" for path, count in left_out.items()]
-    if len(as_json(body)) > room:
-        body = _shortened(body, LEAST_TEXT // 10, told)
-    for name in sorted(body, key=lambda name: len(as_json({"": body[name]})), reverse=True):
-        if len(as_json(body)) <= room:
-            break
-        if isinstance(body[name], dict):
-            told.append(f"{name}: left out")
-            body[name] = {}
-    return {**body, "cut": _told([*notes, *told])}
+def _fitting(tree: Tree, room: int, cap: int, width: int) -> Tree | None:
+    found = _Cutting(width, cap).cut(tree)
+    return found if len(as_json(found)) <= room else None
 
 
-def _told(notes: list[str]) -> list[str]:
-    short = [note if len(note) <= 80 else f"{note[:79]}…" for note in notes]
-    more = len(short) - MOST_NOTES
-    return [*short[:MOST_NOTES], f"and {more} more"] if more > 0 else short
+@dataclass(slots=True)
+class _Cutting:
+    width: int
+    cap: int
+
+    def cut(self, tree: Tree) -> Tree:
+        """Cut everything; at the top no field is left out."""
+        return {name: self._of(value, 3 * self.width) for name, value in tree.items()}
+
+    def _of(self, value: Any, width: int) -> Any:
+        if isinstance(value, str):
+            return value if len(value) <= width else _shortened(value, width)
+        if isinstance(value, list):
+            return [self._of(one, self.width) for one in value[: self.cap]]
+        if isinstance(value, dict):
+            cap = self.cap if len(value) > MOST_FIELDS else MOST_FIELDS
+            return {name: self._of(one, self.width) for name, one in list(value.items())[:cap]}
+        return value
 
 
-def _shortened(tree: Tree, width: int, notes: list[str]) -> Tree:
-    def shorten(path: str, text: str) -> str:
-        if len(text) <= width:
-            return text
-        kept = max(1, width - len(_MARK) - 4)
-        notes.append(f"{path}: {kept} of {len(text)} characters")
-        return text[:kept] + _MARK.format(len(text) - kept)
-
-    found = _mapped(tree, "", shorten)
-    assert isinstance(found, dict)  # noqa: S101 - a mapping maps to a mapping
-    return found
+def _shortened(text: str, width: int) -> str:
+    kept = max(1, width - len(_MARK) - 6)
+    return text[:kept] + _MARK.format(len(text) - kept)
 
 
-def _mapped(value: Any, path: str, change: Callable[[str, str], str]) -> Any:
-    if isinstance(value, str):
-        return change(path, value)
-    if isinstance(value, dict):
-        return {name: _mapped(one, f"{path}.{name}" if path else name, change) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_mapped(one, f"{path}[{at}]", change) for at, one in enumerate(value)]
-    return value
+def _noted(short: Tree, whole: Tree) -> Tree:
+    """Say what is not there."""
+    notes = _Notes(list(whole.get("cut") or ()))
+    for name, value in whole.items():
+        if name != "cut":
+            notes.compare(name, value, short.get(name))
+    more = notes.count - len(notes.told)
+    return {**short, "cut": [*notes.told, *([f"and {more} more"] if more > 0 else ())]}
 
 
-def _longest(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value)
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return max(map(_longest, inner), default=0)
+@dataclass(slots=True)
+class _Notes:
+    told: list[str]
+    count: int = field(default=0)
 
+    def compare(self, path: str, whole: Any, short: Any) -> None:
+        """Note each text and each list that is shorter than it was."""
+        if isinstance(whole, str) and whole != short:
+            self._note(f"{path}: {len(whole)} characters")
+        elif isinstance(whole, list) and isinstance(short, list):
+            if len(short) < len(whole):
+                self._note(f"{path}: {len(short)} of {len(whole)} entries")
+            for at, (one, other) in enumerate(zip(whole, short, strict=False)):
+                self.compare(f"{path}[{at}]", one, other)
+        elif isinstance(whole, dict) and isinstance(short, dict):
+            if len(short) < len(whole):
+                self._note(f"{path}: {len(short)} of {len(whole)} fields")
+            for name, one in whole.items():
+                if name in short:
+                    self.compare(f"{path}.{name}", one, short[name])
 
-def _lists(value: Any, path: str) -> Iterator[tuple[str, list[Any]]]:
-    if isinstance(value, dict):
-        for name, one in value.items():
-            yield from _lists(one, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        yield path, value
-        for at, one in enumerate(value):
-            yield from _lists(one, f"{path}[{at}]")
+    def _note(self, text: str) -> None:
+        self.count += 1
+        if len(self.told) < MOST_NOTES:
+            self.told.append(text if len(text) <= 80 else f"{text[:79]}…")

@@ -7,10 +7,10 @@ import stat
 from contextlib import suppress
 from typing import Any
 
-from handoff import looking
 from handoff.client import foresee
 from handoff.fields import format_instant
 from handoff.root import PlanId, Root, kind_of, plan_id_of
+from orchestrd.bridge.answers import CannotDo
 from orchestrd.bridge.settled import in_utc, index_of
 from orchestrd.record.account import account_of
 from orchestrd.views.present import read_plans
@@ -95,12 +95,12 @@ def file_in_inbox(root: Root, plan: str) -> str | None:
     return None
 
 
-def source_of(root: Root, folder_name: str) -> bytes:
-    """Read a plan's own document from its folder, relative to the root; empty where there is none."""
-    for ending in ("toml", "json", "md"):
-        with suppress(OSError):
-            return looking.read_file(root.path / folder_name / f"plan.{ending}", 1 << 20)
-    return b""
+def demand_not_gone(root: Root, plan: PlanId) -> None:
+    """Raise CannotDo where a plan that has no result is not in work either: its folder was removed, as old ones are."""
+    if not root.plan_folder(plan).is_dir() and file_in_inbox(root, plan) is None:
+        raise CannotDo(
+            f"{plan}: its folder is gone, as those of old plans go (archive.keep); its work stays on its branch"
+        )
 
 
 def _names(folder: os.PathLike[str]) -> list[str]:

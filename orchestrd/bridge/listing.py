@@ -18,7 +18,7 @@ from orchestrd.bridge.in_work import count_in_work, offered, working
 from orchestrd.bridge.paging import page_of
 from orchestrd.bridge.project_names import project_named
 from orchestrd.bridge.settled import settled_plans
-from orchestrd.record.index import Wanted
+from orchestrd.record.wanted import Wanted
 from orchestrd.views.words import one_line
 
 State = Literal[

@@ -7,12 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from handoff import looking
 from orchestrd.bridge.answers import MOST_CHARS, Answer
 from orchestrd.bridge.arguments import Cursor, MaxChars, Offset
 from orchestrd.bridge.desk import Desk
 from orchestrd.bridge.paging import Piece, page_of, piece_of
-from orchestrd.bridge.project_names import MOST_CONTEXT_BYTES, known_project, projects_of
+from orchestrd.bridge.project_names import known_project, projects_of
 
 
 class ListedProject(BaseModel):
@@ -96,6 +95,5 @@ def project_context(
             note="No context is kept of this project yet; one is when a plan in it is settled. list_plans with this "
             "project names the plans that there were.",
         )
-    raw = looking.read_file(found.context, MOST_CONTEXT_BYTES)
-    piece = piece_of(raw.decode("utf-8", "replace"), offset, max_chars)
+    piece = piece_of(found.context.words, offset, max_chars)
     return Context(name=found.name, path=found.path, exists=True, context=piece)

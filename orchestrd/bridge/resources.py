@@ -12,21 +12,20 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.types import Resource
 
-from handoff import looking
 from handoff.root import RootError
 from orchestrd.bridge.answers import MOST_CHARS, Answer
 from orchestrd.bridge.desk import Desk, daemon_in_words, plan_named
 from orchestrd.bridge.fitting import as_json, fit
 from orchestrd.bridge.in_work import working
 from orchestrd.bridge.logs import end_of_log
-from orchestrd.bridge.open_requests import open_requests, read_raw, request_named
+from orchestrd.bridge.open_requests import open_requests, raw_request
 from orchestrd.bridge.paging import without_nothing
-from orchestrd.bridge.project_names import MOST_CONTEXT_BYTES, known_project, projects_of
+from orchestrd.bridge.project_names import known_project, projects_of
 from orchestrd.bridge.results import get_result
 from orchestrd.bridge.settled import settled_plans
 from orchestrd.bridge.standing import plan_status
 from orchestrd.bridge.toolbox import ANSWER_SECONDS, why_not
-from orchestrd.record.index import Wanted
+from orchestrd.record.wanted import Wanted
 from orchestrd.views.present import read_daemon
 from orchestrd.views.words import one_line
 
@@ -120,8 +119,7 @@ def _log(desk: Desk, plan: str) -> str:
 
 def _request(desk: Desk, name: str) -> str:
     """A request as it lies in the root: for documentation, an approval, an answer."""
-    root = desk.root
-    text = read_raw(root, request_named(root, name)).decode("utf-8", "replace")
+    text = raw_request(desk.root, name).decode("utf-8", "replace")
     return _cut(text, "get_request shows it in pieces")
 
 
@@ -130,8 +128,7 @@ def _context(desk: Desk, name: str) -> str:
     found = known_project(desk.root, name)
     if found.context is None:
         return f"No context is kept of {found.path} yet."
-    text = looking.read_file(found.context, MOST_CONTEXT_BYTES).decode("utf-8", "replace")
-    return _cut(text, "project_context shows it in pieces")
+    return _cut(found.context.words, "project_context shows it in pieces")
 
 
 def _answer(desk: Desk, answer: Answer) -> str:

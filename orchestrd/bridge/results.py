@@ -11,6 +11,7 @@ from handoff.root import PlanId, Root
 from orchestrd.bridge.answers import MOST_CHARS, Answer, CannotDo
 from orchestrd.bridge.arguments import Cursor, MaxChars, Offset, PlanName, Text
 from orchestrd.bridge.desk import Desk, plan_named
+from orchestrd.bridge.in_work import demand_not_gone
 from orchestrd.bridge.open_requests import requests_of
 from orchestrd.bridge.paging import Piece, page_of, piece_of
 from orchestrd.bridge.patches import Part, parts_of, text_of
@@ -141,6 +142,7 @@ def get_result(
     found = plan_named(root, plan)
     result = read_result(root, found)
     if result is None:
+        demand_not_gone(root, found)
         return PlanResult(
             id=found,
             status="not settled yet",
@@ -194,6 +196,7 @@ def get_diff(
     found = plan_named(root, plan)
     result = read_result(root, found)
     if result is None:
+        demand_not_gone(root, found)
         raise CannotDo(
             f"{found} is not settled: its difference is made when it is; plan_status says where it stands"
         )

@@ -14,7 +14,8 @@ from typing import Any
 
 from handoff import looking
 from handoff.root import PlanId, Root
-from orchestrd.record.index import IndexReader, Row, Wanted
+from orchestrd.record.index import IndexReader, Row
+from orchestrd.record.wanted import Wanted
 from orchestrd.views.looking import plan_folder, read_result
 
 INDEX_SECONDS = 0.5

@@ -24,15 +24,17 @@ from orchestrd.bridge.in_work import working
 from orchestrd.bridge.listing import time_of
 from orchestrd.bridge.project_names import project_named
 from orchestrd.bridge.settled import index_of, settled_plans
-from orchestrd.record.index import Wanted
+from orchestrd.record.index import IndexReader
+from orchestrd.record.wanted import Wanted
 
-READ_SECONDS = 0.7
+READ_SECONDS = 0.8
 """How long results are read in one call."""
 MOST_PLANS = 200_000
 _MOST_ENTRIES = 100
 _MOST_READ = 5000
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 _NO_MODEL = "(no model)"
+_NO_PROJECT = "(unknown)"
 
 By = Literal["project", "day", "model", "plan"]
 
@@ -61,7 +63,7 @@ class UsageReport(Answer):
     entries: list[Spent] = Field(
         default_factory=list, description="The dearest first; days: the last one first."
     )
-    more: int = Field(default=0, description="How many entries are not shown.")
+    more: bool = Field(default=False, description="Whether there are entries that are not shown.")
     tokens: dict[str, int] = Field(default_factory=dict, description="In all, of the plans that were read.")
     tokens_of: int = Field(default=0, description="Of how many of the plans the tokens (and the models) are.")
     is_complete: bool = Field(
@@ -72,10 +74,18 @@ class UsageReport(Answer):
 
 @dataclass(slots=True)
 class _Read:
-    """What a result says that the index does not."""
+    """What a result says, as far as it is added up."""
 
+    plan: str
+    project: str
+    day: str
+    cost_usd: float
     tokens: dict[str, int]
     models: dict[str, tuple[float, dict[str, int]]]
+
+    def name(self, by: By) -> str:
+        """What it is added up under; not by model."""
+        return {"plan": self.plan, "project": self.project, "day": self.day}.get(by, "")
 
 
 @dataclass(slots=True)
@@ -106,89 +116,108 @@ def usage_report(
     place = project_named(root, project) if project else None
     wanted = Wanted(None, place, time_of(since) if since else None, time_of(until) if until else None)
     index = index_of(root)
-    rows = settled_plans(root, wanted, MOST_PLANS).rows if not index.is_there else None
-    names = _names(root, wanted, rows)
-    known = _read_on(root, [name for name, _, _ in names])
-    read = {name: known[name] for name, _, _ in names if name in known}
-    report = UsageReport(
+    counted = _by_index(root, index, wanted, by) if index.is_there else _by_results(root, wanted, by)
+    tokens: dict[str, int] = {}
+    for one in counted.read:
+        _add(tokens, one.tokens)
+    entries = _by_model(counted.read) if by == "model" else counted.entries
+    if by != "model":
+        _put_tokens(entries, counted.read, by)
+    return UsageReport(
         since=wanted.since,
         until=wanted.until,
-        plans=len(names),
-        cost_usd=round(sum(cost for _, _, cost in names), 6),
+        plans=counted.plans,
+        cost_usd=round(counted.cost_usd, 6),
         in_work_usd=_in_work(root, place),
         by=by,
-        tokens=_added(one.tokens for one in read.values()),
-        tokens_of=len(read),
-        is_complete=len(read) == len(names) and (rows is None or index.is_there),
+        entries=[
+            Spent(name=name, plans=one.plans, cost_usd=round(one.cost_usd, 6), tokens=one.tokens)
+            for name, one in list(entries.items())[:_MOST_ENTRIES]
+        ],
+        more=len(entries) > _MOST_ENTRIES,
+        tokens=tokens,
+        tokens_of=len(counted.read),
+        is_complete=index.is_there and len(counted.read) == counted.plans,
     )
-    entries = _by_model(read) if by == "model" else _by_key(by, names, read)
-    report.entries, report.more = entries[:_MOST_ENTRIES], max(0, len(entries) - _MOST_ENTRIES)
-    return report
 
 
-def _names(
-    root: Root, wanted: Wanted, rows: list[dict[str, Any]] | None
-) -> list[tuple[str, dict[str, str], float]]:
-    """The plans that count, the last one first: id, what it is added up by, US dollars."""
-    if rows is None:
-        found = index_of(root).costs(wanted)
-    else:
-        found = [(one["id"], one["project"], one["settled"], one["cost_usd"]) for one in rows]
-    return [
-        (
-            plan,
-            {"plan": plan, "project": project or "(unknown)", "day": (settled or "")[:10]},
-            float(cost or 0),
-        )
-        for plan, project, settled, cost in found
-    ]
+@dataclass(slots=True)
+class _Sum:
+    plans: int = 0
+    cost_usd: float = 0.0
+    tokens: dict[str, int] = field(default_factory=dict)
 
 
-def _by_key(by: str, names: list[tuple[str, dict[str, str], float]], read: dict[str, _Read]) -> list[Spent]:
-    entries: dict[str, Spent] = {}
-    for plan, keys, cost in names:
-        entry = entries.setdefault(keys[by], Spent(name=keys[by], plans=0, cost_usd=0.0))
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    plans: int
+    cost_usd: float
+    entries: dict[str, _Sum]
+    """In the order in which they are shown."""
+    read: list[_Read]
+
+
+def _by_index(root: Root, index: IndexReader, wanted: Wanted, by: By) -> _Counted:
+    """All plans count: the index adds them up."""
+    deadline = time.monotonic() + READ_SECONDS
+    plans, cost = next(((plans, cost) for _, plans, cost in index.spent(wanted, "all", 1)), (0, 0.0))
+    named = index.spent(wanted, "id" if by == "plan" else by, _MOST_ENTRIES + 1) if by != "model" else []
+    entries = {name or _NO_PROJECT: _Sum(plans, cost) for name, plans, cost in named}
+    known = _known(root)
+    with known.lock:
+        ids = index.ids(wanted)
+        unread = [plan for plan in ids if plan not in known.of][:_MOST_READ]
+        for row in index.rows(unread):
+            if time.monotonic() > deadline:
+                break
+            known.of[row.id] = _read(root, row.id, row.project, row.settled, row.result)
+        return _Counted(plans, cost, entries, [known.of[plan] for plan in ids if plan in known.of])
+
+
+def _by_results(root: Root, wanted: Wanted, by: By) -> _Counted:
+    """Without an index those count that could be looked at in the time."""
+    rows = settled_plans(root, wanted, MOST_PLANS).rows
+    known = _known(root)
+    with known.lock:
+        for row in rows:
+            if row["id"] not in known.of:
+                known.of[row["id"]] = _read(root, row["id"], row["project"], row["settled"], None)
+        read = [known.of[row["id"]] for row in rows]
+    entries: dict[str, _Sum] = {}
+    for one in read:
+        entry = entries.setdefault(one.name(by), _Sum())
         entry.plans += 1
-        entry.cost_usd += cost
-        if plan in read:
-            _add(entry.tokens, read[plan].tokens)
-    return _sorted(entries, by)
+        entry.cost_usd += one.cost_usd
+    ordered = sorted(entries.items(), key=lambda one: (-one[1].cost_usd, one[0]))
+    if by == "day":
+        ordered = sorted(entries.items(), reverse=True)
+    return _Counted(len(read), sum(one.cost_usd for one in read), dict(ordered), read)
 
 
-def _by_model(read: dict[str, _Read]) -> list[Spent]:
-    entries: dict[str, Spent] = {}
-    for one in read.values():
+def _by_model(read: list[_Read]) -> dict[str, _Sum]:
+    entries: dict[str, _Sum] = {}
+    for one in read:
         for model, (cost, tokens) in one.models.items():
-            entry = entries.setdefault(model, Spent(name=model, plans=0, cost_usd=0.0))
+            entry = entries.setdefault(model, _Sum())
             entry.plans += 1
             entry.cost_usd += cost
             _add(entry.tokens, tokens)
-    return _sorted(entries, "model")
+    return dict(sorted(entries.items(), key=lambda one: (-one[1].cost_usd, one[0])))
 
 
-def _sorted(entries: dict[str, Spent], by: str) -> list[Spent]:
-    for one in entries.values():
-        one.cost_usd = round(one.cost_usd, 6)
-    if by == "day":
-        return sorted(entries.values(), key=lambda one: one.name, reverse=True)
-    return sorted(entries.values(), key=lambda one: (-one.cost_usd, one.name))
+def _put_tokens(entries: dict[str, _Sum], read: list[_Read], by: By) -> None:
+    for one in read:
+        entry = entries.get(one.name(by))
+        if entry is not None:
+            _add(entry.tokens, one.tokens)
 
 
-def _read_on(root: Root, plans: list[str]) -> dict[str, _Read]:
-    """Read the results that were not read before, as far as time allows."""
-    known = _KNOWN.setdefault(str(root.path), _Known())
-    deadline = time.monotonic() + READ_SECONDS
-    with known.lock:
-        unread = [plan for plan in plans if plan not in known.of][:_MOST_READ]
-        files = index_of(root).results(unread) if unread else {}
-        for plan in unread:
-            if time.monotonic() > deadline:
-                break
-            known.of[plan] = _read(root, plan, files.get(plan))
-        return dict(known.of)
+def _known(root: Root) -> _Known:
+    return _KNOWN.setdefault(str(root.path), _Known())
 
 
-def _read(root: Root, plan: str, file: str | None) -> _Read:
+def _read(root: Root, plan: str, project: str | None, settled: str | None, file: str | None) -> _Read:
+    """Read a plan's result, from its folder where the index names it."""
     from handoff.root import PlanId
     from orchestrd.views.looking import read_result
 
@@ -208,7 +237,9 @@ def _read(root: Root, plan: str, file: str | None) -> _Read:
         cost, tokens = models.get(model, (0.0, {}))
         _add(tokens, _tokens(usage))
         models[model] = (cost + float(usage.get("cost_usd") or 0), tokens)
-    return _Read(_tokens((result or {}).get("usage") or {}), models)
+    whole = (result or {}).get("usage") or {}
+    cost = float(whole.get("cost_usd") or 0)
+    return _Read(plan, project or _NO_PROJECT, (settled or "")[:10], cost, _tokens(whole), models)
 
 
 def _tokens(usage: dict[str, Any]) -> dict[str, int]:
@@ -218,13 +249,6 @@ def _tokens(usage: dict[str, Any]) -> dict[str, int]:
 def _add(total: dict[str, int], more: dict[str, int]) -> None:
     for name, count in more.items():
         total[name] = total.get(name, 0) + count
-
-
-def _added(parts: Any) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for part in parts:
-        _add(total, part)
-    return total
 
 
 def _in_work(root: Root, place: str | None) -> float:

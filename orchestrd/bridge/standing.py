@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 
 from handoff import looking
 from handoff.root import PlanId, Root
-from orchestrd.bridge.answers import Answer, CannotDo
+from orchestrd.bridge.answers import Answer
 from orchestrd.bridge.arguments import PlanName
 from orchestrd.bridge.desk import Desk, plan_named
-from orchestrd.bridge.in_work import file_in_inbox, work_of
+from orchestrd.bridge.in_work import demand_not_gone, file_in_inbox, work_of
 from orchestrd.bridge.open_requests import requests_of
 from orchestrd.bridge.settled import in_utc
 from orchestrd.views.looking import read_result, starts, waits_for
@@ -95,9 +95,8 @@ def plan_status(desk: Desk, plan: PlanName) -> PlanStatus:
         return _offered(root, found, file)
     result = read_result(root, found)  # it was settled between two looks
     if result is None:
-        raise CannotDo(
-            f"{found}: its folder is gone, as those of old plans go (archive.keep); its work stays on its branch"
-        )
+        demand_not_gone(root, found)
+        return _offered(root, found, "")  # taken between two looks
     return _settled(found, result, asked)
 
 
@@ -125,7 +124,7 @@ def _offered(root: Root, plan: PlanId, file: str) -> PlanStatus:
         id=plan,
         state="offered",
         waiting_for=None if alive else "the daemon, which is away",
-        note=f"It lies in inbox/{file}.",
+        note=f"It lies in inbox/{file}." if file else "It was just taken.",
         next="The daemon takes it within a second; look again later."
         if alive
         else "It runs when the daemon is back: `orchestrd serve` starts it.",

@@ -20,6 +20,7 @@ from handoff.root import PlanId, Root
 from orchestrd.record.account import account_of, printable
 from orchestrd.record.cut_takes import is_cut_take
 from orchestrd.record.journal import JournalDamaged, read_journal
+from orchestrd.record.wanted import Wanted
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for a reader's or another writer's lock."""
@@ -141,29 +142,6 @@ class Index:
         return problems
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which settled plans are asked for; None: whatever it is."""
-
-    status: str | None = None
-    project: str | None = None
-    since: str | None = None
-    """Settled then or later; RFC 3339, as rows have it."""
-    until: str | None = None
-    """Settled before."""
-
-    def clause(self) -> tuple[str, list[object]]:
-        """Say it in SQL."""
-        given = (
-            ("status =", self.status),
-            ("project =", self.project),
-            ("settled >=", self.since),
-            ("settled <", self.until),
-        )
-        parts = [f"{words} ?" for words, value in given if value is not None]
-        return " AND ".join(["status NOT NULL", *parts]), [value for _, value in given if value is not None]
-
-
 class IndexReader:
     """The index for those who only look. With no index, or one that cannot be read, it knows no plans (`is_there`)."""
 
@@ -207,19 +185,26 @@ class IndexReader:
         )
         return self._ask(f"{query} ORDER BY last DESC", ())
 
-    def costs(self, wanted: Wanted) -> list[tuple[str, str | None, str, float | None]]:
-        """What settled plans have cost, the last one settled first: id, project, when, US dollars."""
-        clause, values = wanted.clause()
-        query = f"SELECT id, project, settled, cost_usd FROM plans WHERE {clause} ORDER BY settled DESC, id"  # noqa: S608 - words of our own
-        return self._ask(query, tuple(values))
+    def spent(self, wanted: Wanted, by: str, limit: int) -> list[tuple[str | None, int, float]]:
+        """What settled plans have cost: name, plans, US dollars.
 
-    def results(self, plans: Iterable[str]) -> dict[str, str]:
-        """Where the results of these plans lie, relative to the root."""
-        asked = json.dumps(list(plans))
-        query = (
-            "SELECT id, result FROM plans WHERE result NOT NULL AND id IN (SELECT value FROM json_each(?))"
-        )
-        return dict(self._ask(query, (asked,)))
+        By `project` or `id`, the dearest first; by `day` (UTC), the last one first; by `all` it is one sum.
+        """
+        what = {"project": "project", "id": "id", "day": "substr(settled, 1, 10)", "all": "''"}[by]
+        order = "name DESC" if by == "day" else "usd DESC, name"
+        clause, values = wanted.clause()
+        query = f"SELECT {what} AS name, count(*), total(cost_usd) AS usd FROM plans WHERE {clause}"  # noqa: S608 - words of our own
+        return self._ask(f"{query} GROUP BY name ORDER BY {order} LIMIT ?", (*values, limit))
+
+    def ids(self, wanted: Wanted) -> list[str]:
+        """Settled plans by their ids alone, the last one taken first."""
+        clause, values = wanted.clause()
+        query = f"SELECT id FROM plans WHERE {clause} ORDER BY taken DESC"  # noqa: S608 - words of our own
+        return [plan for (plan,) in self._ask(query, tuple(values))]
+
+    def rows(self, plans: Iterable[str]) -> list[Row]:
+        """The rows of these plans."""
+        return self._select("WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(plans)),))
 
     def count_by_month(self) -> dict[str, int]:
         """How many settled plans of each month it has. Raises sqlite3.Error."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp import Client
+from mcp.shared.exceptions import MCPError
 
 from orchestrd.bridge.desk import Desk
 from orchestrd.bridge.server import make_server
@@ -43,9 +44,15 @@ class Talk:
 
         async def call() -> Any:
             async with Client(self.server) as client:
-                return await getattr(client, method)(*arguments)
+                try:
+                    return await getattr(client, method)(*arguments)
+                except MCPError as error:  # raised out of the client it would come in a group
+                    return error
 
-        return asyncio.run(call())
+        answer = asyncio.run(call())
+        if isinstance(answer, MCPError):
+            raise ToolFailed(str(answer))
+        return answer
 
     def read(self, address: str) -> str:
         """Read a resource."""
