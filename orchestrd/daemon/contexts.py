@@ -22,7 +22,7 @@ from handoff.exchanging import rescue
 from handoff.result import Result
 from handoff.root import PlanId, Root
 from orchestrd.context.asking import Asking
-from orchestrd.context.catching_up import all_is_told, of_plan, settled_since, told_until
+from orchestrd.context.catching_up import Settled, all_is_told, of_plan, settled_since, told_until
 from orchestrd.context.entries import has_entry
 from orchestrd.context.handing import handed_over
 from orchestrd.context.keeping import BeingWritten, Keeping, Update
@@ -65,8 +65,8 @@ class Contexts:
         self._troubles = troubles
         self._register = Register(root)
         self._keeping = Keeping(root, self._register, Asking(root, git_lock).look, settings.max_bytes)
-        self._settled: deque[tuple[str, Result]] = deque()
-        """On their way: where a project lies is still to be looked up."""
+        self._arrived: deque[Settled | PlanId] = deque()
+        """What is still to be looked up: where a project lies, or what a plan's result says now."""
         self._waiting: dict[str, _Waiting] = {}
         self._pause_ends: dict[str, float] = {}
         """Before that (boot seconds) no plan is told of again."""
@@ -91,14 +91,12 @@ class Contexts:
     def settled(self, published: Published) -> None:
         """Have a plan told of that was just settled. Looks at nothing: the loop itself calls this."""
         if published.row.project is not None and self._settings.keep and has_entry(published.result):
-            self._settled.append((published.row.project, published.result))
-            with self._changed:
-                self._changed.notify()
+            self._arrive(Settled(published.row.project, published.result))
 
-    def refresh(self, project: str, plan: PlanId | None = None) -> None:
-        """Have a project's context brought up to date: a plan's result has changed, or what is open may have."""
-        told = of_plan(self._root, plan) if plan is not None else None
-        self.note(project, told.result if told is not None else None)
+    def answered(self, plan: PlanId) -> None:
+        """Have a plan told of anew whose result was completed, or whose request is gone. Looks at nothing, either."""
+        if self._settings.keep:
+            self._arrive(plan)
 
     def note(self, project: str, result: Result | None = None) -> None:
         """Have a project's context brought up to date soon, with that result."""
@@ -161,19 +159,34 @@ class Contexts:
             with self._changed:
                 project = self._next()
                 if project is None:
-                    if self._leaving and not self._settled:
+                    if self._leaving and not self._arrived:
                         return
-                    if not self._settled:
+                    if not self._arrived:
                         self._changed.wait(self._pause())
                     continue
                 results = dict(self._waiting[project].results)
             again_seconds = self._keep(project, results)
             self._kept(project, results, again_seconds)
 
+    def _arrive(self, one: Settled | PlanId) -> None:
+        self._arrived.append(one)
+        with self._changed:
+            self._changed.notify()
+
     def _take_in(self) -> None:
         with suppress(IndexError):
             while True:
-                self.note(*self._settled.popleft())
+                one = self._arrived.popleft()
+                settled = one if isinstance(one, Settled) else self._of_plan(one)
+                if settled is not None:
+                    self.note(settled.project, settled.result)
+
+    def _of_plan(self, plan: PlanId) -> Settled | None:
+        try:
+            return of_plan(self._root, plan)
+        except (OSError, LookupError, ValueError) as error:
+            logger.warning("{}: the context of its project does not tell what has changed: {}", plan, error)
+            return None
 
     def _catch_up(self) -> None:
         try:

@@ -156,7 +156,7 @@ class Daemon:
             root, self._journals, self._engine.plan, self._answers.deal_with, self._runs.followed.is_alive
         )
         self._doorway = Doorway(self._lanes, self._reception, self._orders, self._replies)
-        self._answers.on_done = self._doorway.settled
+        self._answers.on_done = self._answered
         self._entrance = Entrance(
             root,
             self._doorway,
@@ -333,6 +333,10 @@ class Daemon:
             self._notifying.published(published)
             self._contexts.settled(published)
         self._indexing.turn(at)
+
+    def _answered(self, plan: PlanId) -> None:
+        self._doorway.settled(plan)
+        self._contexts.answered(plan)
 
     def _forget(self, plan: PlanId) -> None:
         self._entrance.settled(plan)

@@ -66,6 +66,19 @@ def test_a_run_is_told_what_plans_before_it_did_and_what_people_wrote(here: Serv
     assert text.index("· three") < text.index("· two") < text.index("· one")
 
 
+def test_documents_are_owed_until_they_are_written(here: Serving, project: Path) -> None:
+    here.start()
+    docs = {"request": True, "write_to": ["docs/a.md"]}
+    drop_plan(here, "one", project, "[write a.txt a]", docs=docs)
+    here.result("one")
+    await_words(here, "- Documentation is owed for plan one")
+
+    (here.root.replies / ".a.tmp").write_text("# What a is for\n")
+    (here.root.replies / ".a.tmp").rename(here.root.replies / "one.docs.md")
+
+    assert "is owed" not in await_words(here, "- Documented in `docs/a.md`.")
+
+
 def test_what_was_settled_and_not_told_when_a_daemon_died_is_told_by_the_next(
     here: Serving, project: Path
 ) -> None:
