@@ -14,7 +14,7 @@ import pytest
 from handoff.formats import Format, read_document
 from handoff.request import DocsRequest
 from orchestrd.views.verifying import verify
-from tests.acceptance.stage import a_plan_for, as_json, drop_plan, git, give, runs_now
+from tests.acceptance.stage import PORTABLE, a_plan_for, as_json, drop_plan, git, give, runs_now
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -154,7 +154,7 @@ def test_what_a_plan_in_place_is_answered_is_written_in_place(here: Serving, tmp
 def test_a_request_whose_time_is_over_goes_and_an_answer_afterwards_is_put_aside(
     here: Serving, project: Path
 ) -> None:
-    soon = datetime.now(UTC) + timedelta(seconds=2)
+    soon = datetime.now(UTC) + timedelta(seconds=9 if PORTABLE else 4)
     here.start()
     plan_with_docs(here, "api", project, expires=soon)
     plan_with_docs(here, "web", project, expires=soon)

@@ -19,7 +19,9 @@ from orchestrd.record.journal import JournalDamaged, Record, read_journal
 from tests.faults.campaign import Violation
 from tests.faults.fingerprints import OUR_BRANCHES
 
-OWN = frozenset({"lock", "git.lock", "orders", "replies", "reserve", "spare", "paused", "notified.json", "context"})
+OWN = frozenset(
+    {"lock", "git.lock", "orders", "replies", "reserve", "spare", "paused", "notified.json", "context"}
+)
 """What lies in `.orchestrd/`, with the index."""
 PASSING_SECONDS = 2.0
 """A look may fall into a moment in which a daemon at rest beats: what is gone so soon was no leftover."""
