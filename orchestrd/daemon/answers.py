@@ -14,12 +14,11 @@ from handoff.effects import effects
 from handoff.root import PlanId, Root
 from handoff.settling import FileKind, look
 from orchestrd.core.events import Moment
-from orchestrd.daemon.docs_answers import Tell, deal_with, expire, expires_at
+from orchestrd.daemon.docs_answers import deal_with, expire, expires_at
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
 from orchestrd.inbound.replies import plan_of, taken_replies
 from orchestrd.inbound.taken import opened
 from orchestrd.record import journal
-from orchestrd.record.account import account_of
 from orchestrd.record.archived import archived_folder
 from orchestrd.record.replies import DOCS
 from orchestrd.workspaces.git import GitLock
@@ -27,21 +26,20 @@ from orchestrd.workspaces.git import GitLock
 GRACE_SECONDS = 60.0
 """So long a request outlives its time, at most, where an answer to it lies in the lane and is not taken yet."""
 
+ALL = PlanId("requests")
+"""Stands for no plan: trouble with looking at all requests is told by that word."""
+
 Job = Callable[[], None]
 
 
 class Answers:
     """What is to be done about answers and about requests whose time is over."""
 
-    def __init__(
-        self, root: Root, lock: GitLock, errands: Errands, now: Callable[[], Moment], tell: Tell
-    ) -> None:
-        """`tell`: of each plan, and its project, whose docs request is open no more; from another thread."""
+    def __init__(self, root: Root, lock: GitLock, errands: Errands, now: Callable[[], Moment]) -> None:
         self._root = root
         self._lock = lock
         self._errands = errands
         self._now = now
-        self._tell = tell
         self._began = now().wall
         self._queue: deque[tuple[PlanId, Job]] = deque()
         self._busy: set[PlanId] = set()
@@ -51,24 +49,23 @@ class Answers:
         self._found: deque[tuple[float, PlanId]] = deque()
         self._done: deque[PlanId] = deque()
         self.on_done: Callable[[PlanId], None] = lambda _plan: None
-        """Told of each plan of which an answer was dealt with."""
+        """Told of each plan about whose request something was done, or looked up; in the loop's thread."""
 
-    def begin(self, left_over: Iterable[tuple[PlanId, str]]) -> None:
-        """Go on with what an earlier daemon has left, and look when the open requests expire."""
-        for plan, name in left_over:
-            self.deal_with(plan, name)
-        names = [name for name in effects.list(self._root.requests) if name.endswith(DOCS)]
-        plans = [found for name in names if (found := plan_of(name)) is not None]
-        if plans:
-            self._queue.append((plans[0], lambda: self._look_when_they_expire(plans)))
+    def begin(self) -> None:
+        """Look when the requests expire that an earlier daemon has left open."""
+        self._queue.append((ALL, self._look_at_all))
 
     def deal_with(self, plan: PlanId, name: str) -> None:
         """Have an answer dealt with that was taken under that name."""
-        self._queue.append((plan, lambda: deal_with(self._root, plan, name, self._lock, self._tell)))
+        self._queue.append((plan, lambda: deal_with(self._root, plan, name, self._lock)))
 
     def settled(self, plan: PlanId) -> None:
         """A plan is settled: it may have a request that expires."""
-        if looking.is_there(self._root.requests / f"{plan}{DOCS}"):
+        try:
+            has_request = looking.is_there(self._root.requests / f"{plan}{DOCS}")
+        except OSError:
+            has_request = True  # the disk does not say now; it is asked again, beside the loop
+        if has_request:
             self._queue.append((plan, lambda: self._look_when_they_expire([plan])))
 
     def turn(self, at: Moment) -> None:
@@ -76,7 +73,8 @@ class Answers:
         while self._done:
             plan = self._done.popleft()
             self._busy.discard(plan)
-            self.on_done(plan)
+            if plan != ALL:
+                self.on_done(plan)
         while self._found:
             heapq.heappush(self._expiries, self._found.popleft())
         while self._expiries and self._expiries[0][0] <= at.wall:
@@ -112,6 +110,10 @@ class Answers:
         finally:
             self._is_at_work = False
 
+    def _look_at_all(self) -> None:
+        names = [name for name in effects.list(self._root.requests) if name.endswith(DOCS)]
+        self._look_when_they_expire(plan for name in names if (plan := plan_of(name)) is not None)
+
     def _look_when_they_expire(self, plans: Iterable[PlanId]) -> None:
         for plan in plans:
             expires = expires_at(self._root, plan)
@@ -129,9 +131,7 @@ class Answers:
         if wall < max(expires, self._began) + GRACE_SECONDS and self._is_being_answered(plan):
             self._found.append((wall + AGAIN_SECONDS, plan))
             return
-        records = journal.open_for_append(folder / durable.JOURNAL)
-        expire(self._root, plan, folder, records)
-        self._tell(plan, account_of(records).checked["project"])
+        expire(self._root, plan, folder, journal.open_for_append(folder / durable.JOURNAL))
 
     def _is_being_answered(self, plan: PlanId) -> bool:
         """Whether an answer lies in the lane, or is in hand."""

@@ -9,7 +9,7 @@ be cut off and done again, and there is never a second commit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,6 @@ from orchestrd.workspaces.intent import DIRECTORY, Intent
 COMMIT = "docs-commit"
 """In the journal: a commit is made, and its branch is to be moved to it."""
 LONGEST_SUBJECT = 72
-
-Tell = Callable[[PlanId, str], object]
 
 
 class NotCommitted(Exception):
@@ -96,12 +94,8 @@ class _Written:
         return {"files": list(self.files), **{name: text for name, text in known.items() if text is not None}}
 
 
-def deal_with(
-    root: Root, plan: PlanId, name: str, lock: GitLock | None, tell: Tell = lambda _plan, _project: None
-) -> None:
+def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock | None) -> None:
     """Deal with what was taken under that name. Can be repeated after any interruption, also when all was done.
-
-    `tell` is told of a plan, and its project, whose docs request is answered, when all but that is done.
 
     Raises what is no fault of the answer: OSError (a full disk, a git of an earlier daemon), NotCommitted, GitMissing,
     JournalDamaged, NotWhole.
@@ -119,7 +113,7 @@ def deal_with(
     problem = _read(one)
     taken = one.last(TAKEN, sha256=one.mark, request=f"{plan}{DOCS}")
     if taken is not None:
-        _finish(one, read_settled_plan(plan, folder, one.records), taken, tell)
+        _finish(one, read_settled_plan(plan, folder, one.records), taken)
         return
     closed = _why_closed(one)
     if closed is not None:
@@ -140,7 +134,7 @@ def deal_with(
         return
     kept = free_name(folder, name, one.records)
     taken = one.note(TAKEN, reply=kept, request=of.request, sha256=one.mark, **written.fields())
-    _finish(one, of, taken, tell)
+    _finish(one, of, taken)
 
 
 def expire(root: Root, plan: PlanId, folder: Path, records: list[Record]) -> None:
@@ -274,7 +268,7 @@ def _message(of: SettledPlan, files: Sequence[str]) -> str:
     return f"{subject}\n\nThe answer to requests/{of.request}, for the plan {of.plan_id}:\n\n{listed}\n"
 
 
-def _finish(one: _InHand, of: SettledPlan, taken: Mapping[str, Any], tell: Tell) -> None:
+def _finish(one: _InHand, of: SettledPlan, taken: Mapping[str, Any]) -> None:
     """Keep the answer, complete the result, take the request back; all of it as the journal says."""
     kept = one.folder / FOLDER / taken["reply"]
     durable.make_folder(kept.parent)
@@ -282,7 +276,6 @@ def _finish(one: _InHand, of: SettledPlan, taken: Mapping[str, Any], tell: Tell)
     durable.publish_new(kept, one.content or b"")
     complete_result(one.root, of, taken["reply"], taken.get("commit"), taken["files"])
     durable.remove(one.root.requests / of.request)
-    tell(one.plan, of.account.checked.get("project") or of.plan.project)
     durable.remove(one.path)
     on = f" on {taken['branch']} ({taken['commit'][:12]})" if taken.get("commit") else ""
     told = f" ({taken['note']})" if taken.get("note") else ""

@@ -145,13 +145,7 @@ class Daemon:
         self._errands = Errands(
             config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
-        self._answers = Answers(
-            root,
-            self._git_lock,
-            self._errands,
-            self._now,
-            lambda plan, project: self._contexts.refresh(project, plan),
-        )
+        self._answers = Answers(root, self._git_lock, self._errands, self._now)
         self._replies = Replies(
             root, self._journals, self._engine.plan, self._answers.deal_with, self._runs.followed.is_alive
         )
@@ -226,7 +220,7 @@ class Daemon:
         self._contexts.start()
         self._go_on_with(found, events)
         self._runs.withdraw_forgotten([(*key, told.starts) for key, told in found.in_hand])
-        self._answers.begin(self._replies.left_over())
+        self._answers.begin()
         self._lanes.start()
         logger.info("serving {} (pid {}): {} plans in hand", self._root.path, os.getpid(), len(found.events))
         self._turn()

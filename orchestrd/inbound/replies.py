@@ -56,17 +56,22 @@ class Replies:
         self._answer = answer
         self._is_alive = is_alive
         self._has_folder = False
-        self._is_unsure = False
-        """The disk failed while an answer was moved: it may lie where what was taken lies, and nobody was told."""
+        self._is_unsure = True
+        """What a daemon before this one has taken, or a failing disk has moved, may lie there, and nobody was told."""
 
     def take_up(self) -> None:
-        """Go on with what a failing disk has left half taken. Raises OSError; then it is tried again."""
-        if self._is_unsure:
-            for folder in (taken_replies(self._root), self._root.replies):
-                durable.sync_names(os.fspath(folder))
-            for plan, name in self.left_over():
-                self._answer(plan, name)
-            self._is_unsure = False
+        """Hand on what was taken and not told of. Raises OSError; then it is tried again."""
+        if not self._is_unsure:
+            return
+        folder = taken_replies(self._root)
+        if looking.is_folder(folder):
+            for moved in (folder, self._root.replies):
+                durable.sync_names(os.fspath(moved))
+            for name in sorted(effects.list(folder)):
+                plan = plan_of(name)
+                if plan is not None:
+                    self._answer(plan, name)
+        self._is_unsure = False
 
     def take(self, file: LaneFile) -> str | None:
         """Deal with an answer. Why it lies where it is, completing "the file …"; None: it does not, or its run has it.
@@ -113,12 +118,6 @@ class Replies:
         except (BadFile, StillWritten, OSError, ValueError, DocumentError):
             return False
         return True
-
-    def left_over(self) -> list[tuple[PlanId, str]]:
-        """What was taken, and not dealt with, by a daemon before this one."""
-        folder = taken_replies(self._root)
-        names = sorted(effects.list(folder)) if looking.is_folder(folder) else []
-        return [(plan, name) for name in names if (plan := plan_of(name)) is not None]
 
     def _is_its_runners(self, name: str) -> bool:
         """Whether the run that may have asked by that name is alive: then it is its runner's, asked for or not."""
