@@ -14,7 +14,7 @@ from handoff.effects import effects
 from handoff.root import PlanId, Root
 from handoff.settling import FileKind, look
 from orchestrd.core.events import Moment
-from orchestrd.daemon.docs_answers import deal_with, expire, expires_at
+from orchestrd.daemon.docs_answers import Tell, deal_with, expire, expires_at
 from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
 from orchestrd.inbound.replies import plan_of, taken_replies
 from orchestrd.inbound.taken import opened
@@ -35,11 +35,20 @@ Job = Callable[[], None]
 class Answers:
     """What is to be done about answers and about requests whose time is over."""
 
-    def __init__(self, root: Root, lock: GitLock, errands: Errands, now: Callable[[], Moment]) -> None:
+    def __init__(
+        self,
+        root: Root,
+        lock: GitLock,
+        errands: Errands,
+        now: Callable[[], Moment],
+        tell: Tell = lambda _plan: None,
+    ) -> None:
+        """`tell`: of each plan whose docs request was answered or has expired; from another thread."""
         self._root = root
         self._lock = lock
         self._errands = errands
         self._now = now
+        self._tell = tell
         self._began = now().wall
         self._queue: deque[tuple[PlanId, Job]] = deque()
         self._busy: set[PlanId] = set()
@@ -57,7 +66,7 @@ class Answers:
 
     def deal_with(self, plan: PlanId, name: str) -> None:
         """Have an answer dealt with that was taken under that name."""
-        self._queue.append((plan, lambda: deal_with(self._root, plan, name, self._lock)))
+        self._queue.append((plan, lambda: deal_with(self._root, plan, name, self._lock, self._tell)))
 
     def settled(self, plan: PlanId) -> None:
         """A plan is settled: it may have a request that expires."""
@@ -132,6 +141,7 @@ class Answers:
             self._found.append((wall + AGAIN_SECONDS, plan))
             return
         expire(self._root, plan, folder, journal.open_for_append(folder / durable.JOURNAL))
+        self._tell(plan)
 
     def _is_being_answered(self, plan: PlanId) -> bool:
         """Whether an answer lies in the lane, or is in hand."""

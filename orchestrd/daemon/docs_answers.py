@@ -9,7 +9,7 @@ be cut off and done again, and there is never a second commit.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ from orchestrd.workspaces.intent import DIRECTORY, Intent
 COMMIT = "docs-commit"
 """In the journal: a commit is made, and its branch is to be moved to it."""
 LONGEST_SUBJECT = 72
+
+Tell = Callable[[PlanId], object]
 
 
 class NotCommitted(Exception):
@@ -94,8 +96,12 @@ class _Written:
         return {"files": list(self.files), **{name: text for name, text in known.items() if text is not None}}
 
 
-def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock | None) -> None:
+def deal_with(
+    root: Root, plan: PlanId, name: str, lock: GitLock | None, tell: Tell = lambda _plan: None
+) -> None:
     """Deal with what was taken under that name. Can be repeated after any interruption, also when all was done.
+
+    `tell` is told of the plan if its docs request is answered, while a next daemon would still find that and tell it.
 
     Raises what is no fault of the answer: OSError (a full disk, a git of an earlier daemon), NotCommitted, GitMissing,
     JournalDamaged, NotWhole.
@@ -113,7 +119,7 @@ def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock | None) -> None
     problem = _read(one)
     taken = one.last(TAKEN, sha256=one.mark, request=f"{plan}{DOCS}")
     if taken is not None:
-        _finish(one, read_settled_plan(plan, folder, one.records), taken)
+        _finish(one, read_settled_plan(plan, folder, one.records), taken, tell)
         return
     closed = _why_closed(one)
     if closed is not None:
@@ -134,7 +140,7 @@ def deal_with(root: Root, plan: PlanId, name: str, lock: GitLock | None) -> None
         return
     kept = free_name(folder, name, one.records)
     taken = one.note(TAKEN, reply=kept, request=of.request, sha256=one.mark, **written.fields())
-    _finish(one, of, taken)
+    _finish(one, of, taken, tell)
 
 
 def expire(root: Root, plan: PlanId, folder: Path, records: list[Record]) -> None:
@@ -268,7 +274,7 @@ def _message(of: SettledPlan, files: Sequence[str]) -> str:
     return f"{subject}\n\nThe answer to requests/{of.request}, for the plan {of.plan_id}:\n\n{listed}\n"
 
 
-def _finish(one: _InHand, of: SettledPlan, taken: Mapping[str, Any]) -> None:
+def _finish(one: _InHand, of: SettledPlan, taken: Mapping[str, Any], tell: Tell) -> None:
     """Keep the answer, complete the result, take the request back; all of it as the journal says."""
     kept = one.folder / FOLDER / taken["reply"]
     durable.make_folder(kept.parent)
@@ -276,6 +282,7 @@ def _finish(one: _InHand, of: SettledPlan, taken: Mapping[str, Any]) -> None:
     durable.publish_new(kept, one.content or b"")
     complete_result(one.root, of, taken["reply"], taken.get("commit"), taken["files"])
     durable.remove(one.root.requests / of.request)
+    tell(one.plan)
     durable.remove(one.path)
     on = f" on {taken['branch']} ({taken['commit'][:12]})" if taken.get("commit") else ""
     told = f" ({taken['note']})" if taken.get("note") else ""

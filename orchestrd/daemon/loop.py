@@ -145,12 +145,12 @@ class Daemon:
         self._errands = Errands(
             config.limits.max_parallel + 1, self._troubles, self._reserve, self._now, self._bell.ring
         )
-        self._answers = Answers(root, self._git_lock, self._errands, self._now)
+        self._answers = Answers(root, self._git_lock, self._errands, self._now, self._contexts.answered)
         self._replies = Replies(
             root, self._journals, self._engine.plan, self._answers.deal_with, self._runs.followed.is_alive
         )
         self._doorway = Doorway(self._lanes, self._reception, self._orders, self._replies)
-        self._answers.on_done = self._answered
+        self._answers.on_done = self._doorway.settled
         self._entrance = Entrance(
             root,
             self._doorway,
@@ -327,10 +327,6 @@ class Daemon:
             self._notifying.published(published)
             self._contexts.settled(published)
         self._indexing.turn(at)
-
-    def _answered(self, plan: PlanId) -> None:
-        self._doorway.settled(plan)
-        self._contexts.answered(plan)
 
     def _forget(self, plan: PlanId) -> None:
         self._entrance.settled(plan)

@@ -81,7 +81,7 @@ def test_one_is_dealt_with_at_a_time_and_trouble_of_one_keeps_no_other_waiting(
 ) -> None:
     desk, clock, done = Desk(), Clockwork(), []
 
-    def deal(_root: Root, plan: PlanId, _name: str, _lock: object) -> None:
+    def deal(_root: Root, plan: PlanId, *_more: object) -> None:
         if plan == "ill":
             raise OSError(errno.EIO, "Input/output error")
         done.append(plan)
