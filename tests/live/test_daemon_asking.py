@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tomllib
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +78,15 @@ def told(there: Live, prompt: str, nth: int = -1) -> str:
 
 SCRIPT = "".join(
     (
-        conversation("Allowed", bash("touch allowed.txt"), 'text = "Made."'),
-        conversation("Changed", bash("touch first.txt"), 'text = "Made."'),
-        conversation("Planwide", bash("touch one.txt"), bash("touch one.txt"), 'text = "Made."'),
-        conversation("Unanswered", bash("touch never.txt"), 'text = "Made."'),
-        conversation("Choose", asks(QUESTIONS[:1]), 'text = "Chosen."'),
-        conversation("Own words", asks(QUESTIONS), 'text = "Chosen."'),
-        conversation("Mended", bash("touch mended.txt"), 'text = "Made."'),
-        conversation("Killed", write("before.txt"), bash(AFTER), bash(AFTER), 'text = "Made."'),
-        conversation("Cancelled", bash("touch never.txt"), 'text = "Made."'),
+        conversation("^Allowed", bash("touch allowed.txt"), 'text = "Made."'),
+        conversation("^Changed", bash("touch first.txt"), 'text = "Made."'),
+        conversation("^Planwide", bash("touch one.txt"), bash("touch one.txt"), 'text = "Made."'),
+        conversation("^Unanswered", bash("touch never.txt"), 'text = "Made."'),
+        conversation("^Choose", asks(QUESTIONS[:1]), 'text = "Chosen."'),
+        conversation("^Own words", asks(QUESTIONS), 'text = "Chosen."'),
+        conversation("^Mended", bash("touch mended.txt"), 'text = "Made."'),
+        conversation("^Killed", write("before.txt"), bash(AFTER), bash(AFTER), 'text = "Made."'),
+        conversation("^Cancelled", bash("touch never.txt"), 'text = "Made."'),
     )
 )
 
@@ -117,9 +116,6 @@ def test_what_would_prompt_is_asked_and_the_answer_is_what_happens(
         asked(there, "planwide.one.1.1.approval.toml")
         answer(there, "planwide.one.1.1.approval.toml", decision="allow", scope="plan")
 
-        late = asked(there, "unanswered.main.1.1.approval.toml")
-        assert late["expires"] - late["created"] == timedelta(seconds=2)
-
         question = asked(there, "choose.main.1.1.question.toml")
         assert question["questions"] == [
             {
@@ -142,7 +138,8 @@ def test_what_would_prompt_is_asked_and_the_answer_is_what_happens(
         check_results(there, project)
         assert list(there.root.requests.iterdir()) == []
         assert list(there.root.replies.iterdir()) == []
-        assert there.command("verify").returncode == 0
+        verified = there.command("verify")
+        assert verified.returncode == 0, verified.stdout
 
 
 def hand_in_all(there: Live, project: Path) -> None:
@@ -246,7 +243,7 @@ def check_results(there: Live, project: Path) -> None:
 def test_a_run_that_asks_holds_no_slot_and_is_answered_while_the_daemon_is_away(
     claude_binary: Path, project: Path, tmp_path: Path
 ):
-    script = conversation("Waits", bash("touch never.txt"), 'text = "Gone on."') + conversation(
+    script = conversation("^Waits", bash("touch never.txt"), 'text = "Gone on."') + conversation(
         "", 'text = "Done."'
     )
     with live(tmp_path / "live", claude_binary, script, LIMITS__MAX_PARALLEL="1") as there:
