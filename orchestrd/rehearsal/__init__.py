@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from orchestrd.rehearsal.request import Request
-from orchestrd.rehearsal.script import Script, ScriptError, load_script, parse_script
+from orchestrd.rehearsal.script import Answer, Script, ScriptError, load_script, parse_script
 from orchestrd.rehearsal.server import Rehearsal
 
-__all__ = ["Rehearsal", "Request", "Script", "ScriptError", "load_script", "parse_script"]
+__all__ = ["Answer", "Rehearsal", "Request", "Script", "ScriptError", "load_script", "parse_script"]

@@ -185,12 +185,7 @@ class Conversation(_Part):
     @field_validator("match")
     @classmethod
     def _is_a_pattern(cls, match: str) -> str:
-        try:
-            re.compile(match)
-        except re.error as error:
-            message = f"not a regular expression: {error}"
-            raise ValueError(message) from error
-        return match
+        return _pattern(match)
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Conversation:
@@ -209,6 +204,34 @@ class Conversation(_Part):
         return re.search(self.match, prompt, re.IGNORECASE | re.DOTALL) is not None
 
 
+class Answer(_Part):
+    """What a person answers when the run asks one: to an approval a `decision`, to a question an `answer`."""
+
+    match: str = ""
+    """Against the tool and its input as JSON (`Bash {"command": …}`), or the words of the questions."""
+    decision: Literal["allow", "deny"] | None = None
+    message: str | None = None
+    input: dict[str, Any] | None = None
+    scope: Literal["once", "plan"] = "once"
+    answer: str | None = None
+
+    @field_validator("match")
+    @classmethod
+    def _is_a_pattern(cls, match: str) -> str:
+        return _pattern(match)
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Answer:
+        if (self.decision is None) == (self.answer is None):
+            message = "an answer is either a decision (to an approval) or an answer (to a question)"
+            raise ValueError(message)
+        return self
+
+    def fits(self, asked: str) -> bool:
+        """Whether it answers what was asked in these words."""
+        return re.search(self.match, asked, re.IGNORECASE | re.DOTALL) is not None
+
+
 class Script(_Part):
     """A whole rehearsal. With no conversation that fits, the model improvises."""
 
@@ -218,6 +241,17 @@ class Script(_Part):
     usage: Usage = Usage()
     slow: Slow = Slow()
     conversations: tuple[Conversation, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    """What is answered where a run asks a person; the first that fits. For `orchestrd rehearse`."""
+
+
+def _pattern(match: str) -> str:
+    try:
+        re.compile(match)
+    except re.error as error:
+        message = f"not a regular expression: {error}"
+        raise ValueError(message) from error
+    return match
 
 
 def load_script(path: Path | str) -> Script:

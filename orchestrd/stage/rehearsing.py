@@ -20,6 +20,7 @@ from orchestrd.config import Config, config_file
 from orchestrd.inbound.intake import Accepted, check_plan
 from orchestrd.rehearsal import load_script
 from orchestrd.runs.library import library_of
+from orchestrd.stage.person import Person
 from orchestrd.stage.stage import Stage, StageBroken, set_stage
 from orchestrd.stage.story import follow_plan
 from orchestrd.views.looking import plan_folder, read_result
@@ -57,7 +58,10 @@ def rehearse_plan(
         content = dump(_moved(written, project), file_format)
         with set_stage(folder, wanted, config.claude.command, _settings()) as stage:
             seconds = (accepted.plan.limits.timeout or config.limits.timeout) * 4
-            result = _run(stage, content, name, seconds, quiet=as_json)
+            person = Person(
+                stage.root, wanted.answers if wanted else (), is_there=sys.stdin.isatty() and not as_json
+            )
+            result = _run(stage, content, name, seconds, person, quiet=as_json)
             if as_json:
                 print(json.dumps(result, indent=2, ensure_ascii=False, default=str))
             else:
@@ -76,9 +80,11 @@ def rehearse_plan(
     return 0 if result.get("status") == "succeeded" else 1
 
 
-def _run(stage: Stage, content: bytes, name: str, seconds: float, *, quiet: bool) -> dict[str, Any]:
+def _run(
+    stage: Stage, content: bytes, name: str, seconds: float, person: Person, *, quiet: bool
+) -> dict[str, Any]:
     plan = submit(stage.root, content, name)
-    for line in follow_plan(stage.root, plan, seconds, stage.daemon):
+    for line in follow_plan(stage.root, plan, seconds, stage.daemon, person.look):
         if not quiet:
             print(line, flush=True)
     # The key that the run had is made up: nobody is billed for it.

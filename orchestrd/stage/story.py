@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from handoff.root import PlanId, Root
@@ -17,8 +17,17 @@ from orchestrd.views.words import plain, read_lines
 ARCHIVE_SECONDS = 5.0
 
 
-def follow_plan(root: Root, plan: PlanId, seconds: float, daemon: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield lines until the plan has its result. Raises TimeoutError when none can come or has come."""
+def follow_plan(
+    root: Root,
+    plan: PlanId,
+    seconds: float,
+    daemon: subprocess.Popen[bytes],
+    beside: Callable[[], Iterable[str]] = tuple,
+) -> Iterator[str]:
+    """Yield lines until the plan has its result. Raises TimeoutError when none can come or has come.
+
+    `beside` is called again and again meanwhile, and may have something to say, too.
+    """
     began = time.monotonic()
     streams = Streams(root, plan)
     told = 0
@@ -34,6 +43,8 @@ def follow_plan(root: Root, plan: PlanId, seconds: float, daemon: subprocess.Pop
                 yield f"{time.monotonic() - began:6.2f} s  {words}"
         told = len(records)
         yield from _indented(streams.fresh())
+        for words in beside():
+            yield f"{time.monotonic() - began:6.2f} s  {plain(words)}"
         if over:
             _await_archive(root, plan)
             return
@@ -106,6 +117,10 @@ _EVENTS: dict[str, Callable[[dict[str, Any]], str]] = {
     "step-place": _step_place,
     "run-started": _started,
     "run-ended": _ended,
+    "asked": lambda record: f"it asks: {record.get('request')}",
+    "reply-taken": lambda record: f"it was answered: {record.get('decision')}",
+    "reply-refused": lambda record: f"an answer does not fit: {record.get('message')}",
+    "answered-by-rule": lambda record: f"by what was decided for the plan: {record.get('decision')}",
     "joined": lambda _record: "what the steps have left is together on the plan's branch",
     "conflict": _conflict,
     "gathered": _gathered,

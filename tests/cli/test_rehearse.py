@@ -61,3 +61,48 @@ def test_what_is_not_there_is_told_as_submit_tells_it(orchestrd: CommandLine, tm
     plan = tmp_path / "none.toml"
 
     assert orchestrd("rehearse", str(plan)).err == f"orchestrd: {plan}: No such file or directory\n"
+
+
+ASKING = """
+[[answers]]
+match = "first"
+decision = "allow"
+
+[[answers]]
+match = "which"
+answer = "B"
+
+[[conversations]]
+[[conversations.turns]]
+tools = [{ name = "Bash", input = { command = "touch first.txt" } }]
+[[conversations.turns]]
+tools = [{ name = "Bash", input = { command = "touch second.txt" } }]
+[[conversations.turns]]
+[[conversations.turns.tools]]
+name = "AskUserQuestion"
+[[conversations.turns.tools.input.questions]]
+question = "Which?"
+header = "Which"
+multiSelect = false
+options = [{ label = "A", description = "a" }, { label = "B", description = "b" }]
+[[conversations.turns]]
+text = "It said: {results}"
+"""
+
+
+def test_what_a_rehearsed_plan_asks_is_answered_by_its_script_and_else_refused(
+    orchestrd: CommandLine, project: Path, tmp_path
+):
+    (tmp_path / "asks.toml").write_text(
+        f'handoff = 1\nproject = "{project}"\nprompt = "Ask"\npermissions.ask = "request"\n'
+    )
+    (tmp_path / "script.toml").write_text(ASKING)
+
+    said = orchestrd("rehearse", str(tmp_path / "asks.toml"), "--script", str(tmp_path / "script.toml"))
+
+    assert said.code == 0, said.err
+    assert "it asks: asks.main.1.1.approval.toml" in said.out
+    assert 'it asks a person: Bash {"command": "touch second.txt"}' in said.out
+    assert "first.txt" in said.out.partition("diff --git")[2]
+    assert "second.txt" not in said.out.partition("diff --git")[2]
+    assert '"Which?"="B"' in said.out
