@@ -60,7 +60,7 @@ def test_every_tool_answers_with_the_daemon_away_and_what_was_handed_in_runs_whe
     here.start(LIMITS__MAX_PARALLEL="1")
 
     made = result(talk, plan)
-    assert (made["status"], made["summary"], made["daemon"]) == ("succeeded", "I made it.", "running")
+    assert (made["status"], made["verdict"], made["daemon"]) == ("succeeded", "changed", "running")
     assert result(talk, cancelled)["status"] == "cancelled"
     assert "+made" in wait_until(lambda: talk("get_diff", plan=plan).get("text"), 10, "the patch")["text"]
     assert talk("list_requests")["requests"][0]["name"] == f"{plan}.docs.md"
