@@ -19,11 +19,15 @@ class Document:
     content: str
 
 
-def text_of(documents: Sequence[Document], write_to: Sequence[str]) -> str:
-    """Write the reply; no documents: there is nothing to document. Raises CannotDo with all that is wrong."""
+def text_of(documents: Sequence[Document]) -> str:
+    """Write the reply; no documents: there is nothing to document."""
     if not documents:
         return f"{NOTHING_TO_DOCUMENT}\n"
-    text = "\n".join(f"<!-- file: {one.path} -->\n{_ended(one.content)}" for one in documents)
+    return "\n".join(f"<!-- file: {one.path} -->\n{_ended(one.content)}" for one in documents)
+
+
+def check(text: str, documents: Sequence[Document], write_to: Sequence[str]) -> None:
+    """Read a reply as the daemon will. Raises CannotDo with all that is wrong."""
     try:
         found = read_docs_reply(text, write_to)
     except DocumentError as error:
@@ -36,7 +40,6 @@ def text_of(documents: Sequence[Document], write_to: Sequence[str]) -> str:
         raise CannotDo(
             "a line `<!-- file: … -->` within a document would begin another one: put a space before it"
         )
-    return text
 
 
 def _ended(text: str) -> str:

@@ -11,7 +11,8 @@ from handoff import looking
 from handoff.request import parse_request_name
 from handoff.root import Root
 from orchestrd.bridge.answers import CannotDo
-from orchestrd.views.requests import MOST_BYTES, Document, OpenRequest, answer_lying, open_request
+from orchestrd.outbound.news import MOST_BYTES
+from orchestrd.views.requests import Document, OpenRequest, answer_lying, open_request
 from orchestrd.views.words import one_line, plain
 
 _DOCS = re.compile(r"(?P<plan>[a-z0-9][a-z0-9-]*)\.docs\.md", re.ASCII)
@@ -43,7 +44,7 @@ def requests_of(root: Root, plan: str) -> list[Named]:
 def request_named(root: Root, name: str) -> tuple[OpenRequest, Document]:
     """Read one by its name. Raises CannotDo for any other name, and where it cannot be read."""
     wanted = name.strip()
-    found = open_request(root, wanted) if _parts(wanted) else None
+    found = open_request(root, wanted) if parts_of(wanted) else None
     if found is None:
         raise CannotDo(
             f"{one_line(name, 120)!r} is no open request: it was answered, is out of date, or never was; "
@@ -76,7 +77,7 @@ def _names(root: Root) -> list[str]:
 
 
 def _seen(root: Root, name: str) -> Named | None:
-    parts = _parts(name)
+    parts = parts_of(name)
     if parts is None:
         return None
     with suppress(OSError):
@@ -84,7 +85,8 @@ def _seen(root: Root, name: str) -> Named | None:
     return None
 
 
-def _parts(name: str) -> tuple[str, str] | None:
+def parts_of(name: str) -> tuple[str, str] | None:
+    """Tell a request's plan and kind by its name; None: it is none."""
     docs = _DOCS.fullmatch(name)
     if docs:
         return docs["plan"], "docs"

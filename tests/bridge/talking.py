@@ -39,6 +39,15 @@ class Talk:
         assert json.loads(self.last_text) == answer.structured_content
         return dict(answer.structured_content)
 
+    def at_once(self, *calls: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """Make several calls at the same time."""
+
+        async def call() -> list[Any]:
+            async with Client(self.server) as client:
+                return await asyncio.gather(*(client.call_tool(tool, given) for tool, given in calls))
+
+        return [dict(answer.structured_content) for answer in asyncio.run(call())]
+
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call any other method of the client."""
 

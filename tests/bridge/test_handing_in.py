@@ -147,6 +147,14 @@ def test_the_same_call_again_finds_the_plan_in_the_inbox(talk: Talk, root: Root,
     assert len(inbox(root)) == 1
 
 
+def test_the_same_call_many_times_at_once_is_one_plan(talk: Talk, root: Root, project: Path):
+    answers = talk.at_once(*[("submit_plan", {"plan": a_plan(project)})] * 8)
+
+    assert len(inbox(root)) == 1
+    assert len({one["id"] for one in answers}) == 1
+    assert sorted(one["submitted"] for one in answers) == [*[False] * 7, True]
+
+
 def test_the_same_call_again_after_it_was_taken_finds_it_in_the_register(
     talk: Talk, root: Root, project: Path
 ):

@@ -77,6 +77,10 @@ def test_every_tool_answers_with_the_daemon_away_and_what_was_handed_in_runs_whe
         lambda: (found := talk("get_result", plan=plan))["docs"].get("commit") and found, 20
     )
     assert documented["docs"]["files"] == ["docs/made.md"]
+    again = talk("answer_request", name=f"{plan}.docs.md", documents=documents)
+    assert (again["delivered"], again["outcome"]) == (False, "taken")
+    with pytest.raises(ToolFailed, match="something else"):
+        talk("answer_request", name=f"{plan}.docs.md", nothing_to_document=True)
 
     here.stop()
     assert talk("daemon_status")["daemon"].startswith("away since 20")
