@@ -258,6 +258,12 @@ def test_a_run_that_asks_holds_no_slot_and_is_answered_while_the_daemon_is_away(
         assert [there.result(name)["status"] for name in ("one", "two")] == ["succeeded", "succeeded"]
         assert state_of(there, "waits")["state"] == "asking"
 
+        assert there.command("drain").returncode == 0
+        assert there.here.daemon is not None
+        assert there.here.daemon.wait(20) == 0, "a run that only asks keeps no daemon that is drained"
+        there.here.start(LIMITS__MAX_PARALLEL="1")
+        wait_until(lambda: state_of(there, "waits").get("state") == "asking", 10, "it to be found asking")
+
         there.here.kill()
         answer(there, "waits.main.1.1.approval.toml", decision="deny", message="Not like this.")
         there.await_request("Waits", 2)

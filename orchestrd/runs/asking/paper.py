@@ -90,7 +90,9 @@ def shown_input(given: dict[str, Any]) -> tuple[str, bool]:
     import json
 
     text = json.dumps(given, ensure_ascii=False)
-    if len(text.encode("utf-8", "replace")) <= MOST_INPUT_BYTES:
+    if text.encode("utf-8", "replace").decode() != text:
+        text = json.dumps(given)  # half a surrogate pair is no text, and JSON all the same
+    if len(text.encode()) <= MOST_INPUT_BYTES:
         return text, False
     shorter = json.dumps(_cut(given, _LONGEST_TEXT), ensure_ascii=False)
     if len(shorter.encode("utf-8", "replace")) > MOST_INPUT_BYTES:
