@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 MOST_NAME_BYTES = 255
 MOST_PATH_BYTES = 1000
+MOST_FOLDERS = 32
 
 _WILDCARDS = frozenset("*?[")
 # Git's own folder, and what other file systems take for it: NTFS by its short name (git~1), without what follows a
@@ -39,6 +40,8 @@ def why_no_path(path: str) -> tuple[str, str] | None:
         return "the path is not inside the project", "a path from the project's folder: docs/x.md"
     if len(path.encode()) > MOST_PATH_BYTES:
         return "the path is too long", f"{MOST_PATH_BYTES} bytes at most"
+    if path.count("/") > MOST_FOLDERS:
+        return "the path is too deep", f"{MOST_FOLDERS} folders at most"
     return next((why for part in path.split("/") if (why := _why_no_name(part))), None)
 
 

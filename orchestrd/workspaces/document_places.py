@@ -12,6 +12,8 @@ from orchestrd.workspaces.git import GitLock, run_git
 _KINDS = {b"120000": "a symbolic link", b"160000": "a submodule", b"040000": "a folder"}
 _FOLDER = b"040000"
 _EXECUTABLE = b"100755"
+MOST_ASKED_BYTES = 64_000
+"""Of names in one command: systems limit its length."""
 PLAIN = b"100644"
 """The mode of an ordinary file."""
 
@@ -31,13 +33,12 @@ class Entry:
 
 def entries(commit: str, paths: Iterable[str], repository: Path, lock: GitLock | None) -> dict[str, Entry]:
     """Tell what a commit has at these paths and at the folders above them, as far as there is anything."""
-    asked = sorted({above for path in paths for above in _with_folders_above(path)})
-    words = ["ls-tree", "-t", "-z", "--full-tree", commit, "--", *asked]
-    # Not every name is taken as it stands otherwise: `:(top)` and the like mean something to git.
-    told = run_git(words, repository, lock=lock, extra={"GIT_LITERAL_PATHSPECS": "1"})
     found = {}
-    for line in told.split(b"\0"):
-        if line:
+    for asked in _portions(sorted({above for path in paths for above in _with_folders_above(path)})):
+        words = ["ls-tree", "-t", "-z", "--full-tree", commit, "--", *asked]
+        # Not every name is taken as it stands otherwise: `:(top)` and the like mean something to git.
+        told = run_git(words, repository, lock=lock, extra={"GIT_LITERAL_PATHSPECS": "1"})
+        for line in filter(None, told.split(b"\0")):
             facts, _, name = line.partition(b"\t")
             mode, _, blob = facts.split(b" ")
             found[os.fsdecode(name)] = Entry(mode, blob.decode())
@@ -59,6 +60,19 @@ def obstacles(paths: Sequence[str], there: Mapping[str, Entry], shown: Mapping[s
 def mode_of(path: str, there: Mapping[str, Entry]) -> bytes:
     """The mode that a document gets: that of the file which it replaces."""
     return _EXECUTABLE if path in there and there[path].mode == _EXECUTABLE else PLAIN
+
+
+def _portions(names: Sequence[str]) -> Iterator[list[str]]:
+    """Part names so that no command gets longer than any system takes."""
+    portion: list[str] = []
+    size = 0
+    for name in names:
+        size += len(os.fsencode(name)) + 1
+        if portion and size > MOST_ASKED_BYTES:
+            yield portion
+            portion, size = [], len(os.fsencode(name)) + 1
+        portion.append(name)
+    yield portion
 
 
 def _with_folders_above(path: str) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 from handoff.formats import Format, read_document
 from handoff.request import DocsRequest
 from orchestrd.views.verifying import verify
-from tests.acceptance.stage import PORTABLE, a_plan_for, as_json, drop_plan, git, give, runs_now
+from tests.acceptance.stage import PORTABLE, a_plan_for, as_json, drop_plan, git, give, runs_now, said
 from tests.serving import Serving
 from tests.waiting import wait_until
 
@@ -88,6 +88,7 @@ def test_an_answer_is_committed_and_named_in_the_result_and_the_request_goes(
     assert {**result, "docs": None} == {**first["api"], "docs": None}
     assert archived_result(here, "api") == result
     assert docs["commit"][:12] in (here.root.results / "api.md").read_text()
+    assert f"commit {docs['commit'][:12]}: docs/limits.md" in said(here, "show", "api")
     assert git(project, "status", "--porcelain") == ""
     assert git(project, "show", "handoff/web:README.md") == "# B"
     assert archived_result(here, "web")["docs"]["files"] == ["docs/a.md", "README.md"]

@@ -247,6 +247,24 @@ def test_dealt_with_twice_nothing_changes(stage: Stage) -> None:
     assert os.listdir(stage.plan_folder / "replies") == [NAME]
 
 
+@pytest.mark.parametrize("tail, is_told", [(b'{"seq":', False), (b'{"seq":99,"ti', True), (b"\0\0\0", True)])
+def test_a_line_that_was_cut_off_is_what_the_next_daemon_writes_again_and_nothing_else_is(
+    stage: Stage, tail: bytes, is_told: bool
+) -> None:
+    before = set(verify(stage.root, again_seconds=()))
+    stage.take(ANSWER)
+    with (stage.plan_folder / "journal.jsonl").open("ab") as file:
+        file.write(tail)
+
+    found = set(verify(stage.root, again_seconds=())) - before
+
+    assert [one.what for one in found] == [
+        "what follows its last good line is no line of a journal"
+    ] * is_told
+    stage.deal()
+    assert set(verify(stage.root, again_seconds=())) == before
+
+
 def test_whoever_has_taken_the_result_away_does_not_get_it_again(stage: Stage) -> None:
     for name in ("api.toml", "api.md"):
         (stage.root.results / name).unlink()

@@ -82,6 +82,7 @@ def test_all_that_is_wrong_is_told_at_once_with_its_line() -> None:
         "docs/\u202egpj.md",
         "docs/" + "a" * 300 + ".md",
         "docs/" + "a/" * 600 + "x.md",
+        "docs/" + "a/" * 40 + "x.md",
         "",
     ],
 )

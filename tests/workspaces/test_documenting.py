@@ -230,6 +230,16 @@ def test_no_document_is_written_through_a_link(at: PlanBranch, link: str, proble
     assert git(project, "rev-parse", BRANCH) == head
 
 
+def test_many_documents_with_long_names_are_no_trouble(at: PlanBranch) -> None:
+    folders = [f"docs/{number:03}{'x' * 120}/{'y' * 120}" for number in range(100)]
+    documents = [DocumentToWrite(f"{folder}/{'z' * 200}.md", "x\n") for folder in folders]
+
+    document(at, documents)
+
+    listed = git(project_of(at), "ls-tree", "-r", "--name-only", BRANCH, "api/docs").splitlines()
+    assert listed == [f"api/{document.path}" for document in documents]
+
+
 def test_neither_a_folder_nor_a_file_in_the_way_is_replaced(at: PlanBranch) -> None:
     documents = [DocumentToWrite("code.py/x.md", "x\n"), DocumentToWrite("docs", "x\n")]
     document(at)
