@@ -15,7 +15,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def mcp(context: typer.Context) -> None:
-    """Serve Claude Desktop, or another MCP client, over stdin and stdout. Ends when stdin ends."""
+    """Be the MCP server for Claude Desktop, over stdin and stdout."""
     from importlib.util import find_spec
 
     if find_spec("mcp") is None:

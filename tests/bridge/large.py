@@ -60,7 +60,7 @@ def _large_result(root: Root) -> None:
     }
     (root.results / "big.toml").write_text(tomli_w.dumps(result))
     part = "diff --git a/src/f{0}.py b/src/f{0}.py\n--- a/src/f{0}.py\n+++ b/src/f{0}.py\n@@ -1 +1,{1} @@\n-old\n{2}"
-    small = [part.format(number, 20, f"+{WORDS}\n" * 20) for number in range(1000)]
+    small = [part.format(number, 20, f"+{WORDS}\n" * 20) for number in range(400)]
     large = part.format("large", 20_000, f"+{WORDS}\n" * 20_000)
     (root.archive / "2026-11" / "big" / "changes.patch").write_text("".join(small) + large)
     start = root.archive / "2026-11" / "big" / "runs" / "main.1"

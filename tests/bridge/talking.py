@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
@@ -22,17 +24,13 @@ class ToolFailed(Exception):
 class Talk:
     """One client and one server; a call is `talk("plan_status", plan="x")` and returns the structured answer."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str]) -> None:
-        self.root = root
-        self.server = make_server(Desk(root, environ))
+    def __init__(self, client: Client, portal: BlockingPortal) -> None:
+        self._client = client
+        self._portal = portal
         self.last_text = ""
 
     def __call__(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        async def call() -> Any:
-            async with Client(self.server) as client:
-                return await client.call_tool(tool, arguments)
-
-        answer = asyncio.run(call())
+        answer: Any = self._portal.call(self._client.call_tool, tool, arguments)
         self.last_text = "".join(part.text for part in answer.content)
         if answer.is_error:
             raise ToolFailed(self.last_text)
@@ -43,26 +41,27 @@ class Talk:
         """Make several calls at the same time."""
 
         async def call() -> list[Any]:
-            async with Client(self.server) as client:
-                return await asyncio.gather(*(client.call_tool(tool, given) for tool, given in calls))
+            return await asyncio.gather(*(self._client.call_tool(tool, given) for tool, given in calls))
 
-        return [dict(answer.structured_content) for answer in asyncio.run(call())]
+        return [dict(answer.structured_content) for answer in self._portal.call(call)]
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call any other method of the client."""
-
-        async def call() -> Any:
-            async with Client(self.server) as client:
-                try:
-                    return await getattr(client, method)(*arguments)
-                except MCPError as error:  # raised out of the client it would come in a group
-                    return error
-
-        answer = asyncio.run(call())
-        if isinstance(answer, MCPError):
-            raise ToolFailed(str(answer))
-        return answer
+        try:
+            return self._portal.call(getattr(self._client, method), *arguments)
+        except MCPError as error:
+            raise ToolFailed(str(error)) from error
 
     def read(self, address: str) -> str:
         """Read a resource."""
         return "".join(part.text for part in self.ask("read_resource", address).contents)
+
+
+@contextmanager
+def talking(root: Path, environ: Mapping[str, str]) -> Iterator[Talk]:
+    """Connect a client to the server of a root."""
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Client(make_server(Desk(root, environ)))) as client,
+    ):
+        yield Talk(client, portal)

@@ -11,7 +11,7 @@ from handoff.root import Root
 from orchestrd.record.index import IndexReader
 from orchestrd.record.wanted import Wanted
 from tests.bridge.settled import failed, settled
-from tests.bridge.talking import Talk, ToolFailed
+from tests.bridge.talking import Talk, ToolFailed, talking
 from tests.bridge.test_handing_in import a_plan
 from tests.outbound.telling import Telling
 
@@ -225,11 +225,10 @@ def test_money_and_tokens_are_added_up_by_what_is_asked(talk: Talk, root: Root):
 
 
 def test_without_a_root_every_answer_says_how_to_make_one(tmp_path: Path):
-    talk = Talk(tmp_path / "none", {})
-
-    with pytest.raises(ToolFailed, match="init"):
-        talk("list_plans")
-    assert talk.ask("list_resources").resources == []
+    with talking(tmp_path / "none", {}) as talk:
+        with pytest.raises(ToolFailed, match="init"):
+            talk("list_plans")
+        assert talk.ask("list_resources").resources == []
 
 
 def test_resources_are_the_same_by_address(talk: Talk, root: Root):

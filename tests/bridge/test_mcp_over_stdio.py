@@ -115,8 +115,6 @@ def test_the_official_inspector_lists_and_calls_the_tools(root: Root, environ: d
     asked = (
         ("tools/list",),
         ("tools/call", "--tool-name", "list_plans", "--tool-arg", "state=settled"),
-        ("resources/list",),
-        ("prompts/list",),
     )
 
     running = [
@@ -132,12 +130,10 @@ def test_the_official_inspector_lists_and_calls_the_tools(root: Root, environ: d
 
     assert [(one.returncode, errors) for one, (_, errors) in zip(running, ended, strict=True)] == [
         (0, b"")
-    ] * 4
-    tools, called, resources, prompts = (json.loads(said) for said, _ in ended)
+    ] * 2
+    tools, called = (json.loads(said) for said, _ in ended)
     assert [tool["name"] for tool in tools["tools"]] == NAMES
     assert called["structuredContent"]["plans"][0]["id"] == "api"
-    assert "handoff://plans/api/result" in [one["uri"] for one in resources["resources"]]
-    assert "plan_a_feature" in [one["name"] for one in prompts["prompts"]]
 
 
 def test_without_the_sdk_one_line_says_what_to_install(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.stage import AGENT
-from tests.bridge.talking import Talk, ToolFailed
+from tests.bridge.talking import Talk, ToolFailed, talking
 from tests.serving import Serving, a_repository, serving
 from tests.waiting import wait_until
 from tests.warm import as_it_is
@@ -24,10 +24,11 @@ def here(tmp_path: Path) -> Iterator[Serving]:
 
 
 @pytest.fixture
-def talk(here: Serving, monkeypatch: pytest.MonkeyPatch) -> Talk:
+def talk(here: Serving, monkeypatch: pytest.MonkeyPatch) -> Iterator[Talk]:
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, here.environ[name])
-    return Talk(here.root.path, here.environ)
+    with talking(here.root.path, here.environ) as talk:
+        yield talk
 
 
 def a_plan(project: Path, *told: str, more: str = "") -> str:
