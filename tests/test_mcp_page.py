@@ -37,7 +37,7 @@ def test_the_page_has_each_tool_with_its_arguments_and_what_it_may_do(served: tu
     rows = re.findall(r"^\| `([a-z_]+)` \| (.*?) \| .* \| ([a-z, ]+) \|$", PAGE, re.MULTILINE)
     rows += [
         (name, "", does)
-        for name, does in re.findall(r"^\| `([a-z_]+)` \| \| .* \| ([a-z, ]+) \|$", PAGE, re.M)
+        for name, does in re.findall(r"^\| `([a-z_]+)` \| \| .* \| ([a-z, ]+) \|$", PAGE, re.MULTILINE)
     ]
     told = {name: (set(re.findall(r"`([a-z_]+)`", arguments)), does) for name, arguments, does in rows}
     tools = {tool.name: tool for tool in served[0].tools}
