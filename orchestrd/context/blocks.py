@@ -137,10 +137,14 @@ _HEADING = re.compile(r"(?P<level>#{1,6})[ \t]+(?P<title>.*?)[ \t]*#*[ \t]*")
 
 
 def _block_at(lines: Sequence[str], at: int) -> Block | None:
+    if "<!--" not in lines[at]:
+        return None  # as most lines: each run that starts has them looked at
     mark = MARK.fullmatch(_bare(lines[at]))
     if mark is None:
         return None
     for end in range(at + 1, len(lines)):
+        if "<!--" not in lines[end]:
+            continue
         line = _bare(lines[end])
         if MARK.fullmatch(line):
             return None

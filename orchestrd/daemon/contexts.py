@@ -38,6 +38,9 @@ PAUSE_SECONDS = 2.0
 MOST_PENDING = 500
 """Results of one project that wait to be told of: more than any context has room for."""
 
+MOST_PREVIEWED = 20
+"""Of those, so many are told to a run that starts before they are written: more than it would be handed."""
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -143,7 +146,7 @@ class Contexts:
         self._take_in()
         with self._changed:
             waiting = self._waiting.get(project)
-            results = tuple(waiting.results.values()) if waiting is not None else ()
+            results = tuple(waiting.results.values())[-MOST_PREVIEWED:] if waiting is not None else ()
         # What was settled a moment ago is told, though it may not be written yet.
         text = self._keeping.preview(Update(project, results), _now())
         # A branch may have been merged: then the file is to say so, too.
