@@ -92,6 +92,10 @@ class Engine:
         """How many plans hold no slot and could hold one, now or later."""
         return self._plans.idle
 
+    def asking(self) -> int:
+        """How many plans wait for a person, and do nothing else."""
+        return self._plans.asking
+
     def waits_for(self, plan: PlanInHand) -> Wait | None:
         """What a plan waits for and until when (wall seconds), in the protocol's words; None when it does not wait."""
         return self.admission.waits_for(plan)

@@ -30,6 +30,7 @@ class InHand:
         self._taken = 0
         self._beyond: set[PlanId] = set()
         """Plans that neither wait nor hold a slot: asking, settling."""
+        self._asking: set[PlanId] = set()
         self.touched = Touched()
         """What the plans at work touch, from the first slot of each until it is gathered."""
         self._before: dict[PlanId, State] = {}
@@ -60,6 +61,11 @@ class InHand:
     def slots(self) -> int:
         """How many slots are held."""
         return self._taken
+
+    @property
+    def asking(self) -> int:
+        """How many plans wait for a person, and do nothing else."""
+        return len(self._asking)
 
     @property
     def idle(self) -> int:
@@ -122,8 +128,10 @@ class InHand:
         self._taken += slots - self._slots.pop(name, 0)
         if slots:
             self._slots[name] = slots
-        beyond = plan.state in {State.ASKING, State.SETTLING}
+        state = plan.state
+        beyond = state in {State.ASKING, State.SETTLING}
         (self._beyond.add if beyond else self._beyond.discard)(name)
+        (self._asking.add if state is State.ASKING else self._asking.discard)(name)
         if plan.life in {Life.SETTLING, Life.SETTLED}:
             self.touched.end(name)
             self.queue.over(name)

@@ -149,7 +149,8 @@ class Reporting:
         self._tell_service(state, counts, at.boot)
 
     def _tell_service(self, state: str, counts: dict[str, int], boot: float) -> None:
-        line = f"{state}: {counts['running']} running, {counts['waiting']} waiting"
+        asking = f", {counts['asking']} asking" if counts["asking"] else ""
+        line = f"{state}: {counts['running']} running, {counts['waiting']} waiting{asking}"
         lines = [] if line == self._said else [f"STATUS={line}"]
         if watchdog_seconds() is not None and boot >= self._watchdog_due:
             self._watchdog_due = boot + BEAT_SECONDS
@@ -161,7 +162,8 @@ class Reporting:
     def _write_metrics(
         self, sample: Sample, state: str, troubles: Sequence[Trouble], ignored: Sequence[tuple[str, str]]
     ) -> None:
-        counts = {"waiting": self._engine.waiting(), "running": self._engine.running()}
+        engine = self._engine
+        counts = {"waiting": engine.waiting(), "running": engine.running(), "asking": engine.asking()}
         present = Present(
             version=self._version,
             state=state,
@@ -182,7 +184,9 @@ class Reporting:
             durable.replace(self._metrics, render(present).encode(), sync=False)
 
     def _counts(self) -> dict[str, int]:
-        return {"waiting": self._engine.waiting(), "running": self._engine.running(), **self._settled}
+        engine = self._engine
+        now = {"waiting": engine.waiting(), "running": engine.running(), "asking": engine.asking()}
+        return {**now, **self._settled}
 
     def _plans(self, wall: float) -> tuple[list[dict[str, Any]], int]:
         plans = list(self._engine.plans())

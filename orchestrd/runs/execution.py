@@ -207,7 +207,7 @@ class Executions:
     def note_all_asked(self) -> None:
         """The same of all that are alive; where the disk refuses, the next turn tries again."""
         for run in self.followed.unjudged():
-            with suppress(OSError):
+            with suppress(OSError, KeyError):
                 self.note_asked(run)
 
     def judge(self, key: Key) -> Event:

@@ -51,7 +51,7 @@ def test_a_run_that_asks_leaves_its_slot_to_others_and_is_neither_waiting_nor_ru
 
     assert prepared(accept(engine, "b", 3)) == ["b"]
     assert (state(engine, "a"), state(engine, "b")) == (State.ASKING, State.PREPARING)
-    assert (engine.running(), engine.waiting()) == (1, 0)
+    assert (engine.running(), engine.waiting(), engine.asking()) == (1, 0, 1)
     held = engine.plan(A)
     assert held is not None
     assert engine.waits_for(held) is None

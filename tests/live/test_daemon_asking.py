@@ -177,7 +177,7 @@ def mend(there: Live) -> None:
             20,
             f"the problem with {fields}",
         )
-    assert asked(there, name)["problem"]["reply"] == "mended.main.1.1.approval-3.toml"
+    assert asked(there, name)["problem"]["reply"] == "mended.main.1.1.approval.3.toml"
     answer(there, "mended.main.1.1.approval.json", decision="allow")
 
 
@@ -223,8 +223,8 @@ def check_results(there: Live, project: Path) -> None:
     assert "Tables, Views" in told(there, "Own words")
     assert [one["reply"] for one in events_of(there, "mended", "reply-refused", "reply-taken")] == [
         "mended.main.1.1.approval.toml",
-        "mended.main.1.1.approval-2.toml",
-        "mended.main.1.1.approval-3.toml",
+        "mended.main.1.1.approval.2.toml",
+        "mended.main.1.1.approval.3.toml",
         "mended.main.1.1.approval.json",
     ]
     assert len(list((there.here.plan_folder("mended") / "replies").iterdir())) == 4

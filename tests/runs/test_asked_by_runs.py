@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from handoff.root import PlanId, create_root
 from orchestrd.core.events import Answered, Asked, Event, Moment
+from orchestrd.record.journals import Journals
 from orchestrd.runs.asking.following import AskedOfRun, noted_lines, withdraw, withdraw_forgotten
 from orchestrd.runs.followed import Followed
 from orchestrd.runs.running import Running
@@ -95,6 +99,43 @@ def test_each_line_is_for_the_journal_once_whatever_daemon_wrote_it(tmp_path: Pa
     later.read_new()
     assert [name for name, _ in later.to_note] == ["reply-taken"]
     assert noted_lines(journal, "main", 2) == 0
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"event": "asked", "request": FIRST, "expires": 1e300, "step": "x", "n": 2, "sync": 1, "seq": 0},
+        {"event": "asked", "request": FIRST, "expires": "soon", "message": "\ud800", "rules": [1e999]},
+        {"event": "taken", "request": "../x", "event_": 1},
+        {"event": ["asked"], "request": FIRST},
+    ],
+)
+def test_what_an_agent_might_write_there_stops_nobody(tmp_path: Path, record: dict[str, Any]) -> None:
+    write(tmp_path / "main.1", record)
+    (tmp_path / "main.1" / "asked.jsonl").open("ab").write(b"[1]\n\xff\nnull\n{" + b"[" * 9999 + b"\n")
+    runs, run = followed(tmp_path / "main.1")
+
+    runs.read(run)
+    run.fields()
+    root = create_root(tmp_path / "root")
+    root.plan_folder(P).mkdir()
+    journals = Journals(root)
+    journals.begin(P, 0)
+    for event, fields in run.asked.to_note:
+        journals.append(P, event, step="main", n=1, **fields)
+
+    assert len(journals.read(P)) == 1
+
+
+def test_something_else_in_its_place_is_as_nothing(tmp_path: Path) -> None:
+    (tmp_path / "asked.jsonl").mkdir()
+    (tmp_path / "other").mkdir()
+    os.mkfifo(tmp_path / "other" / "asked.jsonl")
+
+    for folder in (tmp_path, tmp_path / "other"):
+        asked = AskedOfRun(folder)
+        asked.read_new()
+        assert not asked.has_asked
 
 
 def test_what_a_dead_run_asks_is_taken_back_and_nothing_else(tmp_path: Path) -> None:

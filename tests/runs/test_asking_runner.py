@@ -452,7 +452,7 @@ def test_an_answer_that_does_not_fit_is_kept_and_told_and_the_request_stays_open
     asker.reply(asker.name(), decision="allow")
     asker.stand.end_of(watch)
 
-    assert asker.kept() == [asker.name().replace(".toml", "-2.toml"), asker.name()]
+    assert asker.kept() == [asker.name().replace(".toml", ".2.toml"), asker.name()]
 
 
 def test_an_answer_that_is_written_in_place_is_waited_for(asker: Asker) -> None:

@@ -29,5 +29,8 @@ def hold_waits(engine: Engine) -> None:
             raise Violation(name, f"it waits for what has no name: {wait}")
         if wait.word in HAVE_A_TIME and wait.until is None and not engine.admission.limit.is_reached:
             raise Violation(name, f"it does not say until when it waits: {wait}")
+    asking = sum(plan.state is State.ASKING for plan in engine.plans())
+    if asking != engine.asking():
+        raise Violation("-", f"who asks is not counted right: {engine.asking()} instead of {asking}")
     if waiting != engine.waiting():
         raise Violation("-", f"who waits is not counted right: {engine.waiting()} instead of {waiting}")

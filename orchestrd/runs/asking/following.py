@@ -13,7 +13,8 @@ from handoff import durable, looking
 from handoff.effects import effects
 from handoff.request_names import parse_request_name
 from handoff.root import Root
-from orchestrd.runs.asking.ledger import ASKED, AskedSoFar, records_in
+from handoff.wholesome import is_wholesome
+from orchestrd.runs.asking.ledger import ASKED, MOST_BYTES, AskedSoFar, records_in
 
 _EVENTS = {
     "asked": "asked",
@@ -22,7 +23,8 @@ _EVENTS = {
     "unanswered": "request-unanswered",
     "withdrawn": "request-withdrawn",
 }
-_NOT_NOTED = ("event", "time", "command")
+_NOTED = ("request", "tool", "expires", "reply", "decision", "scope", "rules", "message", "by", "changed")
+"""What the journal is told besides; whatever else stands in such a file, nobody knows who wrote it."""
 
 
 @dataclass(slots=True)
@@ -53,8 +55,10 @@ class AskedOfRun:
             size = effects.stat(path, follow=False).st_size
             if size == self._size:
                 return
-            raw = looking.read_file(path)
-        except FileNotFoundError:
+            raw = looking.read_file(path, MOST_BYTES + 1)
+        except (FileNotFoundError, looking.NotRegular):
+            return  # an agent that puts something else there is no reason to hear no more of its run
+        if len(raw) > MOST_BYTES:
             return
         # The last piece is no whole line yet, or never will be one.
         records = records_in(raw.split(b"\n")[:-1])
@@ -72,7 +76,7 @@ class AskedOfRun:
         ]
 
     def _fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        kept = {name: value for name, value in record.items() if name not in _NOT_NOTED}
+        kept = {name: record[name] for name in _NOTED if name in record and is_wholesome(record[name])}
         return {"line": self._so_far.lines, "at": record.get("time"), **kept}
 
 
@@ -120,7 +124,7 @@ def _event_of(record: Mapping[str, Any]) -> str:
     event = str(record.get("event"))
     if event == "answered":
         return "reply-taken" if record.get("reply") else "answered-by-rule"
-    return _EVENTS.get(event, event)
+    return _EVENTS.get(event, "asked-otherwise")
 
 
 def _date(wall: float | None) -> datetime | None:

@@ -10,6 +10,7 @@ import os
 
 from handoff import durable, looking
 from handoff.effects import effects
+from handoff.request_names import parse_request_name
 from orchestrd.runs.asking.prompt import Grants
 from orchestrd.runs.light_json import line, parse
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from orchestrd.secrets import Redactor
 
 ASKED = "asked.jsonl"
+LAST_SECOND = 253_402_300_799
+"""Of the year 9999, after which there is no date."""
+MOST_BYTES = 16 << 20
+"""No run asks so much. Whoever makes the file larger is not a runner, and nothing of it is believed."""
 
 
 class Ledger:
@@ -72,12 +77,13 @@ class AskedSoFar:
         """Take in one line more."""
         self.lines += 1
         name = record.get("request")
-        if not isinstance(name, str):
+        if not isinstance(name, str) or parse_request_name(name) is None:
             return
         if record.get("event") == "asked":
             expires = record.get("expires")
-            self.open[name] = OpenRequest(name, expires if isinstance(expires, int | float) else None)
-        elif record.get("event") in {"answered", "withdrawn", "unanswered"}:
+            is_date = type(expires) is int and 0 <= expires <= LAST_SECOND
+            self.open[name] = OpenRequest(name, expires if is_date else None)
+        elif record.get("event") in ("answered", "withdrawn", "unanswered"):
             self.open.pop(name, None)
 
 
@@ -97,9 +103,10 @@ def records_in(lines: Iterable[bytes]) -> list[dict[str, Any]]:
 def read_asked(run_folder: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Read all that a run asked and was answered; nothing where it never did. Raises OSError."""
     try:
-        return records_in(looking.read_file(os.path.join(run_folder, ASKED)).split(b"\n"))
-    except FileNotFoundError:
+        raw = looking.read_file(os.path.join(run_folder, ASKED), MOST_BYTES + 1)
+    except (FileNotFoundError, looking.NotRegular):
         return []
+    return records_in(raw.split(b"\n")) if len(raw) <= MOST_BYTES else []
 
 
 class GrantsOfPlan:

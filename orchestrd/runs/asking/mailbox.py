@@ -127,7 +127,7 @@ class Mailbox:
     def free_name(self, name: str) -> str:
         """A name under which an answer can be kept: its own, or one more like it."""
         stem, _, ending = name.rpartition(".")
-        names = (name, *(f"{stem}-{number}.{ending}" for number in range(2, _MOST_NAMES)))
+        names = (name, *(f"{stem}.{number}.{ending}" for number in range(2, _MOST_NAMES)))
         for one in names:
             try:
                 effects.stat(os.path.join(self._kept, one), follow=False)

@@ -15,7 +15,7 @@ from handoff.request_names import RequestName
 from orchestrd.runs.accounts import rfc3339
 from orchestrd.runs.asking import paper
 from orchestrd.runs.asking.answers import Decision, decide
-from orchestrd.runs.asking.ledger import GrantsOfPlan, Ledger
+from orchestrd.runs.asking.ledger import LAST_SECOND, GrantsOfPlan, Ledger
 from orchestrd.runs.asking.mailbox import Letter, Mailbox, Unfit
 from orchestrd.runs.asking.prompt import Prompt, deny
 from orchestrd.runs.light_json import line
@@ -149,7 +149,8 @@ class Request:
             self.step = self._settle
             return
         means, created = self._means, clock.wall()
-        self.expires = None if means.timeout is None else float(int(created + means.timeout))
+        if means.timeout is not None and created + means.timeout <= LAST_SECOND:
+            self.expires = float(int(created + means.timeout))
         kind = "question" if self.prompt.questions else "approval"
         means.count += 1
         name = RequestName(means.plan, *means.run, means.count, kind)  # type: ignore[arg-type]
