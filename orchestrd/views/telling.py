@@ -130,6 +130,13 @@ def _tell_limit(_teller: Teller, event: dict[str, Any]) -> Iterator[str]:
         yield f"{' ' * 8}! the usage limit is {reached}{until}"
 
 
+def _tell_asking(teller: Teller, event: dict[str, Any]) -> Iterator[str]:
+    asked = event.get("request")
+    if isinstance(asked, dict) and asked.get("subtype") == "can_use_tool":
+        what = f"{plain(asked.get('tool_name'))} {_summary(teller, asked.get('input'))}"
+        yield f"{' ' * 8}? asks a person: {what}".rstrip()
+
+
 def _tell_result(_teller: Teller, event: dict[str, Any]) -> Iterator[str]:
     word = event.get("terminal_reason") or event.get("subtype") or "ended"
     if event.get("is_error"):
@@ -164,5 +171,6 @@ _TELLERS: dict[str, Callable[[Teller, dict[str, Any]], Iterator[str]]] = {
     "assistant": _tell_assistant,
     "user": _tell_user,
     "rate_limit_event": _tell_limit,
+    "control_request": _tell_asking,
     "result": _tell_result,
 }

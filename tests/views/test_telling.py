@@ -58,6 +58,15 @@ def test_troubles_are_told():
     assert "api_error (an error)" in lines[3]
 
 
+def test_that_a_person_is_asked_is_told():
+    request = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "npm run x"}}
+    other = {"type": "control_request", "request": {"subtype": "hook_callback"}}
+
+    lines = told({"type": "control_request", "request": request}, other, {"type": "control_request"})
+
+    assert lines == ["        ? asks a person: Bash npm run x"]
+
+
 def test_nothing_from_a_run_can_drive_the_terminal():
     said = {"type": "assistant", "message": {"content": [{"type": "text", "text": "a\x1b[2Jb\u202ec"}]}}
 

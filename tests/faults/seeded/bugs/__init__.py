@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tests.faults.seeded.bug import Bug
-from tests.faults.seeded.bugs import decisions, disk, lanes, plans, runs
+from tests.faults.seeded.bugs import asking, decisions, disk, lanes, plans, runs
 
-BUGS: tuple[Bug, ...] = (*disk.BUGS, *runs.BUGS, *lanes.BUGS, *plans.BUGS, *decisions.BUGS)
+BUGS: tuple[Bug, ...] = (*disk.BUGS, *runs.BUGS, *lanes.BUGS, *plans.BUGS, *decisions.BUGS, *asking.BUGS)
