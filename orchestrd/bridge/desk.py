@@ -6,11 +6,12 @@ import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handoff.client import is_known
 from handoff.root import PlanId, Root, open_root, plan_id_of
 from orchestrd.bridge.answers import CannotDo
+from orchestrd.views.looking import read_result
 from orchestrd.views.present import Daemon, read_daemon
 from orchestrd.views.words import one_line, plain
 
@@ -65,6 +66,16 @@ def daemon_in_words(daemon: Daemon) -> str:
 def is_there(root: Root) -> bool:
     """Whether a daemon serves the root now."""
     return read_daemon(root).alive
+
+
+def result_of(root: Root, plan: PlanId) -> dict[str, Any] | None:
+    """Read a plan's result; None: it has none yet. Raises CannotDo where it is damaged."""
+    try:
+        return read_result(root, plan)
+    except (ValueError, RecursionError) as error:
+        raise CannotDo(
+            f"the result of {plan} cannot be read ({one_line(error, 100)}): `orchestrd verify` says what is wrong there"
+        ) from None
 
 
 def plan_named(root: Root, text: str) -> PlanId:

@@ -18,8 +18,8 @@ from typing import Any
 from handoff import looking
 from handoff.client import foresee, submit
 from handoff.root import PlanId, Root, plan_id_of
+from orchestrd.bridge.desk import result_of
 from orchestrd.bridge.documents import Written
-from orchestrd.views.looking import read_result
 from orchestrd.views.words import read_time
 
 AGAIN_SECONDS = 600.0
@@ -49,7 +49,7 @@ def earlier_of(root: Root, written: Written, key: str | None, now: datetime) -> 
         plan = PlanId(str(line.get("id")))
         if taken is None or (now - taken).total_seconds() > AGAIN_SECONDS or "retry_of" in line:
             continue
-        if (read_result(root, plan) or {}).get("status") == "rejected":
+        if (result_of(root, plan) or {}).get("status") == "rejected":
             continue  # what was wrong then is mended
         return Earlier(plan, f"the same document was handed in at {line['taken']}")
     if key is not None:

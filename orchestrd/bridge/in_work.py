@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from handoff.client import foresee
@@ -13,8 +14,9 @@ from handoff.root import PlanId, Root, kind_of, plan_id_of
 from orchestrd.bridge.answers import CannotDo
 from orchestrd.bridge.settled import in_utc, index_of
 from orchestrd.record.account import account_of
+from orchestrd.record.journal import JournalDamaged, Record, read_journal
 from orchestrd.views.present import read_plans
-from orchestrd.views.words import read_json, read_lines
+from orchestrd.views.words import read_json
 
 MOST_OFFERED = 200
 """Files in the inbox that are looked at: a root that is busy may have 50,000."""
@@ -68,7 +70,7 @@ def work_of(root: Root, plan: PlanId) -> dict[str, Any]:
 
 def _by_its_journal(root: Root, plan: PlanId) -> dict[str, Any]:
     folder = root.plan_folder(plan)
-    account = account_of(read_lines(folder / "journal.jsonl"))
+    account = account_of(_records(folder))
     at_work = [step for step in account.steps.values() if step.ran and not step.end]
     state = "settling" if account.settling else "running" if at_work else "waiting"
     accepted = read_json(folder / "accepted.json")
@@ -82,6 +84,16 @@ def _by_its_journal(root: Root, plan: PlanId) -> dict[str, Any]:
         "cost_usd": account.usage.get("cost_usd"),
         "runs": [{"step": step.step} for step in at_work],
     }
+
+
+def _records(folder: Path) -> list[Record]:
+    """What a journal says, as far as it can be believed."""
+    try:
+        return read_journal(folder / "journal.jsonl")
+    except JournalDamaged as damaged:
+        return damaged.records
+    except OSError:
+        return []
 
 
 def file_in_inbox(root: Root, plan: str) -> str | None:

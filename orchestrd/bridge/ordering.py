@@ -13,9 +13,8 @@ from handoff.client import order
 from handoff.root import PlanId, Root
 from orchestrd.bridge.answers import Answer, CannotDo
 from orchestrd.bridge.arguments import PlanName, Why
-from orchestrd.bridge.desk import Desk, is_there, plan_named
+from orchestrd.bridge.desk import Desk, is_there, plan_named, result_of
 from orchestrd.bridge.handing_in import lines_in, now
-from orchestrd.views.looking import read_result
 from orchestrd.views.words import read_time
 
 OUTCOME_SECONDS = 1.0
@@ -79,7 +78,7 @@ def retry_plan(
             return _repeated(found, last)
         # Ordered twice while the daemon is away, both have this key, and it carries out one of them.
         key = f"mcp-retry-{found}-{len(before) + 1}"
-        settled = read_result(root, found) is not None
+        settled = result_of(root, found) is not None
         given = order(root, "retry", plan=found, why=why or None, key=key)
     line = _outcome(root, given)
     new_plan = line.get("new_plan")

@@ -10,14 +10,13 @@ from handoff import looking
 from handoff.root import PlanId, Root
 from orchestrd.bridge.answers import MOST_CHARS, Answer, CannotDo
 from orchestrd.bridge.arguments import Cursor, MaxChars, Offset, PlanName, Text
-from orchestrd.bridge.desk import Desk, plan_named
+from orchestrd.bridge.desk import Desk, plan_named, result_of
 from orchestrd.bridge.in_work import demand_not_gone
 from orchestrd.bridge.open_requests import requests_of
 from orchestrd.bridge.paging import Piece, page_of, piece_of
 from orchestrd.bridge.patches import Part, parts_of, text_of
 from orchestrd.bridge.planning import PlanError
 from orchestrd.bridge.settled import in_utc
-from orchestrd.views.looking import read_result
 
 MOST_PATCH_BYTES = 64 << 20
 """Of a larger patch only the beginning is looked at."""
@@ -140,7 +139,7 @@ def get_result(
     """
     root = desk.root
     found = plan_named(root, plan)
-    result = read_result(root, found)
+    result = result_of(root, found)
     if result is None:
         demand_not_gone(root, found)
         return PlanResult(
@@ -194,7 +193,7 @@ def get_diff(
     """
     root = desk.root
     found = plan_named(root, plan)
-    result = read_result(root, found)
+    result = result_of(root, found)
     if result is None:
         demand_not_gone(root, found)
         raise CannotDo(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,8 @@ from orchestrd.bridge.desk import Desk
 from orchestrd.bridge.toolbox import Tool, add_tool
 
 NAME = "orchestrd"
+LEAVE_SECONDS = 3.0
+"""So long the calls at work have once the client is gone."""
 
 
 def _text(name: str) -> str:
@@ -78,4 +84,23 @@ def make_server(desk: Desk) -> MCPServer[Any]:
 
 def serve(desk: Desk) -> None:
     """Serve over stdin and stdout until stdin ends. Nothing else may be written on stdout; logs go to stderr."""
-    make_server(desk).run("stdio")
+    server = make_server(desk)
+    threading.Thread(target=_load_ahead, daemon=True).start()
+    server.run("stdio")
+    _leave()
+
+
+def _load_ahead() -> None:
+    """Load what the first check of a plan needs, so that it is as quick as any other."""
+    for room in ("orchestrd.config", "orchestrd.inbound.intake", "orchestrd.runs.library"):
+        import_module(room)
+
+
+def _leave() -> None:
+    """Let calls that are at work end; one that hangs on a disk must not keep the process for ever."""
+    until = time.monotonic() + LEAVE_SECONDS
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                os._exit(0)

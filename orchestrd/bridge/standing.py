@@ -11,11 +11,11 @@ from handoff import looking
 from handoff.root import PlanId, Root
 from orchestrd.bridge.answers import Answer
 from orchestrd.bridge.arguments import PlanName
-from orchestrd.bridge.desk import Desk, plan_named
+from orchestrd.bridge.desk import Desk, plan_named, result_of
 from orchestrd.bridge.in_work import demand_not_gone, file_in_inbox, work_of
 from orchestrd.bridge.open_requests import requests_of
 from orchestrd.bridge.settled import in_utc
-from orchestrd.views.looking import read_result, starts, waits_for
+from orchestrd.views.looking import starts, waits_for
 from orchestrd.views.present import read_daemon, read_plans
 from orchestrd.views.words import one_line
 
@@ -85,7 +85,7 @@ def plan_status(desk: Desk, plan: PlanName) -> PlanStatus:
     root = desk.root
     found = plan_named(root, plan)
     asked = [OpenRequest(name=one.name, kind=one.kind) for one in requests_of(root, found)]
-    result = read_result(root, found)
+    result = result_of(root, found)
     if result is not None:
         return _settled(found, result, asked)
     if root.plan_folder(found).is_dir():
@@ -93,7 +93,7 @@ def plan_status(desk: Desk, plan: PlanName) -> PlanStatus:
     file = file_in_inbox(root, found)
     if file is not None:
         return _offered(root, found, file)
-    result = read_result(root, found)  # it was settled between two looks
+    result = result_of(root, found)  # it was settled between two looks
     if result is None:
         demand_not_gone(root, found)
         return _offered(root, found, "")  # taken between two looks

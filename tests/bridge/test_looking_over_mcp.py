@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -285,3 +287,32 @@ def test_what_the_index_is_asked_is_answered_by_its_rows(root: Root):
     assert [row.result for row in index.rows(["api", "none"])] == ["archive/2026-11/api/result.toml"]
     assert index.ids(Wanted(status="failed")) == []
     assert index.spent(Wanted(project="/src/api"), "project", 5) == [("/src/api", 1, pytest.approx(0.1))]
+
+
+def test_a_disk_that_hangs_holds_no_answer_up(talk: Talk, root: Root):
+    settled(root, "api")
+    file = root.results / "api.toml"
+    file.unlink()
+    os.mkfifo(file)  # whoever opens it to read waits for somebody who writes
+
+    before = time.monotonic()
+    with pytest.raises(ToolFailed, match=r"very busy.*nothing is done twice"):
+        talk("get_result", plan="api")
+    passed = time.monotonic() - before
+    file.open("w").close()
+
+    assert passed < 2.5
+    assert talk("daemon_status")["root"] == str(root.path)
+
+
+def test_a_result_that_is_damaged_and_a_journal_that_is_torn_are_told(talk: Talk, root: Root):
+    settled(root, "api")
+    (root.results / "api.toml").write_text("status = ")
+    journal = Telling(root, "torn").accepted().folder / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b"accepted", b"acceptex") + b"{\n")
+
+    for tool in ("get_result", "plan_status", "get_diff"):
+        with pytest.raises(ToolFailed, match="orchestrd verify"):
+            talk(tool, plan="api")
+    assert talk("plan_status", plan="torn")["state"] == "waiting"
+    assert "torn" in [one["id"] for one in talk("list_plans")["plans"]]
