@@ -30,6 +30,11 @@ class Written:
     first_line: int | None = 1
     """Which line of what the model wrote its first one is; None: the model has not seen its lines."""
 
+    @property
+    def sha256(self) -> str:
+        """The checksum by which the register knows a plan's bytes."""
+        return hashlib.sha256(self.raw).hexdigest()
+
 
 def read_text(text: str) -> Written:
     """Take a document as it was given; one fence of code around all of it is taken off. Raises CannotDo."""

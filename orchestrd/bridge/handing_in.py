@@ -49,6 +49,8 @@ def earlier_of(root: Root, written: Written, key: str | None, now: datetime) -> 
         plan = PlanId(str(line.get("id")))
         if taken is None or (now - taken).total_seconds() > AGAIN_SECONDS or "retry_of" in line:
             continue
+        if line.get("sha256") not in {None, written.sha256}:
+            continue
         if (result_of(root, plan) or {}).get("status") == "rejected":
             continue  # what was wrong then is mended
         return Earlier(plan, f"the same document was handed in at {line['taken']}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,14 @@ def offered(root: Root) -> list[dict[str, Any]]:
             if kind_of(name).is_document and stat.S_ISREG(seen.st_mode):
                 files.append((seen.st_mtime, name))
     files.sort(reverse=True)
-    return [_offered(root, name, when) for when, name in files[:MOST_OFFERED]]
+    shown = files[:MOST_OFFERED]
+    had = {str(row.id) for row in index_of(root).rows(plan_id_of(name) for _, name in shown)}
+    return [_offered(root, name, when, had) for when, name in shown]
 
 
-def _offered(root: Root, name: str, when: float) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
+def _offered(root: Root, name: str, when: float, had: set[str]) -> dict[str, Any]:
     plan = plan_id_of(name)
-    if index_of(root).by_id(plan) is not None or (root.active / plan).is_dir():
+    if plan in had or (root.active / plan).is_dir():
         plan = foresee(root, name)  # costly in a root that has had many: only where the name was had
     since = format_instant(datetime.fromtimestamp(when, UTC).replace(microsecond=0))
     return {"id": str(plan), "state": "offered", "since": since, "file": f"inbox/{name}"}

@@ -80,14 +80,32 @@ def taken_before(root: Root, name: str, made: Callable[[str], Content]) -> Answe
         return None
     plan, kind = parts
     folder = plan_folder(root, PlanId(plan))
-    records = read_lines(folder / "journal.jsonl") if folder else []
-    kept = [one["reply"] for one in records if one.get("event") == TAKEN and one.get("request") == name]
-    if folder is None or not kept:
+    kept = _kept(folder, name, kind) if folder else []
+    if not kept:
         return None
-    if _says(folder / FOLDER / os.path.basename(str(kept[-1])), made(kind)):
+    if any(_says(file, made(kind)) for file in kept):
         words = f"It was answered so before, and nothing was done. {_what_came(plan, kind)}"
         return Answered(delivered=False, outcome="taken", next=words)
     raise CannotDo(f"{name} was answered already, with something else. {_what_came(plan, kind)}")
+
+
+def _kept(folder: Path, name: str, kind: str) -> list[Path]:
+    """Find the answers that were taken for a request that is not open any more, in the plan's folder."""
+    if kind == "docs":
+        taken = [one for one in read_lines(folder / "journal.jsonl") if one.get("event") == TAKEN]
+        return [
+            folder / FOLDER / os.path.basename(str(one.get("reply")))
+            for one in taken
+            if one.get("request") == name
+        ]
+    # Those of a run its runner takes; the journal tells of it a moment later.
+    stem = f"{name.rpartition('.')[0]}."
+    try:
+        return [
+            folder / FOLDER / file for file in sorted(os.listdir(folder / FOLDER)) if file.startswith(stem)
+        ]
+    except OSError:
+        return []
 
 
 def _says(file: Path, content: Content) -> bool:

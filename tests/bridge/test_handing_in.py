@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -242,3 +244,48 @@ def test_the_workflows_are_listed_with_what_they_take(talk: Talk):
     assert {"feature", "bugfix", "docs", "refactor", "review", "coordinate"} <= listed.keys()
     assert listed["feature"]["params"]["description"]["required"] is True
     assert listed["feature"]["description"]
+
+
+def test_the_plan_that_the_description_shows_is_valid_and_so_is_all_else_that_it_names(
+    talk: Talk, project: Path
+):
+    described = next(tool for tool in talk.ask("list_tools").tools if tool.name == "submit_plan").description
+    (shown,) = re.findall(r"```toml\n(.*?)```", described, re.DOTALL)
+    shown = shown.replace("/home/ann/src/api", str(project))
+    more = {
+        **tomllib.loads(shown),
+        "key": "k",
+        "priority": 70,
+        "after": ["other-plan"],
+        "model": "sonnet",
+        "effort": "high",
+        "system_prompt_append": "Be brief.",
+        "limits": {"timeout": "45m", "max_turns": 40, "max_usd": 2.5, "attempts": 3},
+        "workspace": {"base": "main", "branch": "x/{id}", "touches": ["src/api/**"]},
+        "metadata": {"ticket": "API-1"},
+    }
+    more["permissions"] |= {"deny": ["WebFetch"], "ask": "request"}
+    more["accept"] |= {"rounds": 2}
+    more["docs"] |= {"about": "x", "expires": "2030-01-01T00:00:00Z"}
+    schema = {"type": "object", "properties": {"found": {"type": "string"}}}
+    steps = [
+        {"id": "look", "prompt": "Look", "permissions": {"mode": "plan"}, "output_schema": schema},
+        {"id": "test", "run": ["make", "test"], "needs": ["look"]},
+    ]
+    of_steps = {name: value for name, value in more.items() if name != "prompt"} | {"steps": steps}
+
+    for plan in (shown, json.dumps(more), json.dumps(of_steps)):
+        assert talk("check_plan", plan=plan).get("errors") is None
+    named = (
+        "key",
+        "priority",
+        "after",
+        "touches",
+        "ask",
+        "rounds",
+        "about",
+        "metadata",
+        "output_schema",
+        "needs",
+    )
+    assert [field for field in named if field not in described] == []

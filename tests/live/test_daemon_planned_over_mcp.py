@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp import Client, StdioServerParameters
 
 from orchestrd.bridge.documents import read_text
 from orchestrd.rehearsal import Script, parse_script
+from tests.bridge.talking import Talk, talking
 from tests.live.conftest import ClaudeCode
 from tests.live.real import MAY_WRITE, Live, a_plan, git, live
 from tests.waiting import wait_until
@@ -147,6 +149,62 @@ def test_claude_code_plans_and_another_session_of_it_documents_what_became_of_it
     assert answered["outcome"] in {"taken", "waiting"}
     assert second.result["result"] == "Documented."
     assert_documented(project, {"branch": result["changes"]["branch"], "docs": result["docs"]})
+
+
+def test_what_a_run_asks_is_answered_over_mcp(
+    claude_binary: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    question = {
+        "question": "Which database?",
+        "header": "Data base",
+        "multiSelect": False,
+        "options": [
+            {"label": "Postgres", "description": "large"},
+            {"label": "SQLite", "description": "small"},
+        ],
+    }
+    command = 'python3 -c \'open("asked.txt", "w")\''
+    asking = {
+        "match": "Ask me",
+        "turns": [
+            {"tools": [{"name": "Bash", "input": {"command": command}}]},
+            {"tools": [{"name": "AskUserQuestion", "input": {"questions": [question]}}]},
+            {"text": "I asked."},
+        ],
+    }
+
+    with live(tmp_path / "live", claude_binary, Script.model_validate({"conversations": [asking]})) as there:
+        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+            monkeypatch.setenv(name, there.here.environ[name])
+        with talking(there.root.path, there.here.environ) as talk:
+            permissions = {"mode": "acceptEdits", "ask": "request"}
+            plan = talk("submit_plan", plan=a_plan(project, "Ask me", permissions=permissions))["id"]
+            approval = first_request(talk, plan, "approval")
+            asked = talk("get_request", name=approval)
+            allowed = talk("answer_request", name=approval, decision="allow", message="Go on")
+            chosen = first_request(talk, plan, "question")
+            (one,) = talk("get_request", name=chosen)["questions"]
+            answered = talk("answer_request", name=chosen, answers={one["id"]: ["SQLite"]})
+            again = talk("answer_request", name=chosen, answers={one["id"]: ["SQLite"]})
+            result = there.result(plan)
+            told = there.asked("Ask me")[-1].results[-1].text
+
+    assert (asked["tool"], asked["input"]["command"]) == ("Bash", command)
+    assert (allowed["outcome"], answered["outcome"]) == ("taken", "taken")
+    assert (again["outcome"], again["delivered"]) == ("taken", False)
+    assert "SQLite" in told
+    assert (result["status"], result["summary"]) == ("succeeded", "I asked.")
+    assert git(project, "ls-tree", "--name-only", result["changes"]["branch"], "asked.txt") == "asked.txt"
+
+
+def first_request(talk: Talk, plan: str, kind: str) -> str:
+    """Wait until a plan asks something of this kind; plan_status names it."""
+    named = wait_until(
+        lambda: [one for one in talk("plan_status", plan=plan).get("requests", []) if one["kind"] == kind],
+        30,
+        f"the {kind} of {plan}",
+    )
+    return str(named[0]["name"])
 
 
 def answers_in(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
