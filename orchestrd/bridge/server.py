@@ -15,6 +15,7 @@ from mcp.server import MCPServer
 from orchestrd.bridge import (
     answering,
     condition,
+    diffs,
     listing,
     ordering,
     planning,
@@ -25,6 +26,7 @@ from orchestrd.bridge import (
     results,
     spending,
     standing,
+    workflows,
 )
 from orchestrd.bridge.desk import Desk
 from orchestrd.bridge.toolbox import Tool, add_tool
@@ -50,13 +52,13 @@ TOOLS = (
     Tool(listing.list_plans, "List plans"),
     Tool(standing.plan_status, "Where a plan stands"),
     Tool(results.get_result, "What became of a plan"),
-    Tool(results.get_diff, "What a plan changed"),
+    Tool(diffs.get_diff, "What a plan changed"),
     Tool(requests.list_requests, "What waits for an answer"),
     Tool(requests.get_request, "Read a request"),
     Tool(answering.answer_request, "Answer a request", reads_only=False, destroys=True, starts_work=True),
     Tool(ordering.cancel_plan, "Cancel a plan", reads_only=False, destroys=True),
     Tool(ordering.retry_plan, "Run a plan again", reads_only=False, starts_work=True),
-    Tool(planning.list_workflows, "List workflows"),
+    Tool(workflows.list_workflows, "List workflows"),
     Tool(projects.list_projects, "List projects"),
     Tool(projects.project_context, "What is known of a project"),
     Tool(condition.daemon_status, "Whether the daemon is there"),
