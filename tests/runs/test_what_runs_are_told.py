@@ -111,3 +111,15 @@ def test_who_goes_on_in_a_round_may_still_read_what_its_checks_have_said(tmp_pat
     prompt = prompt_of(CHECKED, steps_of(CHECKED, records)["main"], command, tmp_path / "main.3", records)
 
     assert tmp_path / "check_1.1" / "stdout.log" in prompt.readable
+
+
+def test_only_a_session_that_begins_is_told_what_is_known_of_the_project(tmp_path: Path) -> None:
+    plan = a_plan()
+
+    def prompt(session: str | None) -> str:
+        command = StartRun(PlanId("p"), 2, 1, session, None, "main", 0)
+        step = steps_of(plan, [])["main"]
+        return prompt_of(plan, step, command, tmp_path / "main.2", [], "Use tabs.").text
+
+    assert "Use tabs." in prompt(None)
+    assert prompt("s1") == GO_ON
