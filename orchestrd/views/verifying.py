@@ -256,7 +256,6 @@ class _Look:
             self._root.status,
             self._root.active,
             self._root.private,
-            self._root.context,
         ]
         if self._plans is None:
             tops.append(self._root.archive)
@@ -265,8 +264,16 @@ class _Look:
         for top in tops:
             for folder, _, names in os.walk(top):
                 for name in names:
-                    if name.startswith(".") and name.endswith((".tmp", ".exchange", ".out")):
+                    if name.startswith(".") and name.endswith(".tmp"):
                         yield from self._temporary(Path(folder, name), now)
+        yield from self._exchanges(now)
+
+    def _exchanges(self, now: float) -> Iterator[Finding]:
+        """Look for what was cut off while a context was written: somebody's own words may be in it."""
+        for path in sorted(self._root.context.glob(".*.exchange*")):
+            if _age(path, now) > FRESH_SECONDS:
+                what = "writing this context was cut off"
+                yield Finding(NO_TORN_FILE, self._short(path), what, "start the daemon, which finishes it")
 
     def _temporary(self, path: Path, now: float) -> Iterator[Finding]:
         if _age(path, now) > FRESH_SECONDS:

@@ -88,6 +88,12 @@ def half_a_file(root: Root) -> None:
     os.utime(root.results / ".good.toml.tmp", (0, 0))
 
 
+def a_context_cut_off(root: Root) -> None:
+    cut = root.context / f".api.md.{'0' * 16}-{'1' * 16}.exchange"
+    cut.write_text("words")
+    os.utime(cut, (0, 0))
+
+
 def unknown_id(root: Root) -> None:
     lines = root.ids_log.read_text().splitlines(keepends=True)
     root.ids_log.write_text("".join(line for line in lines if '"good"' not in line))
@@ -103,6 +109,7 @@ def unknown_id(root: Root) -> None:
         (result_of_another, verifying.RESULT),
         (result_of_nobody, verifying.RESULT),
         (half_a_file, verifying.NO_TORN_FILE),
+        (a_context_cut_off, verifying.NO_TORN_FILE),
     ],
 )
 def test_what_is_not_as_promised_is_found(root: Root, spoil: Callable[[Root], None], invariant: str) -> None:
