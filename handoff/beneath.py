@@ -28,15 +28,18 @@ class InTheWay(Exception):
         self.what = what
 
 
-def read_beneath(top: Path, path: str) -> tuple[bytes, float] | None:
-    """Read a file and when it was changed (wall seconds); None: there is none. Raises InTheWay, OSError."""
+def read_beneath(top: Path, path: str, most_bytes: int | None = None) -> tuple[bytes, float] | None:
+    """Read a file, or its beginning, and when it was changed (wall seconds); None: there is none.
+
+    Raises InTheWay, OSError.
+    """
     *folders, name = path.split("/")
     try:
         with _opened(top, folders) as folder:
             _demand_file(folder, name, path)
             fd = effects.open(name, _FILE, dir_fd=folder)
             try:
-                return looking.read_open(fd), effects.fstat(fd).st_mtime
+                return looking.read_open(fd, most_bytes), effects.fstat(fd).st_mtime
             finally:
                 let_go(fd)
     except FileNotFoundError:

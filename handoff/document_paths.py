@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from itertools import islice, takewhile
 
 MOST_NAME_BYTES = 255
 MOST_PATH_BYTES = 1000
@@ -23,9 +24,39 @@ _NOT_SEEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 
 def single_path(write_to: Sequence[str]) -> str | None:
     """Tell the one file that may be written; None where there may be several, by a wildcard, a folder or a list."""
-    if len(write_to) != 1 or _WILDCARDS & set(write_to[0]) or write_to[0].endswith("/"):
-        return None
-    return "/".join(part for part in write_to[0].split("/") if part not in {"", "."})
+    return plain_path(write_to[0]) if len(write_to) == 1 and is_single(write_to[0]) else None
+
+
+def is_single(rule: str) -> bool:
+    """Tell whether a rule of `write_to` names one file: no glob, and no folder."""
+    return not (_WILDCARDS & set(rule) or rule.endswith("/"))
+
+
+def plain_path(rule: str) -> str:
+    """Write the path of such a rule without what means nothing in it."""
+    return "/".join(part for part in rule.split("/") if part not in {"", "."})
+
+
+def fixed_folder(rule: str) -> str:
+    """Tell the folder below which a rule names files, as far as it has no wildcards: empty, or ending in a slash."""
+    *folders, name = (part for part in rule.split("/") if part != ".")
+    parts = [*folders, *([name] if rule.endswith("/") else [])]
+    fixed = takewhile(lambda part: not _WILDCARDS & set(part), parts)
+    return "".join(f"{part}/" for part in fixed if part)
+
+
+def example_paths(write_to: Sequence[str]) -> list[str]:
+    """Make up two paths that may be written, to show the form of an answer; of a rule without wildcards its own.
+
+    There may be fewer: not every glob is that easily guessed.
+    """
+    found: dict[str, None] = {}
+    for word in ("example", "another"):
+        for rule in write_to:
+            made_up = [plain_path(rule)] if is_single(rule) else _made_up(rule, word)
+            fitting = (path for path in made_up if why_no_path(path) is None and is_allowed(path, [rule]))
+            found |= dict.fromkeys(islice(fitting, 1))
+    return list(found)[:2]
 
 
 def why_no_path(path: str) -> tuple[str, str] | None:
@@ -54,6 +85,19 @@ def is_allowed(path: str, write_to: Sequence[str]) -> bool:
 def folded(path: str) -> str:
     """Make two paths alike that are one file where case, or the way in which accents are written, tells nothing."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _made_up(rule: str, word: str) -> Iterator[str]:
+    """Put a word where a glob has wildcards; the more plausible path first."""
+    plain = re.sub(r"\[([^\]!])[^\]]*\]", r"\1", rule).replace("?", "x")
+    *folders, name = [part for part in plain.split("/") if part not in {"", ".", "**"}] or [""]
+    if rule.endswith(("/", "**")):
+        folders, name = [*folders, *([name] if name else [])], "*.md"
+    above = "".join(re.sub(r"\*+", word, folder) + "/" for folder in folders)
+    if name.endswith("*"):
+        # `guide*` becomes `guide-example.md`.
+        yield above + re.sub(r"\*+", word, re.sub(r"(?<=\w)\*+$", "-*", name)) + ".md"
+    yield above + re.sub(r"\*+", word, name)
 
 
 def _why_no_name(name: str) -> tuple[str, str] | None:

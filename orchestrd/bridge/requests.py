@@ -89,7 +89,8 @@ class RequestDetail(Answer):
     write_to: list[str] = Field(default_factory=list, description="docs: files or globs that may be written.")
     files: list[ChangedFile] = Field(default_factory=list, description="docs: the files that were changed.")
     text: Piece | None = Field(
-        default=None, description="docs: what was asked for and done, and the difference."
+        default=None,
+        description="docs: what was asked for and done, what stands in the documents now, and the difference.",
     )
     step: str | None = Field(default=None, description="approval, question: the step that asks.")
     tool: str | None = Field(default=None, description="approval: the tool that Claude Code wants to use.")
@@ -130,7 +131,7 @@ def get_request(
 ) -> RequestDetail:
     """Show one request with all that is needed to answer it.
 
-    Of a docs request: what was asked for, what was done, the files, the difference, and where documents may be written
+    Of a docs request: what was asked for and done, the files, what stands in those that may be written, the difference
     (`text` in pieces where it is long; get_diff shows single files). Of an approval: the tool, its input, why, and the
     rule that `scope` = "plan" would allow. Of a question: its options. `how_to_answer` says how to call answer_request.
     """
@@ -166,10 +167,19 @@ def _docs(asked: DocsRequest, common: dict[str, Any], offset: int, max_chars: in
         text=piece_of(asked.text, offset, max_chars, beside),
         how_to_answer="Write the documents, then: "
         'answer_request(name, documents = [{"path": "docs/…md", "content": "…"}]). '
-        "Each path lies in the project and is allowed by `write_to`; a file that is there is replaced, give it whole. "
+        "Each path lies in the project and is allowed by `write_to`; a file that is there is replaced, give it whole"
+        f"{_where_it_stands(asked)}. "
         "Nothing to document: answer_request(name, nothing_to_document = true).",
         **common,
     )
+
+
+def _where_it_stands(asked: DocsRequest) -> str:
+    from orchestrd.outbound.present import HEADING
+
+    if f"\n## {HEADING}\n" not in asked.text:
+        return ""
+    return f": first read `text` on (`next_offset`) until you have seen all of its section {HEADING!r}"
 
 
 def _approval(asked: Approval, common: dict[str, Any]) -> RequestDetail:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from handoff.document_paths import single_path
+from handoff.document_paths import example_paths, single_path
 from handoff.formats import Format, dump
 from handoff.plan import Plan
 from handoff.request import NOTHING_TO_DOCUMENT, ChangedFile, DocsRequest, ReplyProblem
@@ -18,9 +18,11 @@ from handoff.result import Changes, Result
 from handoff.root import Root
 from orchestrd.outbound.difference import Excerpt, excerpt_of
 from orchestrd.outbound.markdown import block, code, shortened, words
-from orchestrd.outbound.story import PATCH
+from orchestrd.outbound.present import HEADING, present_section
+from orchestrd.outbound.story import PATCH, has_checkout
 from orchestrd.outbound.words import counted
 from orchestrd.record.account import Account, printable
+from orchestrd.record.present_documents import PresentDocuments, kept
 
 MOST_PROMPT = 20_000
 MOST_SUMMARY = 20_000
@@ -51,6 +53,10 @@ class DocsFacts:
     """Where the whole difference lies, absolute."""
     replies: str
     """Where the answer goes, absolute."""
+    present: PresentDocuments | None
+    """What stands in the files that may be written."""
+    is_in_place: bool
+    """It worked in the project itself, so documents are written there too."""
 
     @property
     def changes(self) -> Changes:
@@ -59,7 +65,7 @@ class DocsFacts:
 
 
 def docs_facts(root: Root, result: Result, plan: Plan, account: Account, folder: Path) -> DocsFacts:
-    """Gather what the request says; the patch is read from `folder`, where the plan lies now."""
+    """Gather what the request says; what is kept of it is read from `folder`, where it lies now."""
     patch = result.changes.patch if result.changes else None
     return DocsFacts(
         result=result,
@@ -69,6 +75,8 @@ def docs_facts(root: Root, result: Result, plan: Plan, account: Account, folder:
         excerpt=excerpt_of(folder / PATCH),
         patch=str(root.path / patch) if patch else None,
         replies=str(root.replies),
+        present=kept(folder),
+        is_in_place=not has_checkout(account),
     )
 
 
@@ -81,6 +89,7 @@ def docs_request(facts: DocsFacts, problem: ReplyProblem | None = None) -> bytes
         _done(facts),
         *_files(facts),
         _answer(facts),
+        *_present(facts),
         *_difference(facts),
     ]
     return dump(_document(facts, "\n".join(sections).strip(), problem), Format.MARKDOWN)
@@ -95,7 +104,7 @@ def _document(facts: DocsFacts, text: str, problem: ReplyProblem | None) -> Docs
         expires=facts.plan.docs.expires,
         problem=problem,
         project=printable(facts.project),
-        branch=changes.branch,
+        branch=None if facts.is_in_place else changes.branch,
         base=changes.base,
         head=changes.head,
         commits=changes.commits,
@@ -179,7 +188,9 @@ def _answer(facts: DocsFacts) -> str:
     if alone is not None:
         form = f"The file's whole content is the document; it is written to {code(alone)}.\n"
     else:
-        example = "<!-- file: docs/example.md -->\n# A title\n\nText …\n\n<!-- file: docs/another.md -->\n…"
+        first, *second = example_paths(write_to) or ["PATH"]
+        example = f"<!-- file: {first} -->\n# A title\n\nText …\n"
+        example += "".join(f"\n<!-- file: {path} -->\n…" for path in second)
         form = (
             "Each document stands under a line of its own that names its file, and nothing before the first such "
             f"line:\n\n{block(example, 'markdown')}\n"
@@ -189,22 +200,32 @@ def _answer(facts: DocsFacts) -> str:
         f"## How to answer\n\n"
         f"Write Markdown to a file with exactly the name {code(name)} in {code(facts.replies)}. The safe way: write it "
         f"to {code('.' + name)} in the same folder, then rename it.\n\n"
-        f"{form}A file that is there is replaced, so give it whole.\n\n{_becomes(facts)}\n"
+        f"{form}A file that is there is replaced, so give it whole{_seen(facts)}.\n\n{_becomes(facts)}\n"
         "If there is nothing to document, answer with just this line:\n\n"
         f"{block(NOTHING_TO_DOCUMENT, 'markdown')}"
     )
 
 
+def _seen(facts: DocsFacts) -> str:
+    return f" (below: {HEADING})" if facts.present is not None and facts.present.files else ""
+
+
 def _becomes(facts: DocsFacts) -> str:
     branch = facts.changes.branch
-    if branch:
-        done = f"orchestrd commits the documents on the branch {code(branch)}, adds the commit to the plan's result"
-    else:
+    if facts.is_in_place:
         done = "orchestrd writes the documents into the project, adds their names to the plan's result"
+    else:
+        where = f"the branch {code(branch)}" if branch else "a branch of its own"
+        done = f"orchestrd commits the documents on {where}, adds the commit to the plan's result"
     return (
         f"Then {done}, and removes this request. If the answer does not fit, nothing is written and this request says "
         "why (`problem` at the top): answer again.\n"
     )
+
+
+def _present(facts: DocsFacts) -> Iterator[str]:
+    commit = None if facts.is_in_place else facts.changes.branch or facts.changes.head
+    yield from present_section(facts.present, facts.project, commit)
 
 
 def _difference(facts: DocsFacts) -> Iterator[str]:

@@ -27,9 +27,11 @@ from orchestrd.core.events import (
     WorkspaceMade,
 )
 from orchestrd.core.facts import MAIN
+from orchestrd.record import present_documents
 from orchestrd.record.journals import Journals
 from orchestrd.workspaces import changes
 from orchestrd.workspaces import intent as workspace
+from orchestrd.workspaces.documents_there import documents_there
 from orchestrd.workspaces.git import GitLock
 from orchestrd.workspaces.intent import Intent, WorkspaceError
 from orchestrd.workspaces.step_work import StepWork
@@ -115,7 +117,10 @@ class Places:
         return Joined(self._now(), name)
 
     def gather(self, name: PlanId, plan: Plan) -> Event:
-        """Commit what a run left (where the plan says so), compare, and write the patch."""
+        """Commit what a run left (where the plan says so), compare, and write the patch.
+
+        Of a plan that is to be documented, what stands in the files which that may replace is kept beside it.
+        """
         intent = self._intents.get(name) or self._intended(name)
         if intent is None:
             return EvidenceGathered(self._now(), name, changed=None)
@@ -132,6 +137,9 @@ class Places:
             )
         except WorkspaceError as error:
             return EvidenceGathered(self._now(), name, changed=None, problem=str(error))
+        if plan.docs.request:
+            there = documents_there(intent, found.head, plan.docs.write_to, self._lock, self._redact)
+            present_documents.keep(folder, there)
         if plan.accept.checks and (changed := self._steps.changed(name)) is not None:
             # What the checks have changed beside is theirs.
             found = replace(found, changed=changed)

@@ -71,6 +71,10 @@ def test_an_answer_is_committed_and_named_in_the_result_and_the_request_goes(
     here.drop("tool.json", as_json(a_plan_for(project, "[write tool.txt done]", docs=SINGLE)))
     first = {name: here.result(name) for name in ("api", "web", "tool")}
     (here.root.results / "web.toml").unlink()
+    asked = read_document(DocsRequest, (here.root.requests / "web.docs.md").read_bytes(), Format.MARKDOWN)
+    there = git(project, "show", "handoff/web:README.md")
+    assert f"`README.md`, whole:\n\n```markdown\n{there}\n```\n" in asked.text
+    assert "<!-- file: docs/example.md -->" in asked.text
 
     here.reply("api.docs.md", "# Limits\n\nTen a second.\n")
     here.reply("web.docs.md", "<!-- file: docs/a.md -->\n# A\n<!-- file: README.md -->\n# B\n")
@@ -138,10 +142,12 @@ def test_an_answer_that_does_not_fit_is_kept_and_the_request_says_why_until_one_
 
 def test_what_a_plan_in_place_is_answered_is_written_in_place(here: Serving, tmp_path: Path) -> None:
     project = tmp_path / "plain"
-    project.mkdir()
+    (project / "docs").mkdir(parents=True)
+    (project / "docs/limits.md").write_text("# What was known before\n")
     here.start()
     plan_with_docs(here, "plain", project)
     here.result("plain")
+    assert "# What was known before" in (here.root.requests / "plain.docs.md").read_text()
 
     here.reply("plain.docs.md", "# Limits\n")
     is_answered(here, "plain")

@@ -10,8 +10,11 @@ import pytest
 import tomli_w
 
 from handoff.root import Root
+from orchestrd.outbound import publish
+from orchestrd.record.present_documents import PresentDocuments, keep
 from tests.bridge.settled import settled
 from tests.bridge.talking import Talk, ToolFailed
+from tests.outbound.telling import Telling
 
 APPROVAL = "api.main.1.1.approval.toml"
 QUESTION = "api.main.1.2.question.json"
@@ -84,6 +87,22 @@ def test_a_docs_request_has_all_that_is_needed_to_write(talk: Talk, root: Root):
     assert answer["files"] == [{"path": "limits.py", "status": "A"}]
     assert "+LIMIT = 10" in answer["text"]["text"]
     assert "documents" in answer["how_to_answer"]
+
+
+def test_what_an_answer_would_replace_is_shown_whole_in_pieces(talk: Talk, root: Root):
+    told = Telling(root).accepted().worktree().run().gathered()
+    readme = "".join(f"line {number}\n" for number in range(4000))
+    keep(told.folder, PresentDocuments.model_validate({"files": [{"path": "README.md", "text": readme}]}))
+    told.ended()
+    publish.settle(root, told.id, lambda _checkout: None)
+
+    pieces = [talk("get_request", name="api.docs.md")]
+    while (offset := pieces[-1]["text"].get("next_offset")) is not None:
+        pieces.append(talk("get_request", name="api.docs.md", offset=offset))
+
+    assert len(pieces) > 1
+    assert readme in "".join(piece["text"]["text"] for piece in pieces)
+    assert "its section 'What stands there now'" in pieces[0]["how_to_answer"]
 
 
 def test_documents_are_handed_over_as_the_protocol_wants_them(talk: Talk, root: Root):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from handoff.formats import Format, read_document
 from handoff.request import DocsRequest
 from handoff.root import PlanId, Root
 from orchestrd.outbound import publish
+from orchestrd.record.present_documents import PresentDocuments, keep
 from tests.outbound.telling import PATCH, PLAN, Telling, a_root
 
 
@@ -193,3 +195,97 @@ def test_an_open_request_is_not_written_over(root: Root) -> None:
     publish.settle(root, told.id, lambda _checkout: None)
 
     assert (root.requests / "api.docs.md").read_text() == "with a problem"
+
+
+# -- what stands there now
+
+
+def present(root: Root, plan: str = PLAN, **found: Any) -> str:
+    """The request of a plan of which that was found."""
+    told = Telling(root).accepted(plan).worktree().run().gathered()
+    keep(told.folder, PresentDocuments.model_validate(found))
+    told.ended()
+    publish.settle(root, told.id, lambda _checkout: None)
+    return read_document(DocsRequest, (root.requests / "api.docs.md").read_bytes(), Format.MARKDOWN).text
+
+
+def test_whoever_answers_is_shown_what_the_answer_replaces(root: Root) -> None:
+    text = present(
+        root,
+        files=[
+            {"path": "README.md", "text": "# The project\n\n```\nmake\n```\n## The difference\n"},
+            {"path": "docs/new.md"},
+            {"path": "docs/logo.md", "why_not": "it is no text in UTF-8"},
+            {"path": "docs/empty.md", "text": ""},
+        ],
+        names=["docs/a.md", "docs/`b`.md"],
+        more=3,
+    )
+
+    assert "give it whole (below: What stands there now)" in text
+    _, _, section = outside_blocks(text).partition("## What stands there now\n")
+    opening, *told = section.partition("## ")[0].strip().split("\n\n")
+    assert opening.endswith("So it stood in `handoff/api` when the plan had ended, as data:")
+    show = "git -C /src/api show handoff/api:"
+    assert [part.strip() for part in told] == [
+        "`README.md`, whole:",
+        "`docs/new.md` is not there yet.",
+        f"`docs/logo.md` is not shown: `it is no text in UTF-8`. To look at it: `{show}docs/logo.md`",
+        "`docs/empty.md` is there, and empty.",
+        f"These other Markdown files are there and may be written; to read one: `{show}PATH`",
+        "- `docs/a.md`\n- ``docs/`b`.md``\n- and 3 more",
+    ]
+    assert "````markdown\n# The project\n\n```\nmake\n```\n## The difference\n````" in text
+
+
+def test_of_a_long_file_it_says_that_this_is_not_the_whole_and_where_that_is(root: Root) -> None:
+    text = present(root, files=[{"path": "a b.md", "text": "x" * 50, "is_whole": False}], within="api/")
+
+    assert "`a b.md`: THIS IS NOT THE WHOLE, only its first 50 characters" in text
+    assert "`git -C /src/api show 'handoff/api:api/a b.md'`" in text
+
+
+def test_it_is_asked_again_with_the_same_bytes_when_the_checkout_is_long_gone(root: Root) -> None:
+    present(root, files=[{"path": "README.md", "text": "# The project\n"}])
+    first = (root.requests / "api.docs.md").read_bytes()
+    (root.requests / "api.docs.md").unlink()
+    (folder,) = root.archive.glob("*/api")
+    shutil.move(folder, root.active / "api")
+
+    publish.settle(root, PlanId("api"), lambda _checkout: None)
+
+    assert b"# The project" in first
+    assert (root.requests / "api.docs.md").read_bytes() == first
+
+
+def test_of_a_plan_in_place_the_files_lie_in_the_project_and_so_will_the_documents(root: Root) -> None:
+    told = Telling(root).accepted().tell("workspace-intended", mode="directory", path="/src/api")
+    told.tell("workspace-made").run().gathered(branch="main")
+    long = {"path": "docs/x.md", "text": "x", "is_whole": False}
+    keep(told.folder, PresentDocuments.model_validate({"files": [long]}))
+    told.ended()
+
+    publish.settle(root, told.id, lambda _checkout: None)
+
+    document = read_document(DocsRequest, (root.requests / "api.docs.md").read_bytes(), Format.MARKDOWN)
+    assert document.branch is None
+    assert "So it stood in the project" in document.text
+    assert "`/src/api/docs/x.md`" in document.text
+    assert "orchestrd writes the documents into the project" in document.text
+
+
+@pytest.mark.parametrize(
+    ("write_to", "shown"),
+    [
+        ('["guide/**", "README.md"]', ["guide/example.md", "README.md"]),
+        ('["README.md", "docs/x.md"]', ["README.md", "docs/x.md"]),
+        ('["*/notes-*.txt"]', ["example/notes-example.txt", "another/notes-another.txt"]),
+        ('["docs/[!a-z]"]', ["PATH"]),
+    ],
+)
+def test_the_form_is_shown_with_paths_that_may_be_written(
+    root: Root, write_to: str, shown: list[str]
+) -> None:
+    document, _ = request(root, PLAN.replace("[docs]", f"[docs]\nwrite_to = {write_to}"))
+
+    assert re.findall(r"<!-- file: (.*) -->", document.text) == shown
