@@ -236,10 +236,13 @@ class _InProject:
         return found, True
 
     def _is_own(self, folder: str) -> bool:
-        """Whether a folder is there, and no link on the way to it."""
+        """Whether a folder is there and can be looked at, and no link is on the way to it."""
         where = self.project
         for name in filter(None, folder.split("/")):
-            if not looking.folders_in(where, [name]):
+            try:
+                if not looking.folders_in(where, [name]):
+                    return False
+            except OSError:
                 return False
             where /= name
         return True

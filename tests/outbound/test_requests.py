@@ -185,6 +185,7 @@ def test_a_plan_that_changed_nothing_is_asked_about_without_a_difference(root: R
     document, _ = request(root, patch="", changed=False, commits=0, files_changed=0, insertions=0, files=[])
 
     assert "0 files, 0 lines added" in document.text
+    assert "commits the documents on a branch of its own" in document.text
     assert "## The difference" not in document.text
 
 
