@@ -14,7 +14,7 @@ from orchestrd.bridge.answers import MOST_CHARS
 from orchestrd.bridge.server import TOOLS
 from tests.bridge.large import WORDS, a_busy_inbox, a_large_root, a_root_that_has_had
 from tests.bridge.talking import Talk, ToolFailed, talking
-from tests.bridge.test_handing_in import a_plan
+from tests.bridge.test_plans_over_mcp import a_plan
 from tests.bridge.test_requests_over_mcp import APPROVAL, DOCUMENT
 from tests.serving import a_repository
 

@@ -14,7 +14,7 @@ from orchestrd.record.index import IndexReader
 from orchestrd.record.wanted import Wanted
 from tests.bridge.settled import failed, settled
 from tests.bridge.talking import Talk, ToolFailed, talking
-from tests.bridge.test_handing_in import a_plan
+from tests.bridge.test_plans_over_mcp import a_plan
 from tests.outbound.telling import Telling
 
 
