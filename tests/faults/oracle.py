@@ -44,6 +44,7 @@ NAMED = {
     verifying.LOCKS: "I5",
     verifying.JOURNALS: "I7",
     verifying.STATUS: "I7",
+    verifying.REQUESTS: "I8",
 }
 """The words of `orchestrd verify`, as invariants."""
 

@@ -11,6 +11,7 @@ MODULES: tuple[str, ...] = (
     "tests.faults.sweeping",
     "tests.faults.syscalls",
     "tests.faults.kills",
+    "tests.faults.asking",
     "tests.faults.killed_runs",
     "tests.faults.second_daemons",
     "tests.faults.real_kills",
