@@ -63,7 +63,7 @@ class Asker:
             "timeout_seconds": None,
             "settle_seconds": 0.05,
             "unproved_seconds": 0.1,
-            "patience_seconds": 0.5,
+            "patience_seconds": 0.3,
             "polling": False,
             **options,
         }
@@ -438,21 +438,21 @@ def test_what_is_no_regular_file_is_left_where_it_lies_and_told(
     ],
 )
 def test_an_answer_that_does_not_fit_is_kept_and_told_and_the_request_stays_open(
-    asker: Asker, content: bytes, mode: int, said: str
+    native: Asker, content: bytes, mode: int, said: str
 ) -> None:
-    watch = asker.start(wants())
-    asker.asked(asker.name())
+    watch = native.start(wants())
+    native.asked(native.name())
 
-    temporary = asker.root / "replies" / ".part"
+    temporary = native.root / "replies" / ".part"
     temporary.write_bytes(content)
     temporary.chmod(mode)
-    temporary.rename(asker.root / "replies" / asker.name())
-    assert asker.problem(asker.name(), said)["reply"] == asker.name()
-    assert asker.kept() == [asker.name()]
-    asker.reply(asker.name(), decision="allow")
-    asker.stand.end_of(watch)
+    temporary.rename(native.root / "replies" / native.name())
+    assert native.problem(native.name(), said)["reply"] == native.name()
+    assert native.kept() == [native.name()]
+    native.reply(native.name(), decision="allow")
+    native.stand.end_of(watch)
 
-    assert asker.kept() == [asker.name().replace(".toml", ".2.toml"), asker.name()]
+    assert native.kept() == [native.name().replace(".toml", ".2.toml"), native.name()]
 
 
 def test_an_answer_that_is_written_in_place_is_waited_for(asker: Asker) -> None:
