@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -73,7 +74,21 @@ class World:
 
     def play(self) -> None:
         """Ask; be answered in a way that does not fit, then in one that does."""
+        self.hear_and_show()
+        self.play_on()
+
+    def hear_and_show(self) -> None:
+        """Ask."""
         self.desk.hear(json.dumps({"type": "control_request", "request_id": "r", "request": ASKS}).encode())
+        self._until((self.root.requests / NAME).exists)
+
+    def turn(self) -> None:
+        """Let a second pass."""
+        self.now += 1.0
+        self.desk.turn(self.now)
+
+    def play_on(self) -> None:
+        """Be answered in both ways."""
         self._until((self.root.requests / NAME).exists)
         self.reply(BAD)
         self._until(lambda: any(one["event"] == "refused" for one in read_asked(self.run)))
@@ -94,8 +109,7 @@ class World:
         for _ in range(20):
             if is_so():
                 return
-            self.now += 1.0
-            self.desk.turn(self.now)
+            self.turn()
         raise AssertionError("it does not get on")
 
 
@@ -191,3 +205,20 @@ def test_refused_by_the_disk_anywhere_it_goes_on_when_that_is_over(tmp_path: Pat
         assert [one["response"]["response"]["behavior"] for one in world.told] == ["allow"], step
         assert world.replies() == sorted([BAD, GOOD]), step
         assert list(world.root.requests.iterdir()) == [], step
+
+
+def test_a_lane_that_is_gone_for_long_is_waited_for_and_what_is_asked_is_shown_in_the_new_one(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.hear_and_show()
+    shutil.rmtree(world.root.requests)
+    for _ in range(30):
+        world.turn()
+    assert world.desk.is_asking
+
+    world.root.requests.mkdir(mode=0o700)
+    world.play_on()
+
+    assert [one["event"] for one in read_asked(world.run)] == ["asked", "refused", "answered"]
+    assert [one["response"]["response"]["behavior"] for one in world.told] == ["allow"]

@@ -112,7 +112,7 @@ class Desk:
             self._look_for_answers(now)
             self._advance()
         except OSError as error:
-            self._failures += error.errno not in NO_SPACE
+            self._failures += error.errno not in NO_SPACE and self._means.has_lane()
             if self._failures >= _ATTEMPTS:
                 raise
             self._retry_at = now + RETRY_SECONDS

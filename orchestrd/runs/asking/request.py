@@ -59,6 +59,10 @@ class Means:
         self.count = 0
         """Requests that have a name."""
 
+    def has_lane(self) -> bool:
+        """Whether requests/ is there. A person who has removed it makes it again; no run ends because of that."""
+        return looking.is_folder(self.lane)
+
 
 class Request:
     """One request, and how far it has come: `step` is what is to be done next."""
