@@ -222,3 +222,25 @@ def test_a_lane_that_is_gone_for_long_is_waited_for_and_what_is_asked_is_shown_i
 
     assert [one["event"] for one in read_asked(world.run)] == ["asked", "refused", "answered"]
     assert [one["response"]["response"]["behavior"] for one in world.told] == ["allow"]
+
+
+@pytest.mark.parametrize("ending", ["toml", "json"])
+def test_what_lay_there_before_it_was_asked_is_no_answer(tmp_path: Path, ending: str) -> None:
+    world = World(tmp_path)
+    early = f"{NAME.rpartition('.')[0]}.{ending}"
+    content = GOOD if ending == "toml" else b'{"decision": "allow"}'
+    (world.root.replies / early).write_bytes(content)
+    world.hear_and_show()
+    for _ in range(5):
+        world.turn()
+
+    assert world.desk.is_asking
+    assert world.told == []
+    assert list(world.root.replies.iterdir()) == []
+    assert (world.root.active / "p" / "replies" / early).read_bytes() == content
+    assert b"was there before this was asked" in (world.root.requests / NAME).read_bytes()
+    world.reply(GOOD)
+    for _ in range(5):
+        world.turn()
+    assert [one["response"]["response"]["behavior"] for one in world.told] == ["allow"]
+    assert [one["event"] for one in read_asked(world.run)] == ["asked", "refused", "answered"]

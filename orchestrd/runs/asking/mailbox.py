@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from handoff import durable, foreign, platform, settling
 from handoff.arrivals import Arrivals
 from handoff.effects import effects, let_go
-from handoff.settling import BadFile, Settling, StillWritten, Verdict
+from handoff.settling import BadFile, FileKind, Settling, StillWritten, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ LOOK_SECONDS = 0.5
 LOOK_WATCHED_SECONDS = 5.0
 """And where somebody does: what is told may be lost."""
 _MOST_NAMES = 1000
+_TOO_EARLY = "it was there before this was asked, so it cannot be the answer; answer what is asked here"
 
 
 class Unfit(Exception):
@@ -100,6 +101,16 @@ class Mailbox:
         self._renamed &= here
         self._told = {name: seen for name, seen in self._told.items() if name in here}
         return letters
+
+    def early(self, names: Iterable[str]) -> Letter | None:
+        """Find a file that has one of these names before they were asked for. Never opened. Raises OSError."""
+        with suppress(FileNotFoundError, PermissionError), _opened(self._lane) as fd:
+            for name in names:
+                with suppress(FileNotFoundError):
+                    seen = settling.look(fd, name)
+                    if seen.kind is FileKind.REGULAR and self._told.get(name) != seen:
+                        return Letter(name, seen, why=_TOO_EARLY)
+        return None
 
     def take(self, letter: Letter, as_name: str) -> bytes:
         """Move an answer to those that the plan keeps, and read it again. Repeatable. Raises Unfit, OSError.

@@ -82,6 +82,7 @@ class Request:
         self._kept_as = ""
         self._why_unfit = ""
         self._decision: Decision | None = None
+        self._is_shown = False
 
     @property
     def is_waiting(self) -> bool:
@@ -172,11 +173,20 @@ class Request:
             tool=None if self.prompt.questions else self.prompt.tool,
             expires=None if self.expires is None else int(self.expires),
         )
-        self.step = self._show
+        self.step = self._refuse_early
+
+    def _refuse_early(self) -> None:
+        """What lies there before anybody can have seen what is asked is no answer to it."""
+        early = self._means.mailbox.early(self.names())
+        if early is None:
+            self.step = self._show
+        else:
+            self.receive(early)
 
     def _show(self) -> None:
         """Put it into the lane; or put it there anew, with what is wrong with the last answer."""
         durable.replace(self._path, paper.written(self._fields, self._means.ending))
+        self._is_shown = True
         self.step = None
 
     def _take(self) -> None:
@@ -188,7 +198,7 @@ class Request:
         except Unfit as error:
             self._why_unfit, self.step = str(error), self._refuse
         except FileNotFoundError:
-            self.step = None  # its writer has taken it back
+            self.step = None if self._is_shown else self._refuse_early  # its writer has taken it back
         except OSError as error:
             if error.errno not in _OF_THE_FILE:
                 raise
@@ -209,7 +219,7 @@ class Request:
             "refused", time=rfc3339(wall), request=self.file, reply=self._kept_as, message=message
         )
         self._fields = paper.with_problem(self._fields, self._kept_as, wall, message)
-        self.step = self._show
+        self.step = self._show if self._is_shown else self._refuse_early
 
     def _settle(self) -> None:
         """Write the answer down, then hand it to Claude Code."""
