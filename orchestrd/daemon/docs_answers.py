@@ -24,7 +24,7 @@ from handoff.foreign import BadFile, StillWritten, read_taken, shown
 from handoff.formats import Format
 from handoff.root import PlanId, Root
 from orchestrd.inbound.replies import is_open_docs_request, taken_replies
-from orchestrd.outbound.answered import SettledPlan, ask_again, complete_result, read_settled_plan
+from orchestrd.outbound.answered import NotWhole, SettledPlan, ask_again, complete_result, read_settled_plan
 from orchestrd.outbound.publish import plan_in
 from orchestrd.record import journal
 from orchestrd.record.archived import archived_folder
@@ -178,9 +178,19 @@ def _why_closed(one: _InHand) -> str | None:
         return f"the request was answered already, by {taken['reply']}"
     if one.name == request and (expired := one.last(EXPIRED)) is not None:
         return f"the request expired, and was taken back at {expired['time']}"
+    if one.name == request and _is_owed(one):
+        return None
     if is_open_docs_request(one.root, request):
         return f"no request of that name is open; requests/{request} is, and an answer has exactly that name"
     return "no request of that name is open"
+
+
+def _is_owed(one: _InHand) -> bool:
+    """Whether the plan did ask: then somebody has removed the request, which is nobody's to remove, and answers it."""
+    try:
+        return read_settled_plan(one.plan, one.folder, one.records).result.docs is not None
+    except NotWhole:
+        return False
 
 
 def _is_late(one: _InHand, of: SettledPlan) -> bool:

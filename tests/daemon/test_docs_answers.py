@@ -326,6 +326,25 @@ def test_a_request_that_has_expired_is_taken_back_once(stage: Stage) -> None:
     assert os.listdir(stage.plan_folder / "replies") == [NAME]
 
 
+def test_a_request_that_somebody_has_removed_is_answered_all_the_same_and_put_out_again_by_an_answer_amiss(
+    stage: Stage,
+) -> None:
+    request = stage.root.requests / NAME
+    request.unlink()
+    stage.take(b"no file")
+    stage.deal()
+    assert stage.request().problem is not None
+
+    request.unlink()
+    stage.take(ANSWER)
+    stage.deal()
+
+    assert git(stage.project, "rev-parse", BRANCH) == stage.result()["docs"]["commit"]
+    stage.take(b"<!-- file: docs/limits.md -->\n# Others\n")
+    stage.deal()
+    assert stage.events("reply-refused")[-1]["message"].startswith("the request was answered already")
+
+
 def test_answers_of_one_name_never_take_each_others_place(stage: Stage) -> None:
     for number in range(12):
         stage.take(b"no file %d" % number)
