@@ -103,8 +103,9 @@ class Mailbox:
         return letters
 
     def early(self, names: Iterable[str]) -> Letter | None:
-        """Find a file that has one of these names before they were asked for. Never opened. Raises OSError."""
-        with suppress(FileNotFoundError, PermissionError), _opened(self._lane) as fd:
+        """Find a file that has one of these names before they were asked for. Never opened."""
+        # In a lane that cannot be looked into nothing is found later either.
+        with suppress(OSError), _opened(self._lane) as fd:
             for name in names:
                 with suppress(FileNotFoundError):
                     seen = settling.look(fd, name)
