@@ -123,6 +123,8 @@ def deal_with(
         return
     closed = _why_closed(one)
     if closed is not None:
+        if one.name == f"{plan}{DOCS}":
+            durable.remove(root.requests / one.name)  # somebody may have put it back, out of a backup
         _refuse(one, closed)
         return
     of = read_settled_plan(plan, folder, one.records)
@@ -170,18 +172,20 @@ def _read(one: _InHand) -> str | None:
 
 
 def _why_closed(one: _InHand) -> str | None:
-    """Why no answer of that name is waited for; None: it is."""
-    if is_open_docs_request(one.root, one.name):
-        return None
+    """Why no answer of that name is waited for; None: it is. The journal tells, whatever lies in the lane."""
     request = f"{one.plan}{DOCS}"
-    if one.name == request and (taken := one.last(TAKEN, request=request)) is not None:
+    if one.name != request:
+        if is_open_docs_request(one.root, request):
+            return (
+                f"no request of that name is open; requests/{request} is, and an answer has exactly that name"
+            )
+        return "no request of that name is open"
+    if (taken := one.last(TAKEN, request=request)) is not None:
         return f"the request was answered already, by {taken['reply']}"
-    if one.name == request and (expired := one.last(EXPIRED)) is not None:
+    if (expired := one.last(EXPIRED)) is not None:
         return f"the request expired, and was taken back at {expired['time']}"
-    if one.name == request and _is_owed(one):
+    if is_open_docs_request(one.root, request) or _is_owed(one):
         return None
-    if is_open_docs_request(one.root, request):
-        return f"no request of that name is open; requests/{request} is, and an answer has exactly that name"
     return "no request of that name is open"
 
 

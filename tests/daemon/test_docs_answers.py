@@ -345,6 +345,23 @@ def test_a_request_that_somebody_has_removed_is_answered_all_the_same_and_put_ou
     assert stage.events("reply-refused")[-1]["message"].startswith("the request was answered already")
 
 
+def test_a_request_that_somebody_puts_back_after_it_was_answered_is_not_answered_twice(stage: Stage) -> None:
+    request = stage.root.requests / NAME
+    content = request.read_bytes()
+    stage.take(ANSWER)
+    stage.deal()
+    before = stage.result()
+
+    request.write_bytes(content)
+    stage.take(b"<!-- file: docs/limits.md -->\n# Others\n")
+    stage.deal()
+
+    assert stage.events("reply-refused")[-1]["message"].startswith("the request was answered already")
+    assert git(stage.project, "rev-list", "--count", f"main..{BRANCH}") == "1"
+    assert stage.result() == before
+    assert not request.exists()
+
+
 def test_answers_of_one_name_never_take_each_others_place(stage: Stage) -> None:
     for number in range(12):
         stage.take(b"no file %d" % number)
