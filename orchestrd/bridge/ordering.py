@@ -73,10 +73,11 @@ def retry_plan(
     found = plan_named(root, plan)
     with desk.one_at_a_time:
         before = _retries(root, found)
-        last = before[-1] if before else None
-        if last is not None and not again and _is_recent(last.get("time"), now()):
-            return _repeated(found, last)
-        # Ordered twice while the daemon is away, both have this key, and it carries out one of them.
+        made = [line for line in before if line.get("new_plan")]
+        if made and not again and _is_recent(made[-1].get("time"), now()):
+            return _repeated(found, made[-1])
+        # Ordered twice while the daemon is away, both have this key, and it carries out one of them. One that came to
+        # nothing (the plan was at work) has used its key up too.
         key = f"mcp-retry-{found}-{len(before) + 1}"
         settled = result_of(root, found) is not None
         given = order(root, "retry", plan=found, why=why or None, key=key)
@@ -87,19 +88,19 @@ def retry_plan(
         plan=found,
         new_plan=new_plan,
         message=line.get("message"),
-        next=_after_retry(root, found, new_plan, settled=settled, refused=line.get("outcome") == "refused"),
+        next=_after_retry(root, found, line, settled=settled),
     )
 
 
 def _repeated(plan: PlanId, line: dict[str, Any]) -> Ordered:
-    new_plan = line.get("new_plan")
+    new_plan = line["new_plan"]
     return Ordered(
         outcome="nothing",
         plan=plan,
         new_plan=new_plan,
         repeated=True,
         message=f"it was ordered at {line.get('time')}",
-        next=f"Nothing was done: it runs again as {new_plan or plan} already. To run it once more: again = true.",
+        next=f"Nothing was done: it runs again as {new_plan} already. To run it once more: again = true.",
     )
 
 
@@ -109,9 +110,8 @@ def _is_recent(text: object, at: datetime) -> bool:
 
 
 def _retries(root: Root, plan: PlanId) -> list[dict[str, Any]]:
-    """What came of earlier orders to run this plan again."""
-    lines = lines_in(_read(root), "plan", plan)
-    return [line for line in lines if line.get("action") == "retry" and line.get("outcome") == "done"]
+    """What came of earlier orders to run this plan again, whatever that was."""
+    return [line for line in lines_in(_read(root), "plan", plan) if line.get("action") == "retry"]
 
 
 def _outcome(root: Root, file: str) -> dict[str, Any]:
@@ -152,11 +152,17 @@ def _after_cancel(root: Root, plan: PlanId, line: dict[str, Any]) -> str:
             return f"Nothing was stopped; plan_status with {plan} says where it stands."
 
 
-def _after_retry(root: Root, plan: PlanId, new_plan: str | None, *, settled: bool, refused: bool) -> str:
-    if new_plan:
+def _after_retry(root: Root, plan: PlanId, line: dict[str, Any], *, settled: bool) -> str:
+    if new_plan := line.get("new_plan"):
         return f"It runs again as {new_plan}: tell the person this id, and look later with plan_status."
-    if refused:
-        return "It was refused, see `message`."
-    if settled:
-        return f"{_waits(root)} Its new id will be {plan} with a number."
-    return f"{plan} is not settled: the daemon looks at it now; plan_status says where it stands."
+    match line.get("outcome"):
+        case "refused":
+            return "It was refused, see `message`."
+        case "nothing":
+            return f"Nothing was done, see `message`; plan_status with {plan} says where it stands."
+        case None if settled:
+            return f"{_waits(root)} Its new id will be {plan} with a number."
+        case None:
+            return _waits(root)
+        case _:
+            return f"{plan} is not settled: the daemon looks at it now; plan_status says where it stands."

@@ -99,6 +99,7 @@ def test_orders_are_carried_out_and_a_repeated_retry_makes_one_plan(
         lambda: (found := talk("plan_status", plan=plan))["state"] == "running" and found, 20, "the run"
     )
 
+    too_early = talk("retry_plan", plan=plan)
     stopped = talk("cancel_plan", plan=plan)
     gate.touch()
     assert result(talk, plan)["status"] == "cancelled"
@@ -107,6 +108,8 @@ def test_orders_are_carried_out_and_a_repeated_retry_makes_one_plan(
     second = talk("retry_plan", plan=plan)
 
     assert at_work["runs"][0]["step"] == "main"
+    assert (too_early["outcome"], too_early.get("new_plan")) == ("nothing", None)
+    assert too_early["next"].startswith("Nothing was done")
     assert stopped["outcome"] == "done"
     assert (first["outcome"], first["new_plan"]) == ("done", f"{plan}-2")
     assert (second["repeated"], second["new_plan"]) == (True, f"{plan}-2")
@@ -116,6 +119,6 @@ def test_orders_are_carried_out_and_a_repeated_retry_makes_one_plan(
         f"{plan}.toml",
     ]
     orders = [json.loads(line) for line in here.root.orders_log.read_text().splitlines()]
-    assert [one["action"] for one in orders] == ["cancel", "retry"]
+    assert [one["action"] for one in orders] == ["retry", "cancel", "retry"]
     with pytest.raises(ToolFailed, match="list_plans"):
         talk("retry_plan", plan="nobody")
