@@ -77,9 +77,12 @@ def why_no_path(path: str) -> tuple[str, str] | None:
 
 
 def is_allowed(path: str, write_to: Sequence[str]) -> bool:
-    """Tell whether one of the rules names a path: a file, or a glob in which `**` is any number of folders."""
+    """Tell whether one of the rules names a path: a file, or a glob in which `**` is any number of folders.
+
+    A rule also means the file of just its name: `app/[id].md` is one in many projects, and a glob by its letters.
+    """
     parts = path.split("/")
-    return any(_matches(parts, rule) for rule in write_to)
+    return path in write_to or any(_matches(parts, rule) for rule in write_to)
 
 
 def folded(path: str) -> str:

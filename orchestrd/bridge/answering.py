@@ -48,7 +48,7 @@ def answer_request(
     scope: Annotated[
         Literal["once", "plan"],
         Field(
-            description="approval, allow: for this call, or for all that the request's `rule` covers in this plan."
+            description="approval: for this call, or for all that the request's `rule` covers in this plan."
         ),
     ] = "once",
     answers: Annotated[
@@ -123,8 +123,8 @@ def _check(asked: Document, given: dict[str, Any], content: Content) -> None:
         case DocsRequest():
             doc_replies.check(str(content), _documents(given), asked.write_to)
         case Approval():
-            if given.get("decision") == "deny" and given.keys() & {"input", "scope"}:
-                raise CannotDo("`input` and `scope` belong to allow: leave them out, or allow")
+            if given.get("decision") == "deny" and "input" in given:
+                raise CannotDo("`input` belongs to allow: leave it out, or allow")
             if given.get("scope") == "plan" and not asked.rule:
                 raise CannotDo(
                     'this request has no `rule` that could hold for the whole plan: scope = "once"'

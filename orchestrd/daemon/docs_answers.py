@@ -267,11 +267,15 @@ def _commit(
     try:
         if noted is not None and documenting.is_on_branch(at, noted["branch"], noted["commit"], lock):
             return _Written(files, noted["commit"], noted["branch"], noted.get("note"))
-        made = documenting.make_commit(at, documents, _message(of, files), lock)
+        earlier = noted["commit"] if noted is not None else None
+        made = documenting.make_commit(at, documents, _message(of, files), lock, earlier)
         if made.commit is None:
             return _Written(files, branch=made.branch, note="the branch has just these documents already")
-        note = {"note": made.note} if made.note else {}
-        one.note(COMMIT, sha256=one.mark, commit=made.commit, branch=made.branch, parent=made.parent, **note)
+        if made.commit != earlier:
+            told = {"note": made.note} if made.note else {}
+            one.note(
+                COMMIT, sha256=one.mark, commit=made.commit, branch=made.branch, parent=made.parent, **told
+            )
         documenting.move_branch(at, made, lock)
     except GitFailed as error:
         where = at.intent.repository or at.intent.project

@@ -64,9 +64,15 @@ class _Tip:
 
 
 def make_commit(
-    at: PlanBranch, documents: Sequence[DocumentToWrite], message: str, lock: GitLock | None
+    at: PlanBranch,
+    documents: Sequence[DocumentToWrite],
+    message: str,
+    lock: GitLock | None,
+    earlier: str | None = None,
 ) -> DocsCommit:
     """Make the commit; the branch is not moved by this.
+
+    `earlier` is one that was made of the same answer and did not get onto the branch: it is taken where it would.
 
     Raises:
         DocumentsRefused: something is in the way that a person has to see to.
@@ -89,7 +95,7 @@ def make_commit(
         note = note or _merged_note(branch, at.head, repository, lock)
     within = at.intent.cwd.relative_to(at.intent.path)
     places = {str(within / document.path): document for document in documents}
-    commit = _commit(at, places, parent, message, repository, lock)
+    commit = _commit(at, places, parent, message, repository, lock, earlier)
     return DocsCommit(commit, branch, parent, is_new_branch=tip.commit is None, note=note)
 
 
@@ -210,6 +216,7 @@ def _commit(
     message: str,
     repository: Path,
     lock: GitLock | None,
+    earlier: str | None,
 ) -> str | None:
     there = document_places.entries(parent, places, repository, lock)
     shown = {path: document.path for path, document in places.items()}
@@ -231,6 +238,10 @@ def _commit(
         tree = run_git([*alone, "write-tree"], repository, lock=lock, extra=own).decode().strip()
     if tree == run_git(["rev-parse", parent + "^{tree}"], repository, lock=lock).decode().strip():
         return None
+    if earlier is not None and _is_commit(earlier, repository, lock):
+        words = ["rev-parse", f"{earlier}^{{tree}}", f"{earlier}^"]
+        if run_git(words, repository, lock=lock).decode().split() == [tree, parent]:
+            return earlier  # else each try would leave one more
     words = ["commit-tree", tree, "-p", parent, "-F", "-"]
     made = run_as_author(words, repository, lock=lock, extra={}, stdin=message.encode("utf-8", "replace"))
     return made.decode().strip()

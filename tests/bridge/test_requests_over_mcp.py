@@ -204,7 +204,7 @@ def test_a_question_is_answered_by_its_label_or_in_words(talk: Talk, root: Root)
     "name, given, words",
     [
         (APPROVAL, {}, "decision"),
-        (APPROVAL, {"decision": "deny", "scope": "plan"}, "belong to allow"),
+        (APPROVAL, {"decision": "deny", "input": {}}, "belongs to allow"),
         (APPROVAL, {"decision": "allow", "answer": "yes"}, "not for a request of the kind approval"),
         (QUESTION, {}, "exactly one"),
         (QUESTION, {"answers": {"q2": ["Red"]}}, "q1"),
@@ -226,6 +226,15 @@ def test_an_answer_that_does_not_fit_is_told_and_not_handed_over(
         talk("answer_request", name=name, **given)
 
     assert replies(root) == {}
+
+
+def test_the_like_of_it_can_be_refused_for_the_whole_plan_too(talk: Talk, root: Root):
+    an_approval(root)
+
+    talk("answer_request", name=APPROVAL, decision="deny", message="Never deploy", scope="plan")
+
+    written = json.loads(replies(root)["api.main.1.1.approval.json"])
+    assert written == {"decision": "deny", "message": "Never deploy", "scope": "plan"}
 
 
 def test_a_scope_for_the_whole_plan_needs_a_rule(talk: Talk, root: Root):

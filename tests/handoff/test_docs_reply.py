@@ -145,6 +145,7 @@ def test_an_answer_of_very_many_documents_is_refused_quickly() -> None:
         ("**/*.md", "a/b/c.md", True),
         ("docs/**/api-?.md", "docs/api-1.md", True),
         ("docs/[a-c].md", "docs/d.md", False),
+        ("app/[id].md", "app/[id].md", True),
         ("README.md", "readme.md", False),
     ],
 )

@@ -296,6 +296,8 @@ def test_no_secret_gets_into_a_request_and_the_tool_is_given_it_all_the_same(nat
     }
     assert request["description"] == "uses [secret:TOKEN]"
     assert "rule" not in request, "a rule without its secret would grant something else"
+    native.reply(native.name(), decision="allow", input_json=request["input_json"])
+    native.problem(native.name(), "mark of a secret that was not shown")
     native.reply(native.name(), decision="allow")
     ended = native.stand.end_of(watch)
 

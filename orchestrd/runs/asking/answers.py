@@ -5,7 +5,7 @@ from __future__ import annotations
 from handoff.document_error import DocumentError
 from handoff.replies import Asked, answers_to, read_approval_reply, read_question_reply
 from orchestrd.runs.asking.mailbox import Unfit
-from orchestrd.runs.asking.paper import is_cut
+from orchestrd.runs.asking.paper import holds_hidden, is_cut
 from orchestrd.runs.asking.prompt import deny
 
 TYPE_CHECKING = False
@@ -52,6 +52,10 @@ def _about_tool(prompt: Prompt, raw: bytes, name: str) -> Decision:
     if given.input is not None and is_cut(given.input):
         raise Unfit(
             "input_json: holds the mark of a text that was cut to be shown (the whole input, as it is to be)"
+        )
+    if given.input is not None and holds_hidden(given.input) and not holds_hidden(prompt.input):
+        raise Unfit(
+            "input_json: holds the mark of a secret that was not shown (an input without it, or leave it out)"
         )
     fields: dict[str, Any] = {"decision": given.decision, "scope": given.scope}
     if for_plan:

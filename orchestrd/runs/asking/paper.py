@@ -20,6 +20,9 @@ _MOST_PARTS = 50
 _CUT = "[cut here: "
 """Begins the mark of a text that is not whole. No tool is given an input that holds one."""
 
+_HIDDEN = "[secret:"
+"""Begins what stands in a secret's place (`orchestrd.secrets`)."""
+
 
 def fields_of(
     prompt: Prompt, name: RequestName, created: float, expires: float | None, log: str
@@ -107,6 +110,13 @@ def is_cut(value: Any) -> bool:
     import json
 
     return _CUT in json.dumps(value, ensure_ascii=False)
+
+
+def holds_hidden(value: Any) -> bool:
+    """Whether an input holds the mark that stands for a secret: a tool given that would work with the mark."""
+    import json
+
+    return _HIDDEN in json.dumps(value, ensure_ascii=False)
 
 
 def _cut(value: Any, longest: int) -> Any:
