@@ -18,6 +18,13 @@ def test_every_link_leads_somewhere(page):
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_no_page_has_marks_of_a_merge(page):
+    marks = [line for line in page.read_text("utf-8").splitlines() if re.match(r"(<{7}|>{7}) |={7}$", line)]
+
+    assert marks == []
+
+
 def test_every_promise_names_tests_that_are_there():
     _, _, promises = (PROJECT / "README.md").read_text("utf-8").partition("which test shows it")
     rows = [line for line in promises.splitlines() if line.startswith("| ") and "`" in line]

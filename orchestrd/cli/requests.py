@@ -79,23 +79,30 @@ def request_named(root: Root, text: str, kind: Kind | None = None) -> OpenReques
 
     `kind`: what the command answers. Complains where there is none, several, or one of another kind.
     """
+    from handoff.root import PlanId, plan_id_of
+    from orchestrd.views.looking import plan_folder
     from orchestrd.views.requests import open_request, open_requests
 
+    if not text.strip():
+        # As a script's empty variable: it is how every name begins.
+        raise Complaint("no request is named; `orchestrd requests` lists them")
     exact = open_request(root, text)
     if exact is not None:
         return _fitting(exact, kind)
     waiting = open_requests(root)
     fitting = [one for one in waiting if kind in (None, one.kind)]
+    # Of a plan that asks nothing any more another one is not meant whose id begins so: `api` is not `api-2`.
+    is_plan = plan_id_of(text) == text and plan_folder(root, PlanId(text)) is not None
     for found in (
         [one for one in fitting if one.name.rpartition(".")[0] == text],
         [one for one in fitting if one.plan == text],
-        [one for one in fitting if one.name.startswith(text)],
+        [one for one in fitting if one.name.startswith(text) and not is_plan],
     ):
         if len(found) == 1:
             return found[0]
         if found:
             raise Complaint(f"{plain(text)}: {len(found)} requests fit: {_names(found)}; name one of them")
-    others = [one for one in waiting if one.plan == text or one.name.startswith(text)]
+    others = [one for one in waiting if one.plan == text or (one.name.startswith(text) and not is_plan)]
     if len(others) == 1:
         return _fitting(others[0], kind)
     raise Complaint(_unknown(root, text, fitting or waiting))

@@ -181,6 +181,20 @@ def test_a_request_is_named_by_its_beginning_or_by_its_plan_where_one_of_it_fits
     assert orchestrd("approve", "both.main.1.2").code == 0
 
 
+def test_another_plan_is_not_meant_by_a_name_that_is_a_plans_own_nor_by_none(orchestrd, root):
+    ask(root / "requests", an_approval("api-2"))
+    (root / "archive/2026-11/api").mkdir(parents=True)
+
+    nothing_asked = orchestrd("approve", "api")
+    unnamed = orchestrd("approve", "")
+
+    assert (nothing_asked.code, unnamed.code) == (2, 2)
+    assert "did you mean api-2.main.1.1.approval.toml?" in nothing_asked.err
+    assert "no request is named" in unnamed.err
+    assert list((root / "replies").iterdir()) == []
+    assert orchestrd("approve", "api-").code == 0
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
