@@ -119,6 +119,8 @@ class Asking:
     unproved_seconds: float
     patience_seconds: float
     polling: bool
+    deny: tuple[str, ...] = ()
+    """The plan's own denials, against which an input is held that comes with an answer."""
 
 
 @dataclass(frozen=True, slots=True)

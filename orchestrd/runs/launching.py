@@ -147,6 +147,7 @@ class Launching:
             unproved_seconds=self._unproved_seconds,
             patience_seconds=self._lanes.patience_seconds,
             polling=self._lanes.polling,
+            deny=permissions.deny,
         )
 
     def _system_prompt(self, step: Step, own: str | None) -> str | None:

@@ -57,6 +57,14 @@ def _about_tool(prompt: Prompt, raw: bytes, name: str) -> Decision:
         raise Unfit(
             "input_json: holds the mark of a secret that was not shown (an input without it, or leave it out)"
         )
+    if given.input is not None:
+        from orchestrd.runs.asking.denied import denied_by
+
+        rule = denied_by(prompt.tool, given.input, prompt.denied, prompt.cwd)
+        if rule is not None:
+            raise Unfit(
+                f"input_json: the plan denies {rule}, which covers this input or may (give another, or deny it)"
+            )
     fields: dict[str, Any] = {"decision": given.decision, "scope": given.scope}
     if for_plan:
         fields |= {"rules": rules, "message": given.message}

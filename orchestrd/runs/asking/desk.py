@@ -35,6 +35,7 @@ class Desk:
         self, orders: dict[str, Any], folder: str, cwd: str, redactor: Redactor, tell: Callable[[bytes], None]
     ) -> None:
         self._cwd = cwd
+        self._denied: list[str] = orders.get("deny") or []
         self._means = Means(orders, folder, redactor, tell)
         self._open: list[Request] = []
         self._look_due = float("-inf")
@@ -88,7 +89,7 @@ class Desk:
             refusal = {"subtype": "error", "request_id": request_id, "error": "not supported by this host"}
             self._means.tell(line({"type": "control_response", "response": refusal}))
             return
-        prompt = Prompt(request_id, request, self._cwd)
+        prompt = Prompt(request_id, request, self._cwd, self._denied)
         if any(self._hides(rule.text) for rule in prompt.rules):
             prompt.rules = []  # without its secret a rule would grant something else
         self._open.append(Request(prompt, self._means))

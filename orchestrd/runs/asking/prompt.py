@@ -31,6 +31,8 @@ class Prompt:
     """One tool that wants a yes, or questions to a person."""
 
     __slots__ = (
+        "cwd",
+        "denied",
         "description",
         "input",
         "is_by_agent",
@@ -42,9 +44,14 @@ class Prompt:
         "wide",
     )
 
-    def __init__(self, request_id: str, request: Mapping[str, Any], cwd: str) -> None:
+    def __init__(
+        self, request_id: str, request: Mapping[str, Any], cwd: str, denied: Sequence[str] = ()
+    ) -> None:
         given = request.get("input")
         self.request_id = request_id
+        self.cwd = cwd
+        self.denied = denied
+        """What the plan denies, by its rules."""
         self.tool = _text(request.get("tool_name")) or "unknown"
         self.input: dict[str, Any] = given if isinstance(given, dict) else {}
         """As it would be carried out, secrets and all."""
