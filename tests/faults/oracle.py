@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 
 from handoff.platform import lock_holders, processes_with_mark
-from handoff.root import Root
+from handoff.root import CONTEXT, Root
 from orchestrd.record.journal import JournalDamaged, read_journal
 from orchestrd.views import verifying
 from tests.faults import left_over
@@ -104,6 +104,9 @@ def contents(root: Root) -> dict[str, str]:
         here = Path(folder)
         if here == root.path:
             folders.remove("status")
+        if here in {root.path, root.private} and CONTEXT in folders:
+            # What is known of projects is brought up to date by each daemon whenever it comes to it.
+            folders.remove(CONTEXT)
         if here == root.private and "spare" in folders:
             # What is set aside for a full disk is set aside while a daemon is at rest, not when it recovers.
             folders.remove("spare")

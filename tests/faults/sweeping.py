@@ -63,7 +63,13 @@ REACHED = 0.95
 """Of the steps that are chosen: a timer or a thread may have gone another way than when they were written down."""
 AT_ONCE = 4
 """Rounds at a time: more than cores, for most of a round is waiting."""
-SETTINGS = {"LANES__PATIENCE_SECONDS": "0.3", "LANES__SCAN_SECONDS": "0.4", "LIMITS__MAX_PARALLEL": "2"}
+# What is known of projects is kept by a thread of its own, whenever it comes to it: cut off in tests/context.
+SETTINGS = {
+    "LANES__PATIENCE_SECONDS": "0.3",
+    "LANES__SCAN_SECONDS": "0.4",
+    "LIMITS__MAX_PARALLEL": "2",
+    "CONTEXT__KEEP": "false",
+}
 
 
 REFUSALS = (

@@ -33,7 +33,8 @@ CALLS = (
 )
 OF_THE_REAL_COMMAND = frozenset({"fsync", "rename", "renameat2", "unlink", "write"})
 """Calls of which Python's start makes few."""
-SETTINGS = {"LIMITS__MAX_PARALLEL": "2"}
+# What is known of projects is kept by a thread of its own, whenever it comes to it: cut off in tests/context.
+SETTINGS = {"LIMITS__MAX_PARALLEL": "2", "CONTEXT__KEEP": "false"}
 OF_A_CHILD = "kills of a child before it was itself"
 OF_THE_DAEMON = 0.75
 """So many of the kills have to meet the daemon itself: `execve` is called by children alone."""

@@ -39,6 +39,8 @@ QUICKLY = {
     "LANES__PATIENCE_SECONDS": "0.1",
     "LANES__SETTLE_SECONDS": "0.02",
     "LANES__SCAN_SECONDS": "0.1",
+    # What is known of projects is kept by a thread of its own, whenever it comes to it: cut off in tests/context.
+    "CONTEXT__KEEP": "false",
 }
 """What waits for writers waits little: after a cut there are none."""
 
