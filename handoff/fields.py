@@ -28,6 +28,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from handoff.written_values import format_instant
+
 VERSION = 1
 """The version of the protocol that this package speaks."""
 
@@ -235,17 +237,6 @@ def _read_instant(text: str) -> datetime:
         return datetime.fromisoformat(text.upper())
     except ValueError:
         raise problem("is no date-time that exists", INSTANT_HINT) from None
-
-
-def format_instant(value: datetime) -> str:
-    """Write a date-time as documents hold it: UTC, RFC 3339, ending in Z.
-
-    One that is outside the calendar in UTC (in the first or last hours of it, in a zone of its own) keeps its zone.
-    """
-    try:
-        return value.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
-    except OverflowError:
-        return value.isoformat()
 
 
 Instant = Annotated[

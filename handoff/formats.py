@@ -16,10 +16,11 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from handoff.document_error import DocumentError, FieldError, Lines, line_at, path_parts, path_text
-from handoff.fields import IN_DOCUMENT, Document, format_instant
+from handoff.fields import IN_DOCUMENT, Document
 from handoff.plain_errors import MOST_EXPLAINED, explain
 from handoff.reading import Reading, body_of, read_json, read_markdown, read_toml, text_of, too_many_values
 from handoff.wholesome import faults_in, holds_too_much, is_wholesome
+from handoff.written_values import to_write
 
 __all__ = [
     "DocumentError",
@@ -98,7 +99,7 @@ def dump(model: BaseModel, format: Format) -> bytes:  # noqa: A002 - the protoco
 
     Markdown is for documents that have a body: TOML front matter, and the body as it is.
     """
-    tree = _to_write(_without_empty(model, model.model_dump()))
+    tree = to_write(_without_empty(model, model.model_dump()))
     if format is Format.JSON:
         return (json.dumps(tree, ensure_ascii=False, indent=2, default=_json_default) + "\n").encode()
     if format is Format.TOML:
@@ -176,35 +177,6 @@ def _inside(value: Any, dumped: Any) -> Any:
     if isinstance(value, dict):
         return {key: _inside(one, dumped[key]) for key, one in value.items()}
     return dumped
-
-
-class _Rfc3339(datetime):
-    """A date-time that writes itself as the protocol wants it; the TOML writer asks for `str`."""
-
-    def __str__(self) -> str:
-        return format_instant(self) if self.tzinfo else self.isoformat()
-
-
-class _Exact(str):
-    """Text whose line ends the TOML writer leaves as they are: it would make LF of CR LF."""
-
-    __slots__ = ()
-
-    def replace(self, *_anything: Any) -> str:
-        return self
-
-
-def _to_write(value: Any) -> Any:
-    if isinstance(value, str):
-        text = str(value) if value.isascii() else value.encode("utf-8", "replace").decode()
-        return _Exact(text) if "\r" in text else text
-    if isinstance(value, dict):
-        return {_to_write(key): _to_write(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_write(one) for one in value]
-    if isinstance(value, datetime):
-        return _Rfc3339.fromisoformat(value.isoformat())
-    return value
 
 
 def _without_none(value: Any) -> Any:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from handoff.client import foresee
-from handoff.fields import format_instant
 from handoff.root import PlanId, Root, kind_of, plan_id_of
+from handoff.written_values import format_instant
 from orchestrd.bridge.answers import CannotDo
 from orchestrd.bridge.settled import in_utc, index_of
 from orchestrd.record.account import account_of

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from handoff.fields import format_instant
 from handoff.quantities import parse_duration
 from handoff.root import Root
+from handoff.written_values import format_instant
 from orchestrd.bridge.answers import Answer, CannotDo
 from orchestrd.bridge.arguments import Cursor, ProjectName, Since
 from orchestrd.bridge.desk import Desk

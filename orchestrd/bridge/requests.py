@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from handoff.fields import format_instant
 from handoff.request import Approval, DocsRequest, Question, Request
 from handoff.root import Root
+from handoff.written_values import format_instant
 from orchestrd.bridge.answers import MOST_CHARS, Answer, CannotDo
 from orchestrd.bridge.arguments import Cursor, MaxChars, Offset, ProjectName, RequestName, Text
 from orchestrd.bridge.desk import Desk

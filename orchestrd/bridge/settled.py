@@ -126,7 +126,7 @@ def _resolved(project: object) -> str | None:
 
 def in_utc(when: object) -> str | None:
     """Write a time of a result as rows have it: TOML has read it as one, JSON as text."""
-    from handoff.fields import format_instant
+    from handoff.written_values import format_instant
 
     if when is None or isinstance(when, str):
         return when

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from handoff import looking
-from handoff.fields import format_instant
 from handoff.formats import DocumentError, Format, read_document
 from handoff.request import Approval, DocsRequest, Question
 from handoff.request_names import parse_request_name
 from handoff.result import Result
 from handoff.root import PlanId, Root
+from handoff.written_values import format_instant
 from orchestrd.outbound.markdown import line
 from orchestrd.outbound.words import counted
 from orchestrd.record.archived import archived_folder

@@ -20,9 +20,10 @@ import tomli_w
 
 from handoff import durable
 from handoff.effects import effects
-from handoff.fields import VERSION, format_instant
+from handoff.fields import VERSION
 from handoff.root import Root
 from handoff.status import BEAT_SECONDS
+from handoff.written_values import format_instant
 
 __all__ = ["BEAT_SECONDS", "MOST_PLANS", "StatusBoard"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from handoff.fields import format_instant
 from handoff.root import Root
+from handoff.written_values import format_instant
 from tests.bridge.talking import Talk, ToolFailed
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from handoff.fields import format_instant
 from handoff.formats import Format, read_document
 from handoff.root import Root
 from handoff.status import DaemonStatus, PlansStatus, UsageStatus
+from handoff.written_values import format_instant
 from orchestrd.outbound.status import StatusBoard
 from tests.outbound.telling import AT, a_root
 

@@ -5,6 +5,8 @@ Standard library, and the pure `tomli_w`, loaded when something is asked. Nothin
 
 from __future__ import annotations
 
+from handoff.written_values import format_instant, to_write
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -63,7 +65,7 @@ def with_problem(fields: dict[str, Any], reply: str, time: float, message: str) 
 
 
 def written(fields: dict[str, Any], ending: str) -> bytes:
-    """Write a request in the language of its plan."""
+    """Write a request in the language of its plan; in TOML it says how it is answered."""
     if ending == "json":
         import json
 
@@ -71,7 +73,13 @@ def written(fields: dict[str, Any], ending: str) -> bytes:
         return (json.dumps(plain, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "replace")
     import tomli_w
 
-    return tomli_w.dumps(_for_toml(fields), multiline_strings=True).encode("utf-8", "replace")
+    return (_how_to_answer(fields) + tomli_w.dumps(to_write(fields), multiline_strings=True)).encode()
+
+
+def _how_to_answer(fields: dict[str, Any]) -> str:
+    answer = 'answer = "…"' if len(fields.get("questions", ())) == 1 else 'answers = { ID = ["…"] }'
+    forms = answer if "questions" in fields else 'decision = "allow" or decision = "deny"'
+    return f"# To answer: a file of this name in replies/ with {forms}\n# or: orchestrd requests {fields['plan']}\n\n"
 
 
 def without_secrets(value: Any, redactor: Redactor) -> Any:
@@ -173,25 +181,4 @@ def _time(wall: float) -> Any:
 def _for_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _for_json(one) for name, one in value.items()}
-    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else value
-
-
-def _for_toml(value: Any) -> Any:
-    """TOML knows no half surrogate pairs; nor would its writer leave a carriage return as it is."""
-    if isinstance(value, str):
-        text = value.encode("utf-8", "replace").decode()
-        return _Exact(text) if "\r" in text else text
-    if isinstance(value, dict):
-        return {name: _for_toml(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_for_toml(one) for one in value]
-    return value
-
-
-class _Exact(str):
-    """Text whose line ends the TOML writer leaves as they are."""
-
-    __slots__ = ()
-
-    def replace(self, *_anything: Any) -> str:
-        return self
+    return format_instant(value) if hasattr(value, "isoformat") else value
