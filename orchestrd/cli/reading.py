@@ -101,7 +101,9 @@ def show(context: typer.Context, plan: Plan, as_json: AsJson = False) -> None:
             print(page_of_result(root, plan_id, result))
         return
     plans = read_plans(root)
-    work = next((one for one in plans if one.get("id") == plan_id), {"id": plan_id, "state": "offered"})
+    # What was taken just now, or is one of very many, is not among those that the daemon has told of.
+    place = "accepted" if root.plan_folder(plan_id).is_dir() else "offered"
+    work = next((one for one in plans if one.get("id") == plan_id), {"id": plan_id, "state": place})
     if as_json:
         show_json(work)
     else:

@@ -74,8 +74,28 @@ def _age(heartbeat: datetime) -> float:
 
 
 def read_plans(root: Root) -> list[dict[str, Any]]:
-    """Read the plans in work as the daemon last told them, the running ones first."""
-    return list(read_json(root.status / "plans.json").get("plans", []))
+    """Read the plans in work as the daemon last told them, the running ones first.
+
+    A runner takes an answer by itself, daemon or not: what it asked then is asked no longer, whoever told it last.
+    """
+    plans = read_json(root.status / "plans.json").get("plans", [])
+    return [_without_answered(root, plan) for plan in plans]
+
+
+def _without_answered(root: Root, plan: dict[str, Any]) -> dict[str, Any]:
+    if plan.get("state") != "asking":
+        return plan
+    runs = [dict(run) for run in plan.get("runs") or ()]
+    for run in runs:
+        run["asks"] = [
+            one for one in run.get("asks") or () if (root.requests / str(one.get("request"))).exists()
+        ]
+    if any(run["asks"] for run in runs):
+        return plan | {"runs": runs}
+    return {name: value for name, value in plan.items() if name != "until"} | {
+        "runs": runs,
+        "state": "running",
+    }
 
 
 def read_more(root: Root) -> int:

@@ -279,3 +279,9 @@ def test_the_daemons_log_is_told_to_be_missing_before_the_first_start(orchestrd,
 
     assert said.code == 1
     assert "no daemon has served" in said.err
+
+
+def test_what_lies_in_active_and_was_not_told_of_yet_is_accepted_and_not_offered(orchestrd, root):
+    (root / "active/taken").mkdir()
+
+    assert "\ntaken: accepted\n" in orchestrd("show", "taken").out

@@ -13,7 +13,7 @@ from handoff import processes
 from handoff.platform import PLATFORM
 from handoff.root import Root, create_root
 from orchestrd.daemon.root_lock import RootLock
-from orchestrd.views.present import read_daemon
+from orchestrd.views.present import read_daemon, read_plans
 
 
 @pytest.fixture
@@ -64,3 +64,18 @@ def test_where_nobody_can_tell_of_locks_the_heartbeat_is_believed(
     monkeypatch.setattr(processes, "lock_holders", lambda _path: None)
 
     assert read_daemon(root).alive
+
+
+def test_what_was_answered_while_no_daemon_was_there_is_asked_no_longer(root: Root) -> None:
+    asks = [{"request": f"api.main.1.{number}.approval.toml"} for number in (1, 2)]
+    told = {"id": "api", "state": "asking", "until": "2026-11-24T02:00:00Z", "runs": [{"asks": asks}]}
+    (root.status / "plans.json").write_text(json.dumps({"plans": [told]}))
+    for one in asks:
+        (root.requests / one["request"]).touch()
+    assert read_plans(root) == [told]
+
+    (root.requests / asks[0]["request"]).unlink()
+    assert read_plans(root) == [told | {"runs": [{"asks": asks[1:]}]}]
+
+    (root.requests / asks[1]["request"]).unlink()
+    assert read_plans(root) == [{"id": "api", "state": "running", "runs": [{"asks": []}]}]
