@@ -88,7 +88,7 @@ def answer_request(
         content = _content(asked.kind, said)
         _check(asked, said, content)
         file = deliver(root, request, content)
-    return outcome_of(root, request, asked, file)
+    return outcome_of(root, request, asked, file, content)
 
 
 _OF_KIND = {

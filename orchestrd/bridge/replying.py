@@ -24,6 +24,7 @@ from orchestrd.bridge.open_requests import parts_of
 from orchestrd.record.replies import FOLDER, TAKEN
 from orchestrd.views.looking import plan_folder
 from orchestrd.views.requests import Document, OpenRequest, open_request
+from orchestrd.views.settled_answers import why_refused
 from orchestrd.views.words import one_line, read_lines
 
 Content: TypeAlias = str | dict[str, Any]
@@ -117,7 +118,7 @@ def _says(file: Path, content: Content) -> bool:
     return bool(said == content)
 
 
-def outcome_of(root: Root, request: OpenRequest, asked: Document, file: str) -> Answered:
+def outcome_of(root: Root, request: OpenRequest, asked: Document, file: str, content: Content) -> Answered:
     """Look for a moment whether it was taken; a request that is still there and has a new problem refused it."""
     if request.kind == "docs" and not is_there(root):
         away = "The daemon is away: the answer lies in replies/ and is taken when the daemon is back."
@@ -130,6 +131,10 @@ def outcome_of(root: Root, request: OpenRequest, asked: Document, file: str) -> 
         if (root.path / file).exists():
             continue
         if not request.path.exists():
+            why = why_refused(root, request.plan, content)
+            if why is not None:
+                late = f"it came too late: {one_line(why, 1000)}"
+                return Answered(delivered=True, outcome="refused", problem=late, next=after)
             return Answered(delivered=True, outcome="taken", reply=file, next=after)
         again = open_request(root, request.name)
         problem = again.problem if again else None

@@ -51,7 +51,7 @@ def send(
     print(f"{plain(request.name)}: {said}; the answer lies in replies/{plain(name)}", flush=True)
     _tell_who_takes_it(root, request)
     if patience.wait or patience.timeout is not None:
-        _await_taken(root, request, name, patience.timeout)
+        _await_taken(root, request, name, content, patience.timeout)
         print(f"{plain(request.name)}: taken")
 
 
@@ -67,7 +67,13 @@ def _tell_who_takes_it(root: Root, request: OpenRequest) -> None:
     note(f"{state}{own}; {daemon.remedy}")
 
 
-def _await_taken(root: Root, request: OpenRequest, reply: str, timeout: float | None) -> None:
+def _await_taken(
+    root: Root,
+    request: OpenRequest,
+    reply: str,
+    content: str | Mapping[str, object],
+    timeout: float | None,
+) -> None:
     deadline = None if timeout is None else time.monotonic() + timeout
     gone_since: float | None = None
     while True:
@@ -76,6 +82,7 @@ def _await_taken(root: Root, request: OpenRequest, reply: str, timeout: float | 
         is_open = request.path.exists()
         if not is_open:
             if not lies_there:
+                _complain_of_refusal(root, request, content)
                 return
             gone_since = gone_since or now
             if now - gone_since > GONE_SECONDS:
@@ -87,6 +94,15 @@ def _await_taken(root: Root, request: OpenRequest, reply: str, timeout: float | 
         if deadline is not None and now >= deadline:
             raise Complaint(f"{plain(request.name)}: not taken after {how_long(timeout or 0)}", TIMED_OUT)
         time.sleep(LOOK_SECONDS)
+
+
+def _complain_of_refusal(root: Root, request: OpenRequest, content: str | Mapping[str, object]) -> None:
+    """Its request was withdrawn, or somebody else's answer was quicker: then it went to the plan's refused ones."""
+    from orchestrd.views.settled_answers import why_refused
+
+    why = why_refused(root, request.plan, content)
+    if why is not None:
+        raise Complaint(f"{plain(request.name)}: the answer came too late: {plain(why)}", 1)
 
 
 def _complain_of_problem(root: Root, request: OpenRequest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from orchestrd.record.present_documents import PresentDocuments, keep
 from tests.bridge.settled import settled
 from tests.bridge.talking import Talk, ToolFailed
 from tests.outbound.telling import Telling
+from tests.waiting import wait_until
 
 APPROVAL = "api.main.1.1.approval.toml"
 QUESTION = "api.main.1.2.question.json"
@@ -264,3 +266,24 @@ def test_a_link_in_place_of_a_request_is_not_followed(talk: Talk, root: Root, tm
     assert 'secret"' not in str(refused.value)
     assert "symbolic link" in str(refused.value)
     assert talk("list_requests")["requests"][0]["problem"]
+
+
+def test_an_answer_that_came_too_late_is_not_told_as_taken(talk: Talk, root: Root):
+    an_approval(root)
+    folder = root.active / "api"
+    (folder / "replies").mkdir(parents=True)
+
+    def withdraw() -> None:
+        reply = wait_until(lambda: next(root.replies.glob("[!.]*"), None), 20, "an answer")
+        (root.requests / APPROVAL).unlink()
+        record = {"seq": 1, "event": "reply-refused", "reply": reply.name, "message": "no request is open"}
+        (folder / "journal.jsonl").write_text(json.dumps(record) + "\n")
+        reply.rename(folder / "replies" / reply.name)
+
+    thread = threading.Thread(target=withdraw)
+    thread.start()
+    answered = talk("answer_request", name=APPROVAL, decision="allow")
+    thread.join()
+
+    assert answered["outcome"] == "refused"
+    assert answered["problem"] == "it came too late: no request is open"

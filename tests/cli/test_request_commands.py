@@ -505,3 +505,28 @@ def test_waiting_ends_when_the_answer_is_taken_or_did_not_fit_or_the_time_is_ove
     assert refused.code == 1
     assert f"{second}: it did not fit: no such input" in refused.err
     assert late.code == 124
+
+
+@pytest.mark.parametrize("kind", ["approval", "docs"])
+def test_whoever_waits_is_not_told_that_an_answer_was_taken_which_came_too_late(
+    orchestrd, root, tmp_path, kind
+):
+    folder = root / "active/fix-login"
+    (folder / "replies").mkdir(parents=True)
+    name = ask(root / "requests", an_approval() if kind == "approval" else a_docs_request())
+    file = tmp_path / "x.md"
+    file.write_text("# X\n")
+    words = ["approve", name] if kind == "approval" else ["document", name, "--as", f"docs/x.md={file}"]
+
+    def withdraw(reply, request):
+        request.unlink()
+        record = {"seq": 1, "event": "reply-refused", "reply": reply.name, "message": "no request is open"}
+        (folder / "journal.jsonl").write_text(json.dumps(record) + "\n")
+        reply.rename(folder / "replies" / reply.name)
+
+    thread = taker(root, name, withdraw)
+    said = orchestrd(*words, "--wait")
+    thread.join()
+
+    assert said.code == 1
+    assert "the answer came too late: no request is open" in said.err
