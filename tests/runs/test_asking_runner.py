@@ -457,6 +457,18 @@ def test_an_answer_that_does_not_fit_is_kept_and_told_and_the_request_stays_open
     assert native.kept() == [native.name().replace(".toml", ".2.toml"), native.name()]
 
 
+def test_what_was_there_before_it_was_asked_answers_nothing(native: Asker) -> None:
+    native.reply(native.name(), decision="allow")
+    watch = native.start(wants())
+
+    native.problem(native.name(), "before this was asked")
+    native.reply(native.name(), decision="deny", message="Now that I see it")
+    ended = native.stand.end_of(watch)
+
+    assert heard(ended)[0]["response"] == {"behavior": "deny", "message": "Now that I see it"}
+    assert len(native.kept()) == 2
+
+
 def test_an_answer_that_is_written_in_place_is_waited_for(asker: Asker) -> None:
     watch = asker.start(wants(), patience_seconds=20.0)
     asker.asked(asker.name())
