@@ -229,7 +229,8 @@ def _write(one: _InHand, of: SettledPlan, lock: GitLock | None) -> _Written:
     files = tuple(document.path for document in documents)
     intent = _intent_of(of)
     if intent.mode == DIRECTORY:
-        write_in_place(intent.project, documents, of.result.settled.timestamp(), _told(one, "files") or {})
+        seen = _told(one, "files") or {}
+        write_in_place(intent.project, documents, of.result.settled.timestamp(), seen, one.root.path)
         return _Written(files)
     changes = of.result.changes
     branch = changes.branch if changes is not None and changes.branch is not None else None

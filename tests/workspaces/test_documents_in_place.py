@@ -52,6 +52,17 @@ def test_no_link_is_followed_and_then_nothing_is_written(project: Path, tmp_path
     assert (project / "README.md").read_text() == "# Old\n"
 
 
+@pytest.mark.parametrize("root", [".", "handoff"])
+def test_nothing_is_written_into_the_root_that_lies_in_the_project(project: Path, root: str) -> None:
+    documents = [DocumentToWrite("handoff/inbox/plan.md", "+++\n"), BOTH[1]]
+
+    with pytest.raises(DocumentsRefused, match=r"handoff/inbox/plan\.md: lies in "):
+        write_in_place(project, documents, ENDED, {}, project / root)
+
+    assert os.listdir(project) == ["README.md"]
+    assert (project / "README.md").read_text() == "# Old\n"
+
+
 def test_a_folder_that_becomes_a_link_while_it_is_written_into_leads_nowhere(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
