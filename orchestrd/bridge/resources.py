@@ -24,7 +24,7 @@ from orchestrd.bridge.project_names import known_project, projects_of
 from orchestrd.bridge.results import get_result
 from orchestrd.bridge.settled import settled_plans
 from orchestrd.bridge.standing import plan_status
-from orchestrd.bridge.toolbox import ANSWER_SECONDS, why_not
+from orchestrd.bridge.toolbox import ANSWER_SECONDS, ToolServer, why_not
 from orchestrd.record.wanted import Wanted
 from orchestrd.views.present import read_daemon
 from orchestrd.views.words import one_line
@@ -36,7 +36,7 @@ JSON = "application/json"
 MARKDOWN = "text/markdown"
 
 
-class Serving(MCPServer[Any]):
+class Serving(ToolServer):
     """The server, whose list of resources is looked up anew each time."""
 
     def __init__(self, desk: Desk, **told: Any) -> None:

@@ -42,7 +42,29 @@ class Tool:
     """What a model is told besides the function's docstring."""
 
 
-def add_tool(server: MCPServer[Any], desk: Desk, tool: Tool) -> None:
+class ToolServer(MCPServer[Any]):
+    """A server whose tools that do something refuse arguments that they do not know.
+
+    The SDK passes over these in silence: then `input_json`, the protocol's word for what answer_request calls `input`,
+    would allow a tool call just as it was asked.
+    """
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__(**told)
+        self.demanding: dict[str, tuple[str, ...]] = {}
+        """Those tools, and the arguments that each takes."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """Call a tool. Raises ToolError for what is wrong with the call."""
+        known = self.demanding.get(name)
+        unknown = [one for one in arguments if known is not None and one not in known]
+        if known is not None and unknown:
+            told = ", ".join(plain(one[:80]) for one in unknown[:5])
+            raise ToolError(f"{name} takes no {told}, and did nothing. Its arguments: {', '.join(known)}")
+        return await super().call_tool(name, arguments, context)
+
+
+def add_tool(server: ToolServer, desk: Desk, tool: Tool) -> None:
     """Register a tool; its description is the function's docstring, its arguments are the function's but the desk."""
     name = tool.function.__name__
     signature = inspect.signature(tool.function, eval_str=True)
@@ -62,6 +84,8 @@ def add_tool(server: MCPServer[Any], desk: Desk, tool: Tool) -> None:
     found.__name__ = name
     found.__annotations__ = {one.name: one.annotation for one in arguments} | {"return": sent}
     found.__signature__ = signature.replace(parameters=arguments, return_annotation=sent)  # type: ignore[attr-defined]
+    if not tool.reads_only:
+        server.demanding[name] = tuple(one.name for one in arguments)
     server.add_tool(
         found,
         name=name,

@@ -208,6 +208,7 @@ def test_a_question_is_answered_by_its_label_or_in_words(talk: Talk, root: Root)
         (APPROVAL, {}, "decision"),
         (APPROVAL, {"decision": "deny", "input": {}}, "belongs to allow"),
         (APPROVAL, {"decision": "allow", "answer": "yes"}, "not for a request of the kind approval"),
+        (APPROVAL, {"decision": "allow", "input_json": "{}"}, "takes no input_json, and did nothing"),
         (QUESTION, {}, "exactly one"),
         (QUESTION, {"answers": {"q2": ["Red"]}}, "q1"),
         (QUESTION, {"answers": {"q1": ["Red", "Blue"]}}, "one"),
