@@ -70,8 +70,6 @@ class Mailbox:
         self._renamed: set[str] = set()
         self._told: dict[str, Seen] = {}
         """What was said already to be left where it lies, as it looked then."""
-        self._early: dict[str, Seen] = {}
-        """What lay there before anything of its name was asked."""
         self.next_look = float("-inf")
         """When to look again though nothing is heard (awake seconds)."""
 
@@ -79,16 +77,6 @@ class Mailbox:
     def ear(self) -> int | None:
         """Becomes readable when something may have come."""
         return self._arrivals.ear
-
-    def expect(self, names: Iterable[str]) -> None:
-        """Note what lies under these names, of which nothing is asked yet: whoever wrote that did not see the request.
-
-        A file that is written anew is another one. Raises OSError where the lane cannot be looked into.
-        """
-        with _opened(self._lane) as fd:
-            for name in names:
-                with suppress(FileNotFoundError):
-                    self._early[name] = settling.look(fd, name)
 
     def look(self, names: Iterable[str], now: float, fits: Callable[[Letter], bool]) -> list[Letter]:
         """Look for answers under these names. `fits` says whether one, as it stands, could be used.
@@ -182,10 +170,6 @@ class Mailbox:
             return Letter(name, seen, why=f"the file {judgement.why}", stays=True)
         if judgement.verdict is Verdict.BAD:
             return Letter(name, seen, why=f"the file {judgement.why}")
-        if self._early.get(name) == seen:
-            return Letter(
-                name, seen, why="the file was there before this was asked: look at it, then answer anew"
-            )
         try:
             content = settling.read_settled(fd, name, prove=not self._settling.is_renamed(name))
         except BadFile as error:

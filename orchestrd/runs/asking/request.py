@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
 
 from handoff import durable, looking
 from handoff.effects import clock
@@ -163,9 +162,6 @@ class Request:
         fields = paper.fields_of(self.prompt, name, created, self.expires, means.log)
         self._fields = paper.without_secrets(fields, means.redactor)
         self.file = name.file(means.ending)  # type: ignore[arg-type]
-        # From the next step on its name is known; a lane that cannot be looked into has no answers to take, either.
-        with suppress(OSError):
-            means.mailbox.expect(self.names())
         self.step = self._note
 
     def _note(self) -> None:
