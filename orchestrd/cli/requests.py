@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ABOUT_WIDTH = 60
 MOST_NAMED = 5
+IN_HAND = "the answer is being carried out; what holds that up is told by `orchestrd ps`"
 
 ANSWERED_BY: dict[str | None, str] = {
     "approval": "approve or deny",
@@ -155,7 +156,9 @@ def _notes(one: OpenRequest) -> list[str]:
         found.append(f"  ! {plain(one.name)}: {plain(one.fault)}")
     if one.answered:
         found.append(f"  {plain(one.name)}: answered; replies/{plain(one.answered)} was not taken yet")
-    if one.problem:
+    if one.is_in_hand:
+        found.append(f"  {plain(one.name)}: answered; {IN_HAND}")
+    elif one.problem:
         found.append(
             f"  ! {plain(one.name)}: the last answer did not fit: {one_line(one.problem.message, 200)}"
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrd.cli.calling import Complaint, note
+from orchestrd.cli.requests import IN_HAND
 from orchestrd.views.present import read_daemon
 from orchestrd.views.words import how_long, plain
 
@@ -34,6 +35,8 @@ def demand_open(request: OpenRequest) -> None:
     """Complain where an answer would only lie beside another, or answers nothing that can be read."""
     if request.document is None:
         raise Complaint(f"{plain(request.name)}: {plain(request.fault)}")
+    if request.is_in_hand:
+        raise Complaint(f"{plain(request.name)} is answered: {IN_HAND}")
     if request.answered is not None:
         raise Complaint(
             f"{plain(request.name)} is answered: replies/{plain(request.answered)} was not taken yet; to answer "

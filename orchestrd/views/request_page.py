@@ -47,7 +47,9 @@ def _head(request: OpenRequest) -> Iterator[str]:
         yield f"  asked {asked} ago, {waits}"
     if request.answered is not None:
         yield f"  answered: replies/{plain(request.answered)} lies there and was not taken yet"
-    if request.problem is not None:
+    if request.is_in_hand:
+        yield "  answered: the answer is being carried out"
+    elif request.problem is not None:
         yield f"  ! the answer {one_line(request.problem.reply, 80)} did not fit: {plain(request.problem.message)}"
 
 

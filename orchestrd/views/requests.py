@@ -43,6 +43,8 @@ class OpenRequest:
     fault: str | None = None
     answered: str | None = None
     """The name of an answer in `replies/` that nobody has taken yet."""
+    is_in_hand: bool = False
+    """An answer was taken, and the daemon is about to carry it out; what holds that up is among its problems."""
 
     @property
     def step(self) -> str | None:
@@ -90,6 +92,7 @@ class OpenRequest:
             "expires": self.expires,
             "about": self.about,
             "answered": self.answered,
+            "in_hand": self.is_in_hand or None,
             "problem": self.problem.model_dump() if self.problem else None,
             "fault": self.fault,
             "path": str(self.path),
@@ -143,4 +146,5 @@ def _read(root: Root, name: str) -> OpenRequest | None:
         document=document,
         fault=fault,
         answered=answer_lying(root, name),
+        is_in_hand=looking.is_there(root.private / "replies" / name),
     )

@@ -530,3 +530,21 @@ def test_whoever_waits_is_not_told_that_an_answer_was_taken_which_came_too_late(
 
     assert said.code == 1
     assert "the answer came too late: no request is open" in said.err
+
+
+def test_an_answer_that_is_being_carried_out_is_shown_and_none_is_put_beside_it(orchestrd, root):
+    problem = ReplyProblem(reply="x.md", time=datetime.now(UTC), message="the last one")
+    name = ask(root / "requests", a_docs_request(problem=problem))
+    (root / ".orchestrd/replies").mkdir()
+    (root / ".orchestrd/replies" / name).write_text("<!-- file: docs/x.md -->\n# X\n")
+
+    listed, shown, more = (
+        orchestrd(*words) for words in (("requests",), ("requests", name), ("document", name, "--nothing"))
+    )
+
+    assert f"  {name}: answered; the answer is being carried out" in listed.out
+    assert "the last answer did not fit" not in listed.out
+    assert "answered: the answer is being carried out" in shown.out
+    assert more.code == 2
+    assert f"{name} is answered: the answer is being carried out" in more.err
+    assert list((root / "replies").iterdir()) == []
