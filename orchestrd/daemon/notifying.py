@@ -12,6 +12,7 @@ from orchestrd.config import Config
 from orchestrd.core.events import Moment
 from orchestrd.daemon.troubles import Trouble, Troubles
 from orchestrd.daemon.workers import Workers
+from orchestrd.outbound.bounded import end_all
 from orchestrd.outbound.channels import channels_of
 from orchestrd.outbound.courier import Courier, Failure
 from orchestrd.outbound.notified import Notified
@@ -70,6 +71,7 @@ class Notifying:
         while self._notifier.is_busy and clock.awake() < deadline:
             clock.sleep(0.02)
             self.turn(now())
+        end_all()
         for workers in self._workers:
             workers.finish(0)
 

@@ -22,6 +22,8 @@ LOOK_SECONDS = 0.1
 """How soon it is noticed that it has ended while its offspring keeps a pipe open."""
 CHUNK = 1 << 16
 
+_under_way: set[subprocess.Popen[bytes]] = set()
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -44,12 +46,14 @@ def run_bounded(command: Sequence[str], told: bytes, environ: Mapping[str, str],
         start_new_session=True,
     )
     deadline = clock.awake() + seconds
+    _under_way.add(child)
     try:
         said = _converse(child, told, deadline)
         with suppress(subprocess.TimeoutExpired):
             child.wait(max(0.0, deadline - clock.awake()))
         code = child.returncode
     finally:
+        _under_way.discard(child)
         if child.poll() is None:
             _end(child)
         for pipe in (child.stdin, child.stderr):
@@ -57,6 +61,13 @@ def run_bounded(command: Sequence[str], told: bytes, environ: Mapping[str, str],
                 with suppress(OSError):
                     pipe.close()
     return Ended(code, said.decode("utf-8", "replace"))
+
+
+def end_all() -> None:
+    """End every program that is under way in any thread: nobody is going to see to it that its time is over."""
+    for child in list(_under_way):
+        if child.poll() is None:
+            _end(child)
 
 
 def _converse(child: subprocess.Popen[bytes], told: bytes, deadline: float) -> bytes:

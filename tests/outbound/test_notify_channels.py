@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,13 +15,14 @@ import pytest
 
 from handoff.root import Root, create_root
 from orchestrd.outbound import channels
-from orchestrd.outbound.bounded import run_bounded
+from orchestrd.outbound.bounded import Ended, end_all, run_bounded
 from orchestrd.outbound.channels import ChannelFailed, Command, Desktop, Webhook, channels_of
 from orchestrd.outbound.news import News, news_of_request
 from orchestrd.settings import Notify
 from tests.cli.commands import CommandLine
 from tests.outbound.hooks import a_hook
 from tests.requesting import a_docs_request, a_question, an_approval, ask
+from tests.waiting import wait_until
 
 SECRETS = ("*TOKEN*", "*KEY*")
 
@@ -140,6 +142,19 @@ def test_what_a_command_leaves_running_is_not_waited_for_and_what_does_not_read_
     assert ended.code == 0
     assert time.monotonic() - began < 5
     os.kill(int((tmp_path / "pid").read_text()), 9)  # it was left alone
+
+
+def test_what_is_under_way_when_the_daemon_leaves_is_ended(tmp_path):
+    script = a_program(tmp_path, "hangs", f"echo $$ > {tmp_path}/pid; sleep 60")
+    ended: list[Ended] = []
+    telling = threading.Thread(target=lambda: ended.append(run_bounded([str(script)], b"", os.environ, 60)))
+    telling.start()
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+
+    end_all()
+    telling.join(10)
+
+    assert [one.code for one in ended] == [-9]
 
 
 # -- a webhook ----------------------------------------------------------------------------------------------------
