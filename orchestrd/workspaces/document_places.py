@@ -62,6 +62,31 @@ def mode_of(path: str, there: Mapping[str, Entry]) -> bytes:
     return _EXECUTABLE if path in there and there[path].mode == _EXECUTABLE else PLAIN
 
 
+def filtered(
+    paths: Sequence[str], repository: Path, lock: GitLock | None, index: Mapping[str, str]
+) -> dict[str, str]:
+    """Tell which paths the attributes in an index send through a filter of this machine, and its name.
+
+    One that is not on this machine git passes by, too. `index` is the environment that names the index.
+    """
+    words = ["check-attr", "--cached", "-z", "--stdin", "filter"]
+    asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    told = run_git(words, repository, lock=lock, extra=index, stdin=asked).split(b"\0")
+    named = {
+        os.fsdecode(path): os.fsdecode(value) for path, value in zip(told[::3], told[2::3], strict=False)
+    }
+    programs = {name for name in set(named.values()) if _is_program(name, repository, lock)}
+    return {path: name for path, name in named.items() if name in programs}
+
+
+def _is_program(name: str, repository: Path, lock: GitLock | None) -> bool:
+    if name in {"unspecified", "unset", "set"}:
+        return False
+    settings = [f"filter.{name}.{what}" for what in ("clean", "process")]
+    found = (run_git(["config", "--get", one], repository, lock=lock, codes=(0, 1)) for one in settings)
+    return any(value.strip() for value in found)
+
+
 def _portions(names: Sequence[str]) -> Iterator[list[str]]:
     """Part names so that no command gets longer than any system takes."""
     portion: list[str] = []

@@ -198,6 +198,14 @@ def _checked_out(branch: str, checkout: Path) -> str:
     )
 
 
+def _has_filter(filtered: Mapping[str, str]) -> str:
+    found = ", ".join(f"{path} ({name})" for path, name in filtered.items())
+    return (
+        f"the repository has a filter for what is committed there, which is not run here: {found}; commit it by hand "
+        "and answer that there is nothing to document, or name another file"
+    )
+
+
 def _is_commit(commit: str, repository: Path, lock: GitLock | None) -> bool:
     words = ["rev-parse", "-q", "--verify", commit + "^{commit}"]
     try:
@@ -230,6 +238,9 @@ def _commit(
         # Its index is thrown away: what git shares between several would be left in the repository.
         alone = ["-c", "core.splitIndex=false", "-c", "core.fsync=loose-object"]
         run_git([*alone, "read-tree", parent], repository, lock=lock, extra=own)
+        filtered = document_places.filtered(list(shown), repository, lock, own)
+        if filtered:
+            raise DocumentsRefused(_has_filter({shown[path]: name for path, name in filtered.items()}))
         lines = b"".join(
             b"%b %b 0\t%b\0" % (document_places.mode_of(path, there), blob.encode(), os.fsencode(path))
             for path, blob in blobs.items()
@@ -248,7 +259,7 @@ def _commit(
 
 
 def _blob(document: DocumentToWrite, repository: Path, lock: GitLock | None) -> str:
-    # Without filters: they are programs of the repository's configuration, and the text is as it is to be.
+    # Without filters: they are programs of the repository's configuration. A file that has one is refused.
     words = ["hash-object", "-w", "--no-filters", "--stdin"]
     return run_git(words, repository, lock=lock, stdin=document.text.encode()).decode().strip()
 

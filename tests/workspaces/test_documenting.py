@@ -230,6 +230,24 @@ def test_no_document_is_written_through_a_link(at: PlanBranch, link: str, proble
     assert git(project, "rev-parse", BRANCH) == head
 
 
+def test_what_a_filter_encrypts_is_not_committed_as_it_is(at: PlanBranch) -> None:
+    project = project_of(at)
+    git(project, "switch", "-q", BRANCH)
+    (project / ".gitattributes").write_text("secret/** filter=crypt\n*.md text\n")
+    head = commit_all(project, "A filter")
+    git(project, "switch", "-q", "main")
+    secret = [*LIMITS, DocumentToWrite("secret/a.md", "# A\n")]
+    moved = replace(at, head=head, intent=replace(at.intent, cwd=at.intent.path))
+
+    git(project, "config", "filter.crypt.clean", "false")
+    with pytest.raises(DocumentsRefused, match=r"not run here: secret/a\.md \(crypt\)"):
+        document(moved, secret)
+    git(project, "config", "--unset", "filter.crypt.clean")
+    document(moved, secret)
+
+    assert on_branch(moved, "secret/a.md") == "# A"
+
+
 def test_many_documents_with_long_names_are_no_trouble(at: PlanBranch) -> None:
     folders = [f"docs/{number:03}{'x' * 120}/{'y' * 120}" for number in range(100)]
     documents = [DocumentToWrite(f"{folder}/{'z' * 200}.md", "x\n") for folder in folders]
