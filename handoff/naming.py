@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
 
+from handoff.document_paths import is_single, why_no_path
 from handoff.fields import Line, LongLine, problem
 
 BRANCH_HINT = 'a branch\'s name as git allows it, like "handoff/{id}"'
@@ -65,6 +66,17 @@ def _file_rule(path: str) -> str:
     return path
 
 
+def _document_rule(rule: str) -> str:
+    if rule.startswith("!"):
+        raise problem(
+            "would be an exception, and there are none", "files or globs that may be written, each by itself"
+        )
+    why = why_no_path(rule) if is_single(rule) else None
+    if why is not None:
+        raise problem(f"is a name that no document may have: {why[0]}", why[1])
+    return rule
+
+
 def _tool_rule(rule: str) -> str:
     if _TOOL_RULE.fullmatch(rule) is None:
         raise problem("is no tool or rule", 'Claude Code\'s own syntax, like "Edit" or "Bash(git *)"')
@@ -82,5 +94,7 @@ Revision = Annotated[Line, AfterValidator(_revision), WithJsonSchema(_LINE)]
 """A commit, a branch, a tag."""
 FileRule = Annotated[LongLine, AfterValidator(_file_rule), WithJsonSchema(_LONG_LINE)]
 """A path or a glob inside the project."""
+DocumentRule = Annotated[FileRule, AfterValidator(_document_rule)]
+"""A path or a glob inside the project, below which documents may be written."""
 ToolRule = Annotated[LongLine, AfterValidator(_tool_rule), WithJsonSchema(_LONG_LINE)]
 """A tool, or what of it, in Claude Code's own syntax."""

@@ -27,7 +27,7 @@ from handoff.fields import (
     Table,
     Word,
 )
-from handoff.naming import Branch, FileRule, Project, Revision, ToolRule
+from handoff.naming import Branch, DocumentRule, FileRule, Project, Revision, ToolRule
 from handoff.output_schema import JsonSchema
 from handoff.plan_checks import problems_of_plan
 from handoff.quantities import Duration, Size
@@ -128,7 +128,7 @@ class Docs(Document):
     """Ask for documentation once the plan has succeeded."""
     about: Prose | None = None
     """What the documentation is for."""
-    write_to: Annotated[tuple[FileRule, ...], NOT_EMPTY] = ("docs/**",)
+    write_to: Annotated[tuple[DocumentRule, ...], NOT_EMPTY] = ("docs/**",)
     """Files or globs inside the project that may be written."""
     expires: Instant | None = None
     """When the request goes away unanswered. Default: never."""
