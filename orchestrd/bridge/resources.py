@@ -10,7 +10,8 @@ import anyio
 import anyio.to_thread
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
-from mcp.types import Resource
+from mcp.shared.exceptions import MCPError
+from mcp.types import INVALID_PARAMS, Resource
 
 from handoff.root import RootError
 from orchestrd.bridge.answers import MOST_CHARS, Answer
@@ -37,7 +38,7 @@ MARKDOWN = "text/markdown"
 
 
 class Serving(ToolServer):
-    """The server, whose list of resources is looked up anew each time."""
+    """The server: its list of resources is looked up anew each time, and a prompt says what it lacks."""
 
     def __init__(self, desk: Desk, **told: Any) -> None:
         super().__init__(**told)
@@ -48,6 +49,15 @@ class Serving(ToolServer):
         with anyio.move_on_after(ANSWER_SECONDS):
             return await anyio.to_thread.run_sync(_recent, self._desk, abandon_on_cancel=True)
         return []
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: Any = None
+    ) -> Any:
+        """Make a prompt. Raises MCPError with what is missing: the SDK calls that an error of the server's."""
+        try:
+            return await super().get_prompt(name, arguments, context)
+        except ValueError as error:
+            raise MCPError(INVALID_PARAMS, str(error)) from None
 
 
 def add_to(server: MCPServer[Any], desk: Desk) -> None:

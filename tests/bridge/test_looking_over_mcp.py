@@ -274,6 +274,8 @@ def test_each_prompt_says_what_was_given(talk: Talk):
     )
     assert "/src/api" in text
     assert "A dark mode" in text
+    with pytest.raises(ToolFailed, match="symptom"):
+        talk.ask("get_prompt", "fix_a_bug", {"project": "/src/api"})
     for name in ("document_what_was_done", "review_what_waits"):
         assert "<<" not in talk.ask("get_prompt", name, {}).messages[0].content.text
 
