@@ -45,18 +45,18 @@ def _large_result(root: Root) -> None:
         "source": "big.toml",
         "status": "failed",
         "title": WORDS[:80],
-        "summary": WORDS * 5000,
+        "summary": WORDS * 1500,
         "changes": {
             "branch": "handoff/big",
             "patch": "archive/2026-11/big/changes.patch",
             "files_changed": 3000,
         },
-        "metadata": {f"key-{number}": {"text": WORDS, "list": [WORDS] * 10} for number in range(200)},
-        "steps": [{"id": f"step-{number}", **step} for number in range(200)],
+        "metadata": {f"key-{number}": {"text": WORDS, "list": [WORDS] * 10} for number in range(60)},
+        "steps": [{"id": f"step-{number}", **step} for number in range(60)],
         "checks": [
-            {"command": ["make", WORDS], "round": 0, "exit": 1, "output_tail": WORDS * 50} for _ in range(200)
+            {"command": ["make", WORDS], "round": 0, "exit": 1, "output_tail": WORDS * 50} for _ in range(60)
         ],
-        "errors": [{"path": f"steps[{number}]", "message": WORDS, "hint": WORDS} for number in range(500)],
+        "errors": [{"path": f"steps[{number}]", "message": WORDS, "hint": WORDS} for number in range(150)],
     }
     (root.results / "big.toml").write_text(tomli_w.dumps(result))
     part = "diff --git a/src/f{0}.py b/src/f{0}.py\n--- a/src/f{0}.py\n+++ b/src/f{0}.py\n@@ -1 +1,{1} @@\n-old\n{2}"
