@@ -16,6 +16,7 @@ from orchestrd.views.words import plain
 
 if TYPE_CHECKING:
     from handoff.fields import Document
+    from orchestrd.views.requests import OpenRequest
 
 D = TypeVar("D", bound="Document")
 
@@ -36,6 +37,9 @@ Timeout = Annotated[
         "--timeout", metavar="SECONDS", help="Wait so long at most; exit 124.", min=0, show_default=False
     ),
 ]
+PlanWide = Annotated[
+    bool, typer.Option("--plan-wide", help="Also what is like it, for the rest of this plan.")
+]
 Message = Annotated[
     str | None, typer.Option("--message", "-m", help="What the model is told with it.", show_default=False)
 ]
@@ -50,9 +54,7 @@ def add_to(app: typer.Typer) -> None:
 def approve(
     context: typer.Context,
     name: Name,
-    plan_wide: Annotated[
-        bool, typer.Option("--plan-wide", help="Also what is like it, for the rest of this plan.")
-    ] = False,
+    plan_wide: PlanWide = False,
     changed_input: Annotated[
         str | None,
         typer.Option(
@@ -64,16 +66,12 @@ def approve(
     timeout: Timeout = None,
 ) -> None:
     """Allow a tool call that waits for a yes."""
-    from handoff.request import Approval, ApprovalReply
+    from handoff.request import ApprovalReply
 
     call: Call = context.obj
     request = request_named(call.root, name, "approval")
     demand_open(request)
-    asked = request.document
-    if plan_wide and isinstance(asked, Approval) and not asked.rule:
-        raise Complaint(
-            f"{plain(request.name)} says no rule that could hold for the whole plan; leave --plan-wide out"
-        )
+    _demand_rule(request, plan_wide=plan_wide)
     given = {
         "decision": "allow",
         "scope": "plan" if plan_wide else None,
@@ -91,7 +89,12 @@ def approve(
 
 
 def deny(
-    context: typer.Context, name: Name, message: Message = None, wait: Wait = False, timeout: Timeout = None
+    context: typer.Context,
+    name: Name,
+    plan_wide: PlanWide = False,
+    message: Message = None,
+    wait: Wait = False,
+    timeout: Timeout = None,
 ) -> None:
     """Refuse a tool call that waits for a yes. The run goes on without it."""
     from handoff.request import ApprovalReply
@@ -99,8 +102,20 @@ def deny(
     call: Call = context.obj
     request = request_named(call.root, name, "approval")
     demand_open(request)
-    fields = _checked(ApprovalReply, {"decision": "deny", "message": message})
-    send(call.root, request, fields, "denied", Patience(wait, timeout))
+    _demand_rule(request, plan_wide=plan_wide)
+    given = {"decision": "deny", "scope": "plan" if plan_wide else None, "message": message}
+    fields = _checked(ApprovalReply, given)
+    told = "denied for the whole plan" if plan_wide else "denied"
+    send(call.root, request, fields, told, Patience(wait, timeout))
+
+
+def _demand_rule(request: OpenRequest, *, plan_wide: bool) -> None:
+    from handoff.request import Approval
+
+    if plan_wide and isinstance(request.document, Approval) and not request.document.rule:
+        raise Complaint(
+            f"{plain(request.name)} says no rule that could hold for the whole plan; leave --plan-wide out"
+        )
 
 
 def answer(

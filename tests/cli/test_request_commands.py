@@ -245,6 +245,15 @@ def test_a_no_says_why(orchestrd, root):
     assert (found.decision, found.message) == ("deny", "use make clean")
 
 
+def test_a_no_can_hold_for_the_whole_plan(orchestrd, root):
+    ask(root / "requests", an_approval(rule="Bash(make *)"))
+
+    assert "denied for the whole plan" in orchestrd("deny", "fix-login", "--plan-wide").out
+
+    found = reply_in(root)
+    assert (found.decision, found.scope) == ("deny", "plan")
+
+
 @pytest.mark.parametrize(
     "words, said",
     [
