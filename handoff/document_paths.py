@@ -79,7 +79,9 @@ def why_no_path(path: str) -> tuple[str, str] | None:
 def is_allowed(path: str, write_to: Sequence[str]) -> bool:
     """Tell whether one of the rules names a path: a file, or a glob in which `**` is any number of folders.
 
-    A rule also means the file of just its name: `app/[id].md` is one in many projects, and a glob by its letters.
+    As in a shell, a wildcard stands for no name that begins with a dot: `**` is neither `.github/workflows` nor
+    `.mcp.json`. A rule also means the file of just its name: `app/[id].md` is one in many projects, and a glob by its
+    letters.
     """
     parts = path.split("/")
     return path in write_to or any(_matches(parts, rule) for rule in write_to)
@@ -127,14 +129,19 @@ def _matches(parts: Sequence[str], rule: str) -> bool:
         wanted.append("*")  # what lies below a folder, not a file of its name
     reached = _past_stars({0}, wanted)
     for part in parts:
-        on = {place for place in reached if place < len(wanted) and wanted[place] == "**"}
+        is_hidden = part.startswith(".")
+        on = {place for place in reached if place < len(wanted) and wanted[place] == "**" and not is_hidden}
         on |= {
             place + 1
             for place in reached
-            if place < len(wanted) and wanted[place] != "**" and fnmatchcase(part, wanted[place])
+            if place < len(wanted) and wanted[place] != "**" and _is_like(part, wanted[place])
         }
         reached = _past_stars(on, wanted)
     return len(wanted) in reached
+
+
+def _is_like(name: str, wanted: str) -> bool:
+    return fnmatchcase(name, wanted) and (wanted.startswith(".") or not name.startswith("."))
 
 
 def _past_stars(places: set[int], wanted: Sequence[str]) -> set[int]:

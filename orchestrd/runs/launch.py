@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from orchestrd.runs.claude import ClaudeCommand
 from orchestrd.runs.environment import foresee_payer, run_environment
 from orchestrd.runs.handover import MCP_FILE, SETTINGS_FILE, SYSTEM_PROMPT_FILE, hand_over
 from orchestrd.runs.kinds import CLAUDE
-from orchestrd.runs.prompting import read_rule
+from orchestrd.runs.prompting import edit_rule, read_rule
 from orchestrd.runs.trust import Trust
 from orchestrd.secrets import secret_names
 
@@ -86,6 +86,8 @@ class Start:
     """Name → content: what the prompt refers to, to be written into the run's folder."""
     readable: tuple[Path, ...] = ()
     """Files outside the checkout that it may read, besides what the plan allows."""
+    kept_out: tuple[Path, ...] = ()
+    """Folders that its tools for files may not write to, whatever the plan allows."""
     granted: tuple[str, ...] = ()
     """Rules that a person has allowed for the rest of the plan, when a start of it asked."""
     asking: Asking | None = None
@@ -259,20 +261,24 @@ def _permission_flags(plan: Plan, start: Start) -> Iterable[str]:
         (
             "--allowedTools",
             "permissions.allow",
-            (*plan.permissions.allow, *_read_rules(start.readable), *start.granted),
+            (*plan.permissions.allow, *_rules(read_rule, start.readable), *start.granted),
         ),
-        ("--disallowedTools", "permissions.deny", plan.permissions.deny),
+        (
+            "--disallowedTools",
+            "permissions.deny",
+            (*plan.permissions.deny, *_rules(edit_rule, start.kept_out)),
+        ),
     ):
         if rules:
             yield flag
             yield from (_plain(rule, name) for rule in rules)
 
 
-def _read_rules(readable: Iterable[Path]) -> Iterable[str]:
-    for path in readable:
-        # Where it is reached by a link, Claude Code wants both allowed: the path as named, and where that leads.
+def _rules(rule_for: Callable[[Path], str], paths: Iterable[Path]) -> Iterable[str]:
+    for path in paths:
+        # Where it is reached by a link, Claude Code wants both said: the path as named, and where that leads.
         for form in dict.fromkeys((str(path), os.path.realpath(path))):
-            yield read_rule(Path(form))
+            yield rule_for(Path(form))
 
 
 def _source_flags(trust: Trust) -> Iterable[str]:

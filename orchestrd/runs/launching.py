@@ -107,8 +107,9 @@ class Launching:
             given = given_to(step, plan)
         except NoRole as error:
             raise NotLaunchable(str(error)) from error
+        checkout = self._places.place_of(command.plan, command.step).cwd
         start = Start(
-            checkout=self._places.place_of(command.plan, command.step).cwd,
+            checkout=checkout,
             run_folder=run_folder,
             session_id=session or "",
             prompt=told.text,
@@ -119,6 +120,7 @@ class Launching:
             budget_usd=command.budget_usd,
             files=told.files,
             readable=told.readable,
+            kept_out=self._kept_out(checkout),
             granted=_granted(run_folder.parent),
             asking=self._asking(whole.permissions, command, records),
         )
@@ -132,6 +134,11 @@ class Launching:
             environ=self._environ,
             settings=self._settings,
         )
+
+    def _kept_out(self, checkout: Path) -> tuple[Path, ...]:
+        """The root: whoever writes there hands plans in, and answers what is asked."""
+        is_at_home = Path(os.path.realpath(checkout)).is_relative_to(os.path.realpath(self._root.path))
+        return () if is_at_home else (self._root.path,)
 
     def _asking(self, permissions: Permissions, command: StartRun, records: Records) -> Asking | None:
         if permissions.ask != "request":

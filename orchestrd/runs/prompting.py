@@ -95,6 +95,11 @@ def read_rule(path: Path) -> str:
     return f"Read(/{_OF_PATTERNS.sub('?', str(path))})"
 
 
+def edit_rule(folder: Path) -> str:
+    """Write the permission rule that means writing anything in a folder, by any tool for files."""
+    return f"Edit(/{_OF_PATTERNS.sub('?', str(folder))}/**)"
+
+
 _OF_PATTERNS = re.compile(r"""[][*?!\\(),#${}~'"]""")
 
 

@@ -64,7 +64,7 @@ def test_a_model_sheds_none_of_the_plans_permissions_by_asking_for_a_step_that_o
     for step, mode in (("lead-look", "plan"), ("lead-do", "acceptEdits")):
         argv = launched(here, step)
         assert values_of(argv, "--permission-mode") == [mode]
-        assert values_of(argv, "--disallowedTools") == permissions["deny"]
+        assert values_of(argv, "--disallowedTools") == [*permissions["deny"], f"Edit(/{here.root.path}/**)"]
         assert values_of(argv, "--allowedTools") == permissions["allow"]
 
 

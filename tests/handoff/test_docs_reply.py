@@ -147,6 +147,12 @@ def test_an_answer_of_very_many_documents_is_refused_quickly() -> None:
         ("docs/[a-c].md", "docs/d.md", False),
         ("app/[id].md", "app/[id].md", True),
         ("README.md", "readme.md", False),
+        ("**", ".mcp.json", False),
+        ("**", ".github/workflows/release.md", False),
+        ("docs/**", "docs/.vitepress/theme/index.md", False),
+        ("docs/.vitepress/**", "docs/.vitepress/theme/index.md", True),
+        (".github/*.md", ".github/README.md", True),
+        ("docs/.*.md", "docs/.draft.md", True),
     ],
 )
 def test_a_rule_allows_what_it_names(rule: str, path: str, allowed: bool) -> None:

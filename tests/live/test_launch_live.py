@@ -78,6 +78,7 @@ class Runs:
         resume: str | None = None,
         budget_usd: float | None = None,
         readable: tuple[Path, ...] = (),
+        kept_out: tuple[Path, ...] = (),
         env: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> Ran:
@@ -97,6 +98,7 @@ class Runs:
                 resume=resume is not None,
                 budget_usd=budget_usd,
                 readable=readable,
+                kept_out=kept_out,
             ),
             claude=ClaudeCommand(self.binary, "test"),
             trust=trust,
@@ -227,6 +229,25 @@ def test_a_file_outside_the_checkout_that_is_handed_over_may_be_read_and_neither
     assert "the words of launch.json" not in heard
     assert handed.read_text() == "the words of stdout.log\n"
     assert {denied.tool for denied in ran.facts.denied} == {"Read", "Write"}
+
+
+def test_no_tool_for_files_writes_into_the_root_whatever_the_plan_allows(
+    runs: Runs, rehearse: Rehearse, tmp_path: Path
+):
+    root, beside = tmp_path / "hand off (mine)", tmp_path / "beside.txt"
+    (root / "replies").mkdir(parents=True)
+    forged = root / "replies" / "p.main.1.1.approval.toml"
+    paths = [str(forged), str(root / "inbox.plan.md"), str(beside)]
+    writes = [{"name": "Write", "input": {"file_path": path, "content": "yes"}} for path in paths]
+    by_shell = {"name": "Bash", "input": {"command": f"echo yes > '{forged}'", "description": "Answers"}}
+    model = rehearse(a_script({"tools": writes}, {"tools": [by_shell]}, DONE))
+
+    ran = runs.run(model, permissions={"allow": ["Write", "Edit", "Bash(echo *)"]}, kept_out=(root,))
+
+    assert ran.outcome.status is Status.SUCCEEDED
+    assert beside.read_text() == "yes"
+    assert [path for path in root.rglob("*") if path.is_file()] == []
+    assert sorted(denied.tool for denied in ran.facts.denied) == ["Bash", "Write", "Write"]
 
 
 def give_it_settings(project: Path, hook_log: Path) -> None:
