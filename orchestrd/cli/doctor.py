@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrd.cli.calling import Call
+from orchestrd.cli.doctor_desktop import examine_desktop
+from orchestrd.cli.doctor_notify import examine_notify
+from orchestrd.cli.finding import Finding
 from orchestrd.views.present import read_daemon
 
 if TYPE_CHECKING:
@@ -28,21 +30,8 @@ SPACE_WANTED = 2 << 30
 WATCHES_WANTED = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `word`: ok, note (works, but look at it) or missing (does not work)."""
-
-    word: str
-    what: str
-    found: str
-    remedy: str = ""
-
-
 def examine(call: Call) -> list[Finding]:
     """Look at everything."""
-    from orchestrd.cli.doctor_desktop import examine_desktop
-    from orchestrd.cli.doctor_notify import examine_notify
-
     return [
         _python(),
         _git(),

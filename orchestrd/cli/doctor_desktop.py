@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrd.cli.doctor import Finding
+from orchestrd.cli.finding import Finding
 from orchestrd.desktop.answering import Answers, ask
 from orchestrd.desktop.backups import backups_of
 from orchestrd.desktop.config_file import read_config

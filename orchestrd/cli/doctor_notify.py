@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from handoff.root import Root
 from orchestrd.cli.calling import Call
-from orchestrd.cli.doctor import Finding
+from orchestrd.cli.finding import Finding
 from orchestrd.cli.notify_test import NOBODY, REMEDY, channels_in_force
 from orchestrd.views.words import plain
 
