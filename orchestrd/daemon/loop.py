@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from loguru import logger
@@ -25,12 +25,13 @@ from orchestrd.daemon.answers import Answers
 from orchestrd.daemon.bell import Bell
 from orchestrd.daemon.contexts import Contexts
 from orchestrd.daemon.entrance import Entrance
-from orchestrd.daemon.errands import AGAIN_SECONDS, Errands
+from orchestrd.daemon.errands import Errands
+from orchestrd.daemon.found_plans import FoundPlans
 from orchestrd.daemon.hands import Hands
 from orchestrd.daemon.indexing import Indexing
 from orchestrd.daemon.machine import Machine
 from orchestrd.daemon.notifying import Notifying
-from orchestrd.daemon.recovering import Recovered, recover
+from orchestrd.daemon.recovering import recover
 from orchestrd.daemon.remembering import remember
 from orchestrd.daemon.reporting import Reporting
 from orchestrd.daemon.root_lock import RootLock
@@ -55,10 +56,6 @@ STOP_SECONDS = 4.0
 TELL_SECONDS = 1.0
 """Of this, at most so long for a message to a person that is under way."""
 STATUS = "status"
-LEFT_ALONE = (
-    "the plan is left alone: bring its journal back from a backup and restart the daemon. Without one: end what "
-    "`orchestrd verify` shows of its runs, move its folder out of active/, and hand the plan in anew"
-)
 
 
 def serve(config: Config, environ: Mapping[str, str] = os.environ) -> int:
@@ -99,12 +96,6 @@ class Daemon:
         self._bell = Bell()
         self._leaving = False
         self._troubles = Troubles()
-        self._left_alone: list[Trouble] = []
-        self._unknown: set[PlanId] = set()
-        """Their plans."""
-        self._unread: Recovered | None = None
-        """With plans whose journals the disk did not give; they are asked for again at `_unread_due` (boot seconds)."""
-        self._unread_due = 0.0
         self._engine = Engine(
             config.limits.max_parallel,
             budget=budget_of(root, config, clock.wall(), self._troubles),
@@ -182,6 +173,13 @@ class Daemon:
             self._now,
             self._leave,
         )
+        self._found = FoundPlans(
+            lambda at, before: recover(root, self._ids, self._journals, self._reception, at, before),
+            self._runs.followed,
+            self._hands,
+            self._troubles,
+            self._decide,
+        )
 
     def run(self) -> int:
         """Serve until told to stop."""
@@ -212,48 +210,19 @@ class Daemon:
 
     def _start(self) -> None:
         at = self._now()
-        found = recover(self._root, self._ids, self._journals, self._reception, at)
+        found = self._found.look(at)
         events = self._look_at_machine(at)
         paused = self._orders.paused()
         if paused is not None:
             events.insert(0, PauseAsked(at, paused))
         self._contexts.start()
-        self._go_on_with(found, events)
+        self._found.take_up(found, at, events)
         self._runs.withdraw_forgotten([(*key, told.starts) for key, told in found.in_hand])
         self._answers.begin()
         self._lanes.start()
         logger.info("serving {} (pid {}): {} plans in hand", self._root.path, os.getpid(), len(found.events))
         self._turn()
         notify("READY=1")
-
-    def _go_on_with(self, found: Recovered, events: Sequence[Event] = ()) -> None:
-        """Tell the engine what was found, and have runs followed."""
-        self._left_alone += [Trouble("journal-damaged", problem, LEFT_ALONE) for problem in found.damaged]
-        self._troubles.settle("left alone", self._left_alone)
-        for plan, problem in found.unread.items():
-            remedy = f"repair the disk; it is tried again every {AGAIN_SECONDS:g} s"
-            self._troubles.raise_(Trouble(f"plan-{plan}", f"{plan}: {problem}", remedy))
-        self._unknown |= set(found.left_alone)
-        self._runs.followed.left_alone = frozenset({*self._unknown, *found.unread})
-        self._unread = found if found.unread else None
-        self._unread_due = self._now().boot + AGAIN_SECONDS
-        self._hands.ending_is_noted(frozenset(found.settling))
-        self._decide([*events, *found.events])
-        for key, told in found.in_hand:
-            self._runs.followed.expect(key, told.starts)
-            self._hands.adopt(key, told)
-
-    def _recover_unread(self, before: Recovered, at: Moment) -> None:
-        """Go on with plans that the disk did not give when this daemon started."""
-        self._unread_due = at.boot + AGAIN_SECONDS
-        try:
-            found = recover(self._root, self._ids, self._journals, self._reception, at, before)
-        except OSError:
-            return  # what is wrong was told
-        for plan in before.unread:
-            if plan not in found.unread:
-                self._troubles.clear(f"plan-{plan}")
-        self._go_on_with(found)
 
     def _stop(self) -> None:
         notify("STOPPING=1")
@@ -284,7 +253,7 @@ class Daemon:
             self._machine.next_look(at),
             self._answers.next_look(at),
             self._notifying.next_look(at),
-            max(0.0, self._unread_due - at.boot) if self._unread else None,
+            self._found.next_look(at),
         ]
         return max(0.0, min(wait for wait in waits if wait is not None))
 
@@ -298,8 +267,7 @@ class Daemon:
         for plan, message in self._runs.followed.unreadable.items():
             self._troubles.raise_(Trouble(f"run-{plan}", message, "repair that; the run itself goes on"))
         self._errands.turn(at)
-        if self._unread and at.boot >= self._unread_due:
-            self._recover_unread(self._unread, at)
+        self._found.turn(at)
         self._decide(self._machine.feel(at, self._runs.followed.alive()))
         self._entrance.turn(at)
         self._answers.turn(at)
