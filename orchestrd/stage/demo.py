@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from handoff.client import submit
+from handoff.client import reply, submit
 from handoff.root import PlanId, Root
 from orchestrd.carried import carried
 from orchestrd.rehearsal import load_script
@@ -23,6 +23,7 @@ from orchestrd.views.words import plain
 from orchestrd.workspaces.git import GitFailed, GitMissing, run_git
 
 PLAN_SECONDS = 120.0
+ANSWER_SECONDS = 30.0
 PLAN_NAME = "say-goodbye.plan.md"
 _ADA = {"NAME": "Ada", "EMAIL": "ada@localhost"}
 
@@ -44,6 +45,7 @@ def tell() -> int:
             _tell_result(stage.root, plan, result)
             _tell_branch(project, result)
             _tell_request(stage.root, plan, result)
+            _tell_document(stage, examples, project, plan, result)
     except (NotSo, TimeoutError, GitMissing, GitFailed) as error:
         print(f"\nThe demo failed: {plain(error)}\nWhat the daemon said lies in {folder}/daemon.log.")
         return 1
@@ -65,8 +67,13 @@ def _make_project(folder: Path, template: Path) -> Path:
 def _tell_beginning(stage: Stage, project: Path) -> None:
     version = ".".join(str(part) for part in stage.claude.version or ()) or "of unknown version"
     print("A plan is dropped into a folder. The real Claude Code carries it out in a checkout of its own;")
-    print("a result and a request for documentation come back. Only the model is a script on this machine:")
-    print("nothing is billed, nothing leaves it, and your own Claude configuration is not touched.")
+    print(
+        "a result and a request for documentation come back, and what answers that is committed on the same"
+    )
+    print(
+        "branch. Only the model is a script on this machine: nothing is billed, nothing leaves it, and your own"
+    )
+    print("Claude configuration is not touched.")
     _head("What there is")
     print(f"  a project       {project}  (git, one commit)")
     print(f"  a folder        {stage.root.path}  (the handoff root)")
@@ -132,6 +139,32 @@ def _tell_request(root: Root, plan: PlanId, result: dict[str, Any]) -> None:
     print(f"\n  every event, sample and word of the run: {plan_folder(root, plan)}")
 
 
+def _tell_document(stage: Stage, examples: Path, project: Path, plan: PlanId, result: dict[str, Any]) -> None:
+    text = (examples / "answer.docs.md").read_text("utf-8")
+    _head(f"The answer, as Claude Desktop or you would write it: replies/{plan}.docs.md")
+    print(_quoted(text))
+    reply(stage.root, f"{plan}.docs.md", text)
+    docs = _await_commit(stage, plan)
+    branch = result["changes"]["branch"]
+    _head(f"The document, committed on {branch} and named in the result; the request is gone")
+    print(_quoted(_git(project, "log", "--format=%h %an: %s", f"main..{branch}")))
+    print(_quoted(_git(project, "diff", "--stat", f"{docs['commit']}^", docs["commit"])))
+    _demand(_git(project, "show", f"{branch}:README.md") == text, "the document is not on the branch")
+    _demand(docs.get("files") == ["README.md"], "the result does not name the document")
+    _demand(not (stage.root.requests / f"{plan}.docs.md").exists(), "the request is still there")
+
+
+def _await_commit(stage: Stage, plan: PlanId) -> dict[str, Any]:
+    """Wait until the result names the commit of the documents and the request is gone; return its `docs`."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < deadline and stage.daemon.poll() is None:
+        docs: dict[str, Any] = (read_result(stage.root, plan) or {}).get("docs", {})
+        if docs.get("commit") and not (stage.root.requests / f"{plan}.docs.md").exists():
+            return docs
+        time.sleep(0.03)
+    raise NotSo(f"the answer was not taken in {ANSWER_SECONDS:g} s")
+
+
 def _tell_end(folder: Path, seconds: float) -> None:
     _head("All of that was so")
     print(f"  It took {seconds:.1f} s. Everything is left for you to look at in {folder}")
@@ -140,6 +173,7 @@ def _tell_end(folder: Path, seconds: float) -> None:
     print(
         "  `orchestrd submit my.plan.md`, `orchestrd wait ID`, `orchestrd show ID`. README.md has one to copy."
     )
+    print("  With Claude Desktop: `orchestrd desktop install`.")
 
 
 def _head(text: str) -> None:

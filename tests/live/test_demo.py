@@ -31,6 +31,9 @@ STATIONS = (
     r"succeeded, changed",
     r"\+def farewell",
     r"requests/say-goodbye\.docs\.md",
+    r"replies/say-goodbye\.docs\.md",
+    r"committed on handoff/say-goodbye and named in the result",
+    r"Document: ",
     r"All of that was so",
 )
 """Of the story, in their order."""
