@@ -19,6 +19,9 @@ WHY = {
     "content of archive/ids.jsonl: durable.append_line < register.append": (
         "the folders tell at the next start what it lost; of a folder that somebody has removed nothing else tells"
     ),
+    "content of active/ID/documents.json: durable.sync_files < present_documents": (
+        "without it a docs request would not show what an answer replaces; no promise hangs on that"
+    ),
     "content of .orchestrd/reserve: reserve": (
         "a reserve that a power cut took is made again at the next start"
     ),
