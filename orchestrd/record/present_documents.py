@@ -54,8 +54,8 @@ def keep(folder: Path, found: PresentDocuments | None) -> None:
     if found is None:
         durable.remove(folder / FILE)
         return
-    # On the disk before the plan can have a result, whose sync of the folder takes the name along: a request that is made
-    # after a power cut and shows nothing would have documents replaced that nobody had seen.
+    # On the disk before the plan can have a result, whose sync of the folder takes the name along: a request that is
+    # made after a power cut and shows nothing would have documents replaced that nobody had seen.
     durable.replace(folder / FILE, found.model_dump_json(exclude_defaults=True).encode(), sync=False)
     durable.sync_files([folder / FILE])
 
