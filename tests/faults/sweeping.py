@@ -59,6 +59,7 @@ MOST_TIMES = 2
 AGAIN_AND_AGAIN = ("handoff/status/", "handoff/.orchestrd/reserve", "handoff/.orchestrd/spare")
 MOST_LINES = 12
 """The log says one thing at most so often in a round; it is told once, and again when it came back."""
+LOGS = ("/events.jsonl", "/stdout.log", "/stderr.log")
 REACHED = 0.95
 """Of the steps that are chosen: a timer or a thread may have gone another way than when they were written down."""
 AT_ONCE = 4
@@ -276,9 +277,15 @@ def points(found: Iterable[Step]) -> list[Step]:
     return [
         step
         for step in dict.fromkeys(found)
+        if not _comes_by_chance(step)
         if step.time <= MOST_TIMES
         or ((step.writes or step.operation in PROCESSES) and not step.what.startswith(AGAIN_AND_AGAIN))
     ]
+
+
+def _comes_by_chance(step: Step) -> bool:
+    """In how many pieces an agent's words come is chance: of their writes the first two are there each time."""
+    return step.operation == "write" and step.time > 2 and step.what.endswith(LOGS)
 
 
 def of_a_step(
