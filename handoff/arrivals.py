@@ -14,6 +14,12 @@ from handoff.effects import effects, let_go
 _HEAD_BYTES = 16
 """What precedes the name in `struct inotify_event`: watch, mask, cookie, length of the name; 4 bytes each."""
 _MOVED_TO = 0x80
+_IGNORED = 0x8000
+"""The folder is gone, and the watch with it."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Arrivals:
@@ -37,6 +43,8 @@ class Arrivals:
         try:
             found = effects.stat(self._folder, follow=False)
         except OSError:
+            # One that is made anew may have the number of the one that is gone, whose watch went with it.
+            self.close()
             return
         if self._fd is None or self._place != (found.st_dev, found.st_ino):
             self.close()
@@ -53,7 +61,11 @@ class Arrivals:
                 break
             if not told:
                 break
-            renamed |= _renamed_in(told)
+            for mask, name in _events(told):
+                if mask & _MOVED_TO and name:
+                    renamed.add(os.fsdecode(name))
+                elif mask & _IGNORED:
+                    self.close()
         return renamed
 
     def close(self) -> None:
@@ -79,13 +91,10 @@ class Arrivals:
         return fd
 
 
-def _renamed_in(told: bytes) -> set[str]:
-    renamed, at = set(), 0
+def _events(told: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
     while at + _HEAD_BYTES <= len(told):
         mask = int.from_bytes(told[at + 4 : at + 8], sys.byteorder)
         length = int.from_bytes(told[at + 12 : at + 16], sys.byteorder)
-        name = told[at + _HEAD_BYTES : at + _HEAD_BYTES + length].rstrip(b"\0")
-        if mask & _MOVED_TO and name:
-            renamed.add(os.fsdecode(name))
+        yield mask, told[at + _HEAD_BYTES : at + _HEAD_BYTES + length].rstrip(b"\0")
         at += _HEAD_BYTES + length
-    return renamed

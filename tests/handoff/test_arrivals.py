@@ -29,14 +29,19 @@ def test_what_was_renamed_into_the_folder_is_told_by_name_and_what_was_written_t
 
 
 @needs_inotify
-def test_a_folder_that_was_removed_and_made_again_is_watched_again(tmp_path: Path):
+@pytest.mark.parametrize("is_looked_at_between", [True, False])
+def test_a_folder_that_was_removed_and_made_again_is_watched_again(
+    tmp_path: Path, is_looked_at_between: bool
+):
     lane = tmp_path / "lane"
     lane.mkdir()
     arrivals = Arrivals(str(lane))
     arrivals.repair()
     lane.rmdir()
-    arrivals.repair()
+    if is_looked_at_between:
+        arrivals.repair()
     lane.mkdir()
+    arrivals.take_renamed()
     (tmp_path / "other").mkdir()
     arrivals.repair()
 
