@@ -10,7 +10,7 @@ from orchestrd.runs.asking.denied import denied_by
 from tests.runs.stand import Stand
 from tests.runs.test_asking_runner import Asker, wants
 
-CWD = "/work/x"
+CWD = "/src/x"
 
 
 def command(text: str) -> dict[str, Any]:
@@ -32,9 +32,9 @@ def command(text: str) -> dict[str, Any]:
         ("Bash", command("sh -c 'rm a'"), "Bash(rm *)"),
         ("Bash", command("r\\m a"), "Bash(rm *)"),
         ("Bash", command("ls"), "Bash"),
-        ("Write", {"file_path": "/work/x/secrets/a"}, "Edit(secrets/**)"),
-        ("Write", {"file_path": "/work/x/secrets/a"}, "Edit(./secrets)"),
-        ("Edit", {"file_path": "/work/x/a/../.env"}, "Write(.env)"),
+        ("Write", {"file_path": "/src/x/secrets/a"}, "Edit(secrets/**)"),
+        ("Write", {"file_path": "/src/x/secrets/a"}, "Edit(./secrets)"),
+        ("Edit", {"file_path": "/src/x/a/../.env"}, "Write(.env)"),
         ("Edit", {"file_path": "/etc/passwd"}, "Edit(//etc/**)"),
         ("Read", {"file_path": "sub/.env"}, "Read(.env)"),
         ("WebFetch", {"url": "https://a.example.org:8/x"}, "WebFetch(domain:example.org)"),
@@ -55,8 +55,8 @@ def test_what_a_rule_covers_or_may_cover_is_denied(tool: str, given: dict[str, A
         ("Bash", command("ls rm"), "Bash(rm *)"),
         ("Bash", command("git pull"), "Bash(git push *)"),
         ("Bash", command("ls"), "Edit"),
-        ("Write", {"file_path": "/work/x/public/a"}, "Edit(secrets/**)"),
-        ("Write", {"file_path": "/work/x/a"}, "Read(a)"),
+        ("Write", {"file_path": "/src/x/public/a"}, "Edit(secrets/**)"),
+        ("Write", {"file_path": "/src/x/a"}, "Read(a)"),
         ("WebFetch", {"url": "https://notexample.org/"}, "WebFetch(domain:example.org)"),
         ("mcp__dbx__drop", {}, "mcp__db"),
     ],

@@ -14,7 +14,7 @@ from handoff.request import Approval, Question, RequestName
 from orchestrd.runs.asking import paper
 from orchestrd.runs.asking.prompt import Grants, Prompt
 
-CWD = "/work/x"
+CWD = "/src/x"
 MODE = {"type": "setMode", "mode": "acceptEdits", "destination": "session"}
 
 
