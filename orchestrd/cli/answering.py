@@ -66,26 +66,12 @@ def approve(
     timeout: Timeout = None,
 ) -> None:
     """Allow a tool call that waits for a yes."""
-    from handoff.request import ApprovalReply
-
-    call: Call = context.obj
-    request = request_named(call.root, name, "approval")
-    demand_open(request)
-    _demand_rule(request, plan_wide=plan_wide)
     given = {
         "decision": "allow",
-        "scope": "plan" if plan_wide else None,
         "input_json": _input(changed_input) if changed_input is not None else None,
         "message": message,
     }
-    fields = _checked(ApprovalReply, given)
-    send(
-        call.root,
-        request,
-        fields,
-        "allowed for the whole plan" if plan_wide else "allowed",
-        Patience(wait, timeout),
-    )
+    _decide(context.obj, name, given, "allowed", Patience(wait, timeout), plan_wide=plan_wide)
 
 
 def deny(
@@ -97,16 +83,20 @@ def deny(
     timeout: Timeout = None,
 ) -> None:
     """Refuse a tool call that waits for a yes. The run goes on without it."""
+    given = {"decision": "deny", "message": message}
+    _decide(context.obj, name, given, "denied", Patience(wait, timeout), plan_wide=plan_wide)
+
+
+def _decide(
+    call: Call, name: str, given: dict[str, str | None], told: str, patience: Patience, *, plan_wide: bool
+) -> None:
     from handoff.request import ApprovalReply
 
-    call: Call = context.obj
     request = request_named(call.root, name, "approval")
     demand_open(request)
     _demand_rule(request, plan_wide=plan_wide)
-    given = {"decision": "deny", "scope": "plan" if plan_wide else None, "message": message}
-    fields = _checked(ApprovalReply, given)
-    told = "denied for the whole plan" if plan_wide else "denied"
-    send(call.root, request, fields, told, Patience(wait, timeout))
+    fields = _checked(ApprovalReply, {**given, "scope": "plan" if plan_wide else None})
+    send(call.root, request, fields, f"{told} for the whole plan" if plan_wide else told, patience)
 
 
 def _demand_rule(request: OpenRequest, *, plan_wide: bool) -> None:

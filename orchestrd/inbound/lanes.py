@@ -8,17 +8,15 @@ moved, and nothing that lies there can make a scan fail: a lane that cannot be r
 from __future__ import annotations
 
 import errno
-import os
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 from handoff import settling
-from handoff.effects import effects, let_go
+from handoff.effects import effects
+from handoff.open_lane import open_lane
 from handoff.platform import PLATFORM, Platform
 from handoff.root import NameKind, Root, kind_of, network_filesystem
 from handoff.settling import Seen, Settling, Verdict, shown
@@ -135,7 +133,7 @@ class Lanes:
         found.next_look = now + (min(POLL_SECONDS, self._scan_seconds) if polls else self._scan_seconds)
         for lane in Lane:
             try:
-                with _open_folder(self._folders[lane]) as fd:
+                with open_lane(self._folders[lane]) as fd:
                     self._scan_lane(lane, fd, now, found)
             except OSError as error:
                 found.problems.append(_unreadable(self._folders[lane], error))
@@ -204,19 +202,6 @@ def _look_at_all(fd: int) -> list[tuple[str, Seen]]:
             continue
     here.sort(key=lambda one: (one[1].mtime_ns, one[0]))
     return here
-
-
-@contextmanager
-def _open_folder(folder: Path) -> Iterator[int]:
-    """Open a lane, following no link, and demand that only its owner may write to it."""
-    fd = effects.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        found = effects.fstat(fd)
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or found.st_uid not in (0, os.geteuid()):
-            raise PermissionError(errno.EPERM, "others can write to it", str(folder))
-        yield fd
-    finally:
-        let_go(fd)
 
 
 def _unreadable(folder: Path, error: OSError) -> LaneProblem:

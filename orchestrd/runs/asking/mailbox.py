@@ -7,17 +7,17 @@ is not known here. Standard library only; loaded when something is asked.
 from __future__ import annotations
 
 import os
-import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from handoff import durable, foreign, platform, settling
 from handoff.arrivals import Arrivals
-from handoff.effects import effects, let_go
+from handoff.effects import effects
+from handoff.open_lane import open_lane
 from handoff.settling import BadFile, FileKind, Settling, StillWritten, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from handoff.settling import Seen
 
@@ -89,7 +89,7 @@ class Mailbox:
         self.next_look = now + (LOOK_SECONDS if self._arrivals.ear is None else LOOK_WATCHED_SECONDS)
         letters = []
         here = set()
-        with _opened(self._lane) as fd:
+        with open_lane(self._lane) as fd:
             for name in names:
                 with suppress(FileNotFoundError):
                     seen = settling.look(fd, name)
@@ -105,7 +105,7 @@ class Mailbox:
     def early(self, names: Iterable[str]) -> Letter | None:
         """Find a file that has one of these names before they were asked for. Never opened."""
         # In a lane that cannot be looked into nothing is found later either.
-        with suppress(OSError), _opened(self._lane) as fd:
+        with suppress(OSError), open_lane(self._lane) as fd:
             for name in names:
                 with suppress(FileNotFoundError):
                     seen = settling.look(fd, name)
@@ -119,7 +119,7 @@ class Mailbox:
         Whoever wrote it may have changed it, or put something else in its place, a moment before it was taken.
         """
         durable.make_folder(self._kept)
-        with _opened(self._lane) as fd:
+        with open_lane(self._lane) as fd:
             durable.move_new(
                 os.path.join(self._lane, letter.name), os.path.join(self._kept, as_name), within=fd
             )
@@ -186,16 +186,3 @@ class Mailbox:
         self._settling.hold(letter.name)
         self.next_look = min(self.next_look, now + LOOK_SECONDS)
         return False
-
-
-@contextmanager
-def _opened(folder: str) -> Iterator[int]:
-    """Hold the lane open, following no link; one that others can write to holds nobody's answers."""
-    fd = effects.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        found = effects.fstat(fd)
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or found.st_uid not in (0, os.geteuid()):
-            raise PermissionError(1, "others can write to it", folder)
-        yield fd
-    finally:
-        let_go(fd)
